@@ -1,0 +1,29 @@
+import { join } from 'node:path'
+import autoload from '@fastify/autoload'
+import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
+import type { FastifyInstance, FastifyServerOptions } from 'fastify'
+import type { Config } from './plugins/config.js'
+
+/** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */
+export const serverOptions = {
+  // Larger bodies are refused before they are parsed; the largest wanted is a heartbeat of many thousand jobs.
+  bodyLimit: 8 * 1024 * 1024,
+  routerOptions: { maxParamLength: 300 },
+  requestIdHeader: 'x-request-id',
+  forceCloseConnections: 'idle'
+} satisfies FastifyServerOptions
+
+/**
+ * The whole System Manager as one plugin: infrastructure, then services, then routes.
+ * `config` overrides the environment, for tests and embedding.
+ */
+export default async function app (app: FastifyInstance, options: { config?: Partial<Config> }) {
+  app.setValidatorCompiler(TypeBoxValidatorCompiler)
+  // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the way out.
+  app.setSerializerCompiler(() => data => JSON.stringify(data))
+
+  await app.register(autoload, { dir: join(import.meta.dirname, 'plugins'), options: { config: options.config } })
+  // Beside its plugin file a service keeps its own parts, which are not plugins.
+  await app.register(autoload, { dir: join(import.meta.dirname, 'services'), indexPattern: /^plugin\.[jt]s$/, dirNameRoutePrefix: false })
+  await app.register(autoload, { dir: join(import.meta.dirname, 'routes') })
+}

@@ -1,0 +1,60 @@
+import { Type, type Static } from '@sinclair/typebox'
+import envSchema from 'env-schema'
+import fp from 'fastify-plugin'
+
+declare module 'fastify' {
+  interface FastifyInstance { config: Config }
+}
+
+/** Every setting: an environment variable, its default and what it is for. `--help` prints this. */
+export const Config = Type.Object({
+  MY_PORT: Type.Integer({ default: 10000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes a free one' }),
+  MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
+  DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database' }),
+  LOG_LEVEL: Type.String({ default: 'info', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], description: 'Least level that is logged' }),
+  CLUSTER_GRACE_S: Type.Number({ default: 45, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which a cluster is inactive' }),
+  HEARTBEAT_INTERVAL_S: Type.Number({ default: 15, minimum: 1, maximum: 3600, description: 'Seconds between heartbeats, told to clusters on the raw WebSocket channel' }),
+  PING_INTERVAL_S: Type.Number({ default: 15, minimum: 0.05, maximum: 3600, description: 'Seconds between WebSocket pings; two without a pong close the channel' }),
+  COMMAND_RESEND_S: Type.Number({ default: 20, minimum: 0.05, maximum: 3600, description: 'Seconds after which an unacknowledged command is sent again' }),
+  PLACEMENT_RETRY_S: Type.Number({ default: 5, minimum: 0.05, maximum: 3600, description: 'Seconds between tries to place what could not be placed, besides the tries that news of a cluster causes' }),
+  JOB_RETENTION_H: Type.Number({ default: 168, minimum: 0, maximum: 87600, description: 'Hours that an undeployed job and its events can still be looked up' })
+})
+export type Config = Static<typeof Config>
+
+/** A setting that cannot be used; its message is one line for the operator. */
+export class ConfigError extends Error {}
+
+/** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
+export function readConfig (env: NodeJS.ProcessEnv): Config {
+  try {
+    return envSchema<Config>({ schema: Config, data: definedOnly(env), env: false })
+  } catch (err) {
+    const problem = (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> }).errors?.[0]
+    const name = problem?.instancePath.slice(1)
+    if (!problem || !name) throw new ConfigError((err as Error).message)
+    const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
+    throw new ConfigError(`${name}=${env[name] ?? ''} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
+  }
+}
+
+/** An empty variable means "not set", as it does in compose files. */
+function definedOnly (env: NodeJS.ProcessEnv): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined && value !== ''))
+}
+
+/** The text of `--help`. */
+export function helpText (): string {
+  const rows = Object.entries(Config.properties).map(([name, { default: value, description }]) =>
+    `  ${name.padEnd(22)} ${String(description)} (default: ${String(value)})`)
+  return `System Manager of EdgeIO: clusters register with it, users deploy services through it.
+
+Usage: system-manager [--help]
+
+Settings are environment variables:
+${rows.join('\n')}
+`
+}
+
+export default fp<{ config?: Partial<Config> }>(async function config (app, options) {
+  app.decorate('config', { ...readConfig(options.config ? {} : process.env), ...options.config })
+}, { name: 'config' })

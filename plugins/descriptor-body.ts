@@ -1,0 +1,49 @@
+import multipart from '@fastify/multipart'
+import type { FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError } from '../schemas/errors.js'
+import { MAX_DESCRIPTOR_BYTES } from '../services/job-lifecycle/descriptor/read.js'
+
+/** Registered by the routes that take a descriptor, in their own scope: elsewhere JSON stays JSON. */
+export const autoload = false
+
+/** Content types of a descriptor sent as the body itself (contract section 1). */
+export const DESCRIPTOR_TYPES = ['application/yaml', 'text/yaml', 'application/x-yaml', 'application/json']
+
+/**
+ * Takes deployment descriptors: as a multipart part `file`, or as a YAML or JSON body. Bodies stay text, JSON too,
+ * so that the reader can tell lines and see duplicate keys.
+ */
+export default fp(async function descriptorBody (app) {
+  await app.register(multipart, { limits: { fileSize: MAX_DESCRIPTOR_BYTES, fieldSize: MAX_DESCRIPTOR_BYTES, files: 1, fields: 10, parts: 11 } })
+  app.addContentTypeParser(DESCRIPTOR_TYPES, { parseAs: 'string', bodyLimit: MAX_DESCRIPTOR_BYTES }, (_request, body, done) => done(null, body))
+}, { name: 'descriptor-body' })
+
+/** The text of the descriptor in a request; `descriptor_missing` when there is none. */
+export async function descriptorText (request: FastifyRequest): Promise<string> {
+  const text = request.isMultipart() ? await filePart(request) : request.body
+  if (typeof text === 'string') return text
+  throw new ApiError('descriptor_missing', undefined, {
+    hint: "Send it as a multipart part named file (curl -F file=@deploy.yaml), or as the body with content-type application/yaml or application/json"
+  })
+}
+
+async function filePart (request: FastifyRequest): Promise<string | undefined> {
+  let found: string | undefined
+  try {
+    for await (const part of request.parts()) {
+      // curl -F 'file=<deploy.yaml' sends the content as a field: meant is the same.
+      if (part.type === 'field') {
+        if (part.fieldname === 'file' && typeof part.value === 'string') found = part.value
+      } else {
+        const content = await part.toBuffer()
+        if (part.fieldname === 'file') found = content.toString('utf8')
+      }
+    }
+  } catch (err) {
+    // The multipart parser's own errors carry no status; all of them are about what the client sent.
+    if (err instanceof Error && !('statusCode' in err)) throw new ApiError('bad_request', `The multipart body cannot be read: ${err.message}`, { cause: err })
+    throw err
+  }
+  return found
+}

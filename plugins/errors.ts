@@ -1,0 +1,86 @@
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError, catalogue, type Problem, type Violation } from '../schemas/errors.js'
+
+/** Seconds after which a client may try again what the server could not do for now. */
+const RETRY_AFTER_S = 2
+
+/** Turns every error into one of the catalogue: problem+json under /api/v1, a text elsewhere unless JSON is asked for. */
+export default fp(async function errors (app) {
+  app.setErrorHandler<FastifyError>((err, request, reply) => {
+    const known = toApiError(err)
+    if (known.status >= 500) request.log.error({ err }, known.message)
+    else request.log.info({ code: known.code }, known.message)
+    return answer(known, request, reply)
+  })
+
+  app.setNotFoundHandler((request, reply) => answer(
+    new ApiError('route_not_found', `${request.method} ${request.url.split('?', 1)[0]} is not a route`, { hint: 'GET /docs lists them all' }), request, reply))
+}, { name: 'errors' })
+
+function answer (error: ApiError, request: FastifyRequest, reply: FastifyReply) {
+  reply.code(error.status)
+  if (error.status === 503) reply.header('retry-after', RETRY_AFTER_S)
+  if (request.url.startsWith('/api/v1') || wantsJson(request)) {
+    return reply.type('application/problem+json').send(toProblem(error, request.id))
+  }
+  return reply.type('text/plain; charset=utf-8').send(toText(error))
+}
+
+/** RFC 9457. */
+function toProblem (error: ApiError, requestId: string): Problem {
+  return {
+    type: `/docs/errors#${error.code}`,
+    title: catalogue[error.code].title,
+    status: error.status,
+    code: error.code,
+    detail: error.message,
+    instance: requestId,
+    ...(error.hint !== undefined && { hint: error.hint }),
+    ...(error.violations && { violations: error.violations })
+  }
+}
+
+/** The same for someone at a terminal: `curl` shows what to mend, and where. */
+function toText (error: ApiError): string {
+  const lines = [`${error.code}: ${error.message}`]
+  for (const { field, message, line, column } of error.violations ?? []) {
+    const at = line === undefined ? '' : ` (line ${line}${column === undefined ? '' : `, column ${column}`})`
+    lines.push(`  ${field || 'file'}${at}: ${message}`)
+  }
+  if (error.hint) lines.push(`  hint: ${error.hint}`)
+  return lines.join('\n') + '\n'
+}
+
+/** True when the client would rather have JSON than text; `*\/*` alone is a terminal. */
+export function wantsJson (request: FastifyRequest): boolean {
+  const accept = request.headers.accept ?? ''
+  return /application\/(problem\+)?json/.test(accept)
+}
+
+/** What Fastify and its plugins throw, as one of the catalogue. */
+function toApiError (err: FastifyError): ApiError {
+  if (err instanceof ApiError) return err
+  if (err.validation) {
+    const violations: Violation[] = err.validation.slice(0, 50).map(({ instancePath, message }) =>
+      ({ field: instancePath.slice(1).replaceAll('/', '.'), message: message ?? 'is not valid' }))
+    return new ApiError('bad_request', `The ${err.validationContext ?? 'request'} is not valid`, { violations, cause: err })
+  }
+  switch (err.code) {
+    case 'FST_ERR_CTP_INVALID_JSON_BODY':
+    case 'FST_ERR_CTP_EMPTY_JSON_BODY':
+      return new ApiError('json_invalid', err.message, { cause: err })
+    case 'FST_ERR_CTP_BODY_TOO_LARGE':
+    case 'FST_REQ_FILE_TOO_LARGE':
+    case 'FST_PARTS_LIMIT':
+    case 'FST_FILES_LIMIT':
+    case 'FST_FIELDS_LIMIT':
+      return new ApiError('body_too_large', err.message, { cause: err })
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+    case 'FST_INVALID_MULTIPART_CONTENT_TYPE':
+      return new ApiError('media_type_unsupported', err.message, { cause: err })
+  }
+  const status = err.statusCode ?? 500
+  if (status >= 400 && status < 500) return new ApiError('bad_request', err.message, { cause: err })
+  return new ApiError('internal_error', undefined, { cause: err })
+}

@@ -1,0 +1,33 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import fp from 'fastify-plugin'
+import { Cluster, ClusterView, Heartbeat } from '../schemas/cluster.js'
+import { Descriptor } from '../schemas/descriptor.js'
+import { Problem } from '../schemas/errors.js'
+import { DeployResult, Job, JobEvent } from '../schemas/job.js'
+
+/** OpenAPI 3.1 at /docs/json and a page to try it at /docs. */
+export default fp(async function openapi (app) {
+  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, Problem, DeployResult, Job, JobEvent]) app.addSchema(schema)
+
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'EdgeIO System Manager',
+        description: 'Clusters register with it, users deploy services through it. Paths under /api are the EdgeIO contract; /api/v1 is the resource API for people and generated clients.',
+        version: '0.1.0',
+        license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
+      },
+      tags: [
+        { name: 'jobs', description: 'Deployed services, as resources' },
+        { name: 'clusters', description: 'Registered clusters, as resources' },
+        { name: 'edgeio users', description: 'The EdgeIO contract, user side' },
+        { name: 'edgeio clusters', description: 'The EdgeIO contract, cluster side' },
+        { name: 'server', description: 'The server itself' }
+      ]
+    },
+    refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}` }
+  })
+  await app.register(swaggerUi, { routePrefix: '/docs' })
+}, { name: 'openapi' })

@@ -1,0 +1,102 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Heartbeat } from '../../schemas/cluster.js'
+import { ApiError } from '../../schemas/errors.js'
+import { DeployResult } from '../../schemas/job.js'
+import { json, text, textErrors } from '../../schemas/openapi.js'
+import { Count } from '../../schemas/primitives.js'
+
+const ClusterRef = Type.Object({ id: Type.String({ description: 'Cluster id, as sc2 told it', examples: ['65a1b2c3d4e5f60718293a4b'] }) })
+
+/** What clusters tell by HTTP (contract section 2). */
+const routes: FastifyPluginAsyncTypebox = async app => {
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.type('text/plain; charset=utf-8')
+  })
+
+  app.post('/information/:id', {
+    schema: {
+      operationId: 'sendHeartbeat',
+      summary: 'Heartbeat of a cluster',
+      description: 'Figures and the status of its jobs, every 15 s. A job entry that cannot be understood is skipped and shown as a warning on the cluster; the heartbeat still counts.',
+      tags: ['edgeio clusters'],
+      params: ClusterRef,
+      body: Heartbeat,
+      response: { 200: text('Taken', 'ok'), ...textErrors('bad_request', 'json_invalid', 'cluster_id_malformed', 'cluster_not_found', 'media_type_unsupported') }
+    }
+  }, async ({ params, body, log }) => {
+    const { warnings } = await app.jobLifecycle.heartbeat(params.id, body)
+    if (warnings.length > 0) log.warn({ cluster: params.id, warnings }, 'entries of a heartbeat were skipped')
+    return 'ok'
+  })
+
+  app.post('/result/cluster_deploy', {
+    schema: {
+      operationId: 'sendDeployResult',
+      summary: 'Where a cluster runs the instances of a job',
+      tags: ['edgeio clusters'],
+      body: DeployResult,
+      response: { 200: text('Taken', 'roger that'), ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'media_type_unsupported') }
+    }
+  }, async ({ body }) => {
+    await app.jobLifecycle.result(body)
+    return 'roger that'
+  })
+
+  app.get('/cluster/:id/incr_node', {
+    schema: {
+      operationId: 'addWorkerNode',
+      summary: 'Count one worker node more',
+      tags: ['edgeio clusters'],
+      params: ClusterRef,
+      response: { 200: text('Counted', 'ok'), ...textErrors('cluster_id_malformed', 'cluster_not_found') }
+    }
+  }, async ({ params }) => {
+    await app.clusterRegistry.addNodes(params.id, 1)
+    return 'ok'
+  })
+
+  app.get('/cluster/:id/decr_node', {
+    schema: {
+      operationId: 'removeWorkerNode',
+      summary: 'Count one worker node less, never below 0',
+      tags: ['edgeio clusters'],
+      params: ClusterRef,
+      response: { 200: text('Counted', 'ok'), ...textErrors('cluster_id_malformed', 'cluster_not_found') }
+    }
+  }, async ({ params }) => {
+    await app.clusterRegistry.addNodes(params.id, -1)
+    return 'ok'
+  })
+
+  app.get('/cluster/:id/nodes/:count', {
+    schema: {
+      operationId: 'setWorkerNodes',
+      summary: 'Set the number of worker nodes',
+      tags: ['edgeio clusters'],
+      params: Type.Intersect([ClusterRef, Type.Object({ count: Count({ examples: [3] }) })]),
+      response: { 200: text('Set', 'ok'), ...textErrors('bad_request', 'cluster_id_malformed', 'cluster_not_found') }
+    }
+  }, async ({ params }) => {
+    await app.clusterRegistry.setNodes(params.id, params.count)
+    return 'ok'
+  })
+
+  app.get('/net/subnet', {
+    schema: {
+      operationId: 'takeSubnet',
+      summary: 'The next subnet of 64 addresses for a worker node',
+      tags: ['edgeio clusters'],
+      response: { 200: json('A subnet that nobody else has', Type.Object({ subnet_addr: Type.String({ examples: ['172.18.0.0'] }) })), ...textErrors('subnets_exhausted') }
+    }
+  }, async (_request, reply) => {
+    reply.type('application/json; charset=utf-8')
+    const subnet = await app.store.subnets.next()
+    if (subnet === undefined) throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
+    return { subnet_addr: subnet }
+  })
+
+  app.get('/feedback', {
+    schema: { operationId: 'sendFeedback', summary: 'Does nothing, for old clusters', tags: ['edgeio clusters'], response: { 200: text('Taken', 'ok'), ...textErrors() } }
+  }, async () => 'ok')
+}
+export default routes

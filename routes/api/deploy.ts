@@ -1,0 +1,38 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import descriptorBody, { DESCRIPTOR_TYPES, descriptorText } from '../../plugins/descriptor-body.js'
+import { Descriptor } from '../../schemas/descriptor.js'
+import { json, ref, textErrors } from '../../schemas/openapi.js'
+import { HexId } from '../../schemas/primitives.js'
+import { Status } from '../../schemas/status.js'
+import { readDescriptor } from '../../services/job-lifecycle/descriptor/read.js'
+
+const routes: FastifyPluginAsyncTypebox = async app => {
+  await app.register(descriptorBody)
+  // A form without a file is "no file" to this route (contract section 1), not a media type it does not know.
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
+
+  app.post('/deploy', {
+    schema: {
+      operationId: 'deployService',
+      summary: 'Deploy a service',
+      description: 'Takes a deployment descriptor. The answer comes when the job is durable; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
+      tags: ['edgeio users'],
+      body: {
+        content: {
+          'multipart/form-data': { schema: Type.Object({ file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: 'The descriptor, YAML or JSON' }) }) },
+          ...Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema: ref(Descriptor) }]))
+        }
+      },
+      response: {
+        200: json('The job', Type.Object({ job_id: HexId, job_name: Type.String({ examples: ['demo.default.service1.test'] }), status: Status })),
+        ...textErrors('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'addresses_exhausted')
+      }
+    },
+    // The reader of descriptors checks the body: it knows lines and columns.
+    validatorCompiler: () => value => ({ value })
+  }, async request => {
+    const { job } = await app.jobLifecycle.deploy(readDescriptor(await descriptorText(request)), 'user')
+    return { job_id: job.id, job_name: job.job_name, status: job.status }
+  })
+}
+export default routes

@@ -1,0 +1,106 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply } from 'fastify'
+import { wantsJson } from '../../plugins/errors.js'
+import { ApiError } from '../../schemas/errors.js'
+import { contractInstance, jobWithOid } from '../../schemas/job-document.js'
+import type { Job } from '../../schemas/job.js'
+import { json, text, textErrors } from '../../schemas/openapi.js'
+import { HexId, Nullable, isIpv4 } from '../../schemas/primitives.js'
+import { Status } from '../../schemas/status.js'
+
+const JobRef = Type.Object({ job: Type.String({ description: 'Job id, or job name, also with _ for .', examples: ['demo.default.service1.test'] }) })
+
+const StatusAnswer = Type.Object({ job_id: HexId, job_name: Type.String(), status: Status, status_reason: Nullable(Type.String()) })
+
+const Documents = (description: string) => Type.Array(Type.Record(Type.String(), Type.Unknown()), { description })
+
+const InstancesAnswer = Type.Object({
+  instance_list: Documents('Instances with their addresses'),
+  service_ip_list: Documents('Service addresses'),
+  job_name: Type.String()
+}, { description: 'What clusters need to route to a service; one that is not known has no instances yet' })
+
+/** Jobs as the EdgeIO contract has them (sections 1 and 2). */
+const routes: FastifyPluginAsyncTypebox = async app => {
+  const undeploy = {
+    summary: 'Undeploy a service',
+    description: 'Durable when it answers. The job is UNDEPLOYED once its clusters have confirmed; then its addresses are free.',
+    tags: ['edgeio users'],
+    params: JobRef,
+    response: { 200: text('The job is being removed', 'ok\n'), ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict') }
+  }
+  const undeployHandler = async ({ params }: { params: { job: string } }, reply: FastifyReply) => {
+    await app.jobLifecycle.undeploy(params.job, 'user')
+    return asText(reply, 'ok\n')
+  }
+  app.get('/delete/:job', { schema: { ...undeploy, operationId: 'undeployServiceByGet' } }, undeployHandler)
+  app.delete('/delete/:job', { schema: { ...undeploy, operationId: 'undeployService' } }, undeployHandler)
+
+  app.get('/job/status/:job', {
+    schema: {
+      operationId: 'getServiceStatus',
+      summary: 'Status of a job',
+      description: 'One word, or an object when the request accepts JSON.',
+      tags: ['edgeio users'],
+      params: JobRef,
+      response: {
+        200: {
+          description: 'The status',
+          content: { 'text/plain': { schema: Type.String({ examples: ['RUNNING\n'] }) }, 'application/json': { schema: StatusAnswer } }
+        },
+        ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
+      }
+    }
+  }, async (request, reply) => {
+    if (!wantsJson(request)) return asText(reply, `${await app.jobLifecycle.status(request.params.job)}\n`)
+    const { id, job_name, status, status_reason } = await app.jobLifecycle.find(request.params.job)
+    return { job_id: id, job_name, status, status_reason }
+  })
+
+  app.get('/jobs', {
+    schema: {
+      operationId: 'listServices',
+      summary: 'All deployed jobs',
+      tags: ['edgeio users'],
+      response: { 200: json('Job documents of the contract, without undeployed ones', Documents('Job documents, `_id` as {"$oid": …}')), ...textErrors() }
+    }
+  }, async () => (await app.jobLifecycle.list({ undeployed: false })).map(jobWithOid))
+
+  app.get('/job/:job_name/instances', {
+    schema: {
+      operationId: 'getInstancesByName',
+      summary: 'Where the instances of a service are, by its name',
+      tags: ['edgeio clusters'],
+      params: Type.Object({ job_name: Type.String({ description: 'Job name, also with _ for .', examples: ['demo_default_service1_test'] }) }),
+      response: { 200: json('The instances', InstancesAnswer), ...textErrors() }
+    }
+  }, async ({ params: { job_name } }) => instancesOf(await app.jobLifecycle.byNameForClusters(job_name), job_name))
+
+  app.get('/job/ip/:ip/instances', {
+    schema: {
+      operationId: 'getInstancesByAddress',
+      summary: 'Where the instances of a service are, by its service address or the address of one instance',
+      tags: ['edgeio clusters'],
+      params: Type.Object({ ip: Type.String({ description: 'Address with _ for .', examples: ['172_30_0_1'] }) }),
+      response: { 200: json('The instances', InstancesAnswer), ...textErrors('address_malformed') }
+    }
+  }, async ({ params }) => {
+    const address = params.ip.replaceAll('_', '.')
+    if (!isIpv4(address)) throw new ApiError('address_malformed', `"${params.ip}" is not an IPv4 address`, { hint: 'Write it as 172_30_0_1' })
+    return instancesOf(await app.jobLifecycle.byAddress(address), '')
+  })
+}
+export default routes
+
+function instancesOf (job: Job | undefined, nameAskedFor: string) {
+  return {
+    instance_list: job?.instance_list.map(contractInstance) ?? [],
+    service_ip_list: job?.service_ip_list ?? [],
+    job_name: job?.job_name ?? nameAskedFor
+  }
+}
+
+function asText (reply: FastifyReply, body: string): string {
+  reply.type('text/plain; charset=utf-8')
+  return body
+}

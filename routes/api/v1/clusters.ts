@@ -1,0 +1,63 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { ClusterView, type Cluster } from '../../../schemas/cluster.js'
+import { json, problems, ref } from '../../../schemas/openapi.js'
+import { HexId, Nullable } from '../../../schemas/primitives.js'
+
+const ClusterRef = Type.Object({ cluster: Type.String({ description: 'Cluster id', examples: ['65a1b2c3d4e5f60718293a4b'] }) })
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
+
+/** Clusters as resources. */
+const routes: FastifyPluginAsyncTypebox = async app => {
+  const view = (cluster: Cluster): ClusterView => ({
+    ...cluster,
+    active: app.clusterRegistry.isActive(cluster),
+    connected: app.clusterChannel.isConnected(cluster.id)
+  })
+
+  app.get('/clusters', {
+    schema: {
+      operationId: 'listClusters',
+      summary: 'List clusters',
+      tags: ['clusters'],
+      querystring: Type.Object({
+        active: Type.Optional(Type.Boolean({ default: false, description: 'true leaves silent clusters out' })),
+        after: Type.Optional(Type.String({ ...HexId, description: '`next` of the page before' })),
+        limit: Type.Optional(Limit)
+      }, { additionalProperties: false }),
+      response: {
+        200: json('A page, in order of registration', Type.Object({ items: Type.Array(ref(ClusterView)), next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' })) })),
+        ...problems('bad_request')
+      }
+    }
+  }, async ({ query: { limit = Limit.default, ...filters } }) => {
+    const found = await app.clusterRegistry.list({ ...filters, limit: limit + 1 })
+    const items = found.slice(0, limit)
+    return { items: items.map(view), next: found.length > limit ? items.at(-1)?.id ?? null : null }
+  })
+
+  app.get('/clusters/:cluster', {
+    schema: {
+      operationId: 'getCluster',
+      summary: 'Get a cluster',
+      tags: ['clusters'],
+      params: ClusterRef,
+      response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found') }
+    }
+  }, async ({ params }) => view(await app.clusterRegistry.get(params.cluster)))
+
+  app.delete('/clusters/:cluster', {
+    schema: {
+      operationId: 'deleteCluster',
+      summary: 'Forget a cluster',
+      description: 'Its channel is closed. Refused while instances are placed on it, unless forced: then they are placed anew elsewhere.',
+      tags: ['clusters'],
+      params: ClusterRef,
+      querystring: Type.Object({ force: Type.Optional(Type.Boolean({ default: false })) }, { additionalProperties: false }),
+      response: { 204: { description: 'It is forgotten', type: 'null' }, ...problems('bad_request', 'cluster_id_malformed', 'cluster_not_found', 'cluster_in_use') }
+    }
+  }, async ({ params, query }, reply) => {
+    await app.jobLifecycle.removeCluster(params.cluster, { force: query.force ?? false, cause: 'user' })
+    reply.code(204)
+  })
+}
+export default routes

@@ -1,0 +1,114 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import descriptorBody, { DESCRIPTOR_TYPES, descriptorText } from '../../../plugins/descriptor-body.js'
+import { Descriptor } from '../../../schemas/descriptor.js'
+import { Job, JobEvent } from '../../../schemas/job.js'
+import { json, problems, ref } from '../../../schemas/openapi.js'
+import { HexId, Nullable } from '../../../schemas/primitives.js'
+import { Status } from '../../../schemas/status.js'
+import { readDescriptor } from '../../../services/job-lifecycle/descriptor/read.js'
+
+const JobRef = Type.Object({ job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] }) })
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
+
+/** Jobs as resources. */
+const routes: FastifyPluginAsyncTypebox = async app => {
+  await app.register(descriptorBody)
+
+  app.get('/jobs', {
+    schema: {
+      operationId: 'listJobs',
+      summary: 'List jobs',
+      tags: ['jobs'],
+      querystring: Type.Object({
+        status: Type.Optional(Status),
+        undeployed: Type.Optional(Type.Boolean({ default: true, description: 'false leaves undeployed jobs out' })),
+        cluster_id: Type.Optional(HexId),
+        job_name: Type.Optional(Type.String()),
+        app_name: Type.Optional(Type.String()),
+        after: Type.Optional(Type.String({ ...HexId, description: '`next` of the page before' })),
+        limit: Type.Optional(Limit)
+      }, { additionalProperties: false }),
+      response: {
+        200: json('A page, in order of creation', Type.Object({ items: Type.Array(ref(Job)), next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' })) })),
+        ...problems('bad_request')
+      }
+    }
+  }, async ({ query: { limit = Limit.default, ...filters } }) => {
+    // One more than asked for tells whether there is a next page.
+    const found = await app.jobLifecycle.list({ ...filters, limit: limit + 1 })
+    const items = found.slice(0, limit)
+    return { items, next: found.length > limit ? items.at(-1)?.id ?? null : null }
+  })
+
+  app.post('/jobs', {
+    schema: {
+      operationId: 'createJob',
+      summary: 'Deploy a service',
+      description: 'Durable when it answers; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
+      tags: ['jobs'],
+      body: { content: Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema: ref(Descriptor) }])) },
+      response: {
+        200: json('The job of this name, updated or as it was', ref(Job)),
+        201: { ...json('A new job', ref(Job)), headers: { location: { schema: { type: 'string' }, description: 'Path of the job' } } },
+        ...problems('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'media_type_unsupported', 'addresses_exhausted')
+      }
+    },
+    // The reader of descriptors checks the body: it knows lines and columns.
+    validatorCompiler: () => value => ({ value })
+  }, async (request, reply) => {
+    const { job, outcome } = await app.jobLifecycle.deploy(readDescriptor(await descriptorText(request)), 'user')
+    if (outcome === 'created') reply.code(201).header('location', `/api/v1/jobs/${job.id}`)
+    return job
+  })
+
+  app.get('/jobs/:job', {
+    schema: {
+      operationId: 'getJob',
+      summary: 'Get a job',
+      description: 'With its instances, and why each is where it is.',
+      tags: ['jobs'],
+      params: JobRef,
+      response: { 200: json('The job', ref(Job)), ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous') }
+    }
+  }, async ({ params }) => app.jobLifecycle.find(params.job))
+
+  app.delete('/jobs/:job', {
+    schema: {
+      operationId: 'deleteJob',
+      summary: 'Undeploy a job',
+      tags: ['jobs'],
+      params: JobRef,
+      response: {
+        200: json('It is UNDEPLOYED: no cluster had anything of it', ref(Job)),
+        202: json('Its clusters are told to remove it; it is UNDEPLOYED when `retiring` is empty', ref(Job)),
+        ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
+      }
+    }
+  }, async ({ params }, reply) => {
+    const job = await app.jobLifecycle.undeploy(params.job, 'user')
+    reply.code(job.status === 'UNDEPLOYED' ? 200 : 202)
+    return job
+  })
+
+  app.get('/jobs/:job/events', {
+    schema: {
+      operationId: 'listJobEvents',
+      summary: 'What happened to a job, when and why',
+      tags: ['jobs'],
+      params: JobRef,
+      querystring: Type.Object({
+        after: Type.Optional(Type.Integer({ minimum: 0, description: '`next` of the page before, or the id of the last event seen' })),
+        limit: Type.Optional(Limit)
+      }, { additionalProperties: false }),
+      response: {
+        200: json('A page, oldest first', Type.Object({ items: Type.Array(ref(JobEvent)), next: Nullable(Type.Integer({ description: 'Cursor of the next page, null on the last' })) })),
+        ...problems('bad_request', 'job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
+      }
+    }
+  }, async ({ params, query: { limit = Limit.default, ...page } }) => {
+    const found = await app.jobLifecycle.history(params.job, { ...page, limit: limit + 1 })
+    const items = found.slice(0, limit)
+    return { items, next: found.length > limit ? items.at(-1)?.id ?? null : null }
+  })
+}
+export default routes

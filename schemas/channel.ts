@@ -1,0 +1,47 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { ClusterRegistration, Heartbeat } from './cluster.js'
+import { DeployResult } from './job.js'
+import { Count, HexId, MAX_QUANTITY, OneOf } from './primitives.js'
+
+/** Version of the raw WebSocket protocol, told in `sc1`. */
+export const PROTOCOL_VERSION = 1
+
+export const COMMAND_KINDS = ['deploy', 'delete', 'replicate', 'move'] as const
+
+/** A command for a cluster, as the outbox keeps it and the event `command` carries it (contract section 5). */
+export const Command = Type.Object({
+  seq: Count({ description: 'Rises by one per cluster' }),
+  command_id: Type.String({ description: 'Take each once: delivery is at least once' }),
+  kind: OneOf(COMMAND_KINDS),
+  job_id: HexId,
+  job: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'The whole job document of the contract, _id as a plain string' })),
+  replicas: Type.Optional(Type.Integer({ description: 'Instances wanted on this cluster' })),
+  node_from: Type.Optional(Type.String()),
+  node_to: Type.Optional(Type.String())
+})
+export type Command = Static<typeof Command>
+
+/** What a change of a job asks of a cluster; the store gives it its `seq` and the job document. */
+export type CommandDraft = Omit<Command, 'seq' | 'job'> & { cluster_id: string }
+
+export const NodesFrame = Type.Union([
+  Type.Object({ count: Count() }),
+  Type.Object({ delta: Type.Integer({ minimum: -MAX_QUANTITY, maximum: MAX_QUANTITY }) })
+])
+export type NodesFrame = Static<typeof NodesFrame>
+
+export const AckFrame = Type.Object({ seq: Count() }, { additionalProperties: true })
+export const NackFrame = Type.Object({ seq: Count(), error: Type.String({ maxLength: 4096 }) }, { additionalProperties: true })
+
+/** Data of each event that a cluster may send, by name. */
+export const clusterEvents = {
+  cs1: ClusterRegistration,
+  information: Heartbeat,
+  nodes: NodesFrame,
+  ack: AckFrame,
+  nack: NackFrame,
+  result: DeployResult
+} as const
+
+/** The envelope of every text frame, both ways. */
+export const Frame = Type.Object({ event: Type.String({ maxLength: 63 }), data: Type.Optional(Type.Unknown()) }, { additionalProperties: true })

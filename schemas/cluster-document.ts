@@ -1,0 +1,32 @@
+import type { Cluster } from './cluster.js'
+
+/** The document of clusters.clusters (contract section 7) without `_id`, with what is ours after it. Dates in MongoDB's Extended JSON. */
+export function contractCluster (cluster: Cluster): Record<string, unknown> {
+  return {
+    cluster_name: cluster.cluster_name,
+    ip: cluster.ip,
+    port: cluster.port,
+    clusterinfo: cluster.clusterinfo,
+    cluster_location: cluster.cluster_location,
+    nodes: cluster.nodes,
+    aggregated_cpu_percent: cluster.aggregated_cpu_percent,
+    total_cpu_cores: cluster.total_cpu_cores,
+    aggregated_memory_percent: cluster.aggregated_memory_percent,
+    memory_in_mb: cluster.memory_in_mb,
+    active_nodes: cluster.active_nodes,
+    technology: cluster.technology,
+    more: cluster.more,
+    last_modified: { $date: new Date(cluster.last_modified_timestamp * 1000).toISOString() },
+    last_modified_timestamp: cluster.last_modified_timestamp,
+    workers: cluster.workers,
+    warnings: cluster.warnings,
+    network_component_port: cluster.network_component_port,
+    registered_at: cluster.registered_at,
+    last_heartbeat_at: cluster.last_heartbeat_at
+  }
+}
+
+/** As GET /api/clusters shows it (contract section 1). */
+export function clusterWithOid (cluster: Cluster): Record<string, unknown> {
+  return { _id: { $oid: cluster.id }, ...contractCluster(cluster) }
+}

@@ -1,0 +1,100 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Count, HexId, Nullable, Quantity, Timestamp } from './primitives.js'
+import { Status } from './status.js'
+
+/** A worker node as a cluster on the raw WebSocket channel lists it (contract section 6). */
+export const Worker = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 255 }),
+  cpu_cores: Quantity({ description: 'Free cores' }),
+  memory_in_mb: Quantity({ description: 'Free memory, MB' }),
+  technology: Type.Optional(Type.Array(Type.String({ maxLength: 63 }), { maxItems: 32 }))
+}, { additionalProperties: true })
+export type Worker = Static<typeof Worker>
+
+const Port = Type.Union([
+  Type.Integer({ minimum: 1, maximum: 65535 }),
+  Type.String({ pattern: '^\\d{1,5}$' })
+], { description: 'Port, as a number or in digits' })
+
+/** `cs1`: a cluster presents itself, in both shapes of contract section 5. */
+export const ClusterRegistration = Type.Object({
+  cluster_name: Type.String({ minLength: 1, maxLength: 255 }),
+  port: Type.Optional(Nullable(Port)),
+  manager_port: Type.Optional(Nullable(Port)),
+  network_component_port: Type.Optional(Nullable(Port)),
+  cluster_info: Type.Optional(Type.Unknown()),
+  cluster_location: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
+  advertise_address: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 255, description: 'Address to reach the cluster manager at, instead of the remote one' }))),
+  last_seq: Type.Optional(Count({ description: 'The last command durably taken' }))
+}, { additionalProperties: true })
+export type ClusterRegistration = Static<typeof ClusterRegistration>
+
+/** One entry of a heartbeat's `jobs`; checked one by one, so that a bad one does not cost the heartbeat. */
+export const JobReport = Type.Object({
+  system_job_id: HexId,
+  status: Status
+}, { additionalProperties: true })
+export type JobReport = Static<typeof JobReport>
+
+/** Heartbeat: POST /api/information/:cluster_id and the event `information` (contract section 2). Any field may be missing or null. */
+export const Heartbeat = Type.Object({
+  cpu_percent: Type.Optional(Nullable(Quantity())),
+  memory_percent: Type.Optional(Nullable(Quantity())),
+  cpu_cores: Type.Optional(Nullable(Quantity({ description: 'Free cores, summed over the workers' }))),
+  cumulative_memory_in_mb: Type.Optional(Nullable(Quantity({ description: 'Free memory in MB, summed over the workers' }))),
+  number_of_nodes: Type.Optional(Nullable(Count({ description: 'Workers that are up' }))),
+  jobs: Type.Optional(Nullable(Type.Array(Type.Unknown(), { maxItems: 100_000, description: 'Entries {system_job_id, status}' }))),
+  technology: Type.Optional(Nullable(Type.Array(Type.String({ maxLength: 63 }), { maxItems: 64 }))),
+  workers: Type.Optional(Nullable(Type.Array(Worker, { maxItems: 10_000 }))),
+  more: Type.Optional(Type.Unknown())
+}, {
+  $id: 'Heartbeat',
+  additionalProperties: true,
+  examples: [{
+    cpu_percent: 12.5,
+    memory_percent: 40,
+    cpu_cores: 12,
+    cumulative_memory_in_mb: 24000,
+    number_of_nodes: 3,
+    technology: ['docker'],
+    jobs: [{ system_job_id: '65a1b2c3d4e5f60718293a4b', status: 'RUNNING' }],
+    more: null
+  }]
+})
+export type Heartbeat = Static<typeof Heartbeat>
+
+/**
+ * A registered cluster. The names are those of the contract's clusters.clusters (section 7); figures are null until
+ * the first heartbeat brings them.
+ */
+export const Cluster = Type.Object({
+  id: HexId,
+  cluster_name: Type.String(),
+  ip: Type.String({ description: 'Address of the cluster manager: advertised, else the remote one' }),
+  port: Nullable(Type.Integer({ description: 'Port of the cluster manager' })),
+  network_component_port: Nullable(Type.Integer()),
+  clusterinfo: Type.Unknown(),
+  cluster_location: Nullable(Type.String()),
+  nodes: Type.Integer({ description: 'Workers counted by incr_node, decr_node and nodes' }),
+  active_nodes: Nullable(Type.Integer({ description: 'Workers that are up, by the last heartbeat' })),
+  aggregated_cpu_percent: Nullable(Type.Number()),
+  total_cpu_cores: Nullable(Type.Number({ description: 'Free cores' })),
+  aggregated_memory_percent: Nullable(Type.Number()),
+  memory_in_mb: Nullable(Type.Number({ description: 'Free memory, MB' })),
+  technology: Nullable(Type.Array(Type.String())),
+  more: Type.Unknown(),
+  workers: Nullable(Type.Array(Worker)),
+  warnings: Type.Array(Type.String(), { description: 'What was wrong with the last heartbeat' }),
+  registered_at: Timestamp,
+  last_heartbeat_at: Nullable(Timestamp),
+  last_modified_timestamp: Type.Number({ description: 'Last sign of life, Unix seconds' })
+}, { $id: 'Cluster' })
+export type Cluster = Static<typeof Cluster>
+export type ClusterId = Cluster['id']
+
+/** A cluster as /api/v1 shows it: with the verdict of the 45 s rule. */
+export const ClusterView = Type.Composite([Cluster, Type.Object({
+  active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
+  connected: Type.Boolean({ description: 'It holds an open channel to this System Manager' })
+})], { $id: 'ClusterView' })
+export type ClusterView = Static<typeof ClusterView>

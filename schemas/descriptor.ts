@@ -1,0 +1,61 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Count, Quantity } from './primitives.js'
+
+const Name = (of: string) => Type.String({
+  pattern: '^[A-Za-z0-9_-]{1,63}$',
+  description: `${of}: 1 to 63 letters, digits, "-" or "_"`
+})
+
+/** Most instances of one job; a higher wish is refused at the door instead of emptying the address pool. */
+export const MAX_REPLICAS = 1000
+
+/**
+ * Deployment descriptor, after the shorthand of the file is normalised (contract section 6).
+ * Unknown fields are kept and handed on: clusters may know them.
+ */
+export const Descriptor = Type.Object({
+  api_version: Type.String({ minLength: 1, maxLength: 63, description: 'Version of the descriptor, v0.1' }),
+  app_name: Name('Application name'),
+  app_ns: Name('Application namespace'),
+  service_name: Name('Service name'),
+  service_ns: Name('Service namespace'),
+  image: Type.String({ minLength: 1, maxLength: 2048, description: 'Image reference' }),
+  image_runtime: Type.String({ minLength: 1, maxLength: 63, description: 'A technology that clusters report, usually docker' }),
+  port: Type.Optional(Type.Union([
+    Type.Integer({ minimum: 1, maximum: 65535 }),
+    Type.String({ pattern: '^(\\d{1,5}(:\\d{1,5})?)?$' }),
+    Type.Null()
+  ], { description: 'Port of the service: 80, "8080:80", or empty' })),
+  cluster_location: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "A cluster's location or name; without it any cluster will do" })),
+  node: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Worker node; same as requirements.node' })),
+  requirements: Type.Optional(Type.Object({
+    cpu: Type.Optional(Quantity({ description: 'Cores, may be fractional' })),
+    memory: Type.Optional(Quantity({ description: 'MB' })),
+    node: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Worker node' }))
+  }, { additionalProperties: true })),
+  replicas: Type.Optional(Count({ minimum: 1, maximum: MAX_REPLICAS, description: 'Number of instances, 1 when not given' })),
+  RR_ip: Type.Optional(Type.String({
+    pattern: '^172\\.30\\.(25[0-5]|2[0-4]\\d|1?\\d?\\d)\\.(25[0-5]|2[0-4]\\d|1?\\d?\\d)$',
+    description: 'Service (round robin) address wished for, from 172.30.0.0/16'
+  })),
+  environment: Type.Optional(Type.Unknown({ description: 'Environment variables, handed to the cluster' })),
+  cmd: Type.Optional(Type.Unknown({ description: 'Command, handed to the cluster' })),
+  volumes: Type.Optional(Type.Unknown({ description: 'Volumes, handed to the cluster' }))
+}, {
+  $id: 'Descriptor',
+  additionalProperties: true,
+  description: 'Deployment descriptor of one service',
+  examples: [{
+    api_version: 'v0.1',
+    app_name: 'demo',
+    app_ns: 'default',
+    service_name: 'service1',
+    service_ns: 'test',
+    image: 'docker.io/library/nginx:alpine',
+    image_runtime: 'docker',
+    port: 80,
+    cluster_location: 'hpi',
+    requirements: { cpu: 0, memory: 100 }
+  }]
+})
+export type Descriptor = Static<typeof Descriptor> & Record<string, unknown>

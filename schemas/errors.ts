@@ -1,0 +1,75 @@
+import { Type, type Static } from '@sinclair/typebox'
+
+/**
+ * Every error that leaves this server: code, HTTP status and title. Codes are stable; clients may switch on them.
+ * Nothing else is sent: an error that is not of the catalogue becomes `internal_error` and is logged.
+ */
+export const catalogue = {
+  bad_request: { status: 400, title: 'The request is not valid' },
+  json_invalid: { status: 400, title: 'The body is not valid JSON' },
+  descriptor_missing: { status: 400, title: 'No deployment descriptor was sent' },
+  descriptor_unreadable: { status: 400, title: 'The deployment descriptor is neither valid YAML nor JSON' },
+  descriptor_invalid: { status: 400, title: 'The deployment descriptor does not say what is needed' },
+  job_ref_malformed: { status: 400, title: 'This is neither a job id nor a job name' },
+  cluster_id_malformed: { status: 400, title: 'This is not a cluster id' },
+  address_malformed: { status: 400, title: 'This is not an IPv4 address' },
+  job_not_found: { status: 404, title: 'There is no such job' },
+  cluster_not_found: { status: 404, title: 'There is no such cluster' },
+  route_not_found: { status: 404, title: 'There is no such route' },
+  job_name_ambiguous: { status: 409, title: 'Several jobs can be meant by this name' },
+  address_taken: { status: 409, title: 'The address wished for belongs to another job' },
+  cluster_in_use: { status: 409, title: 'Instances are placed on this cluster' },
+  conflict: { status: 409, title: 'The job kept changing while this was tried' },
+  body_too_large: { status: 413, title: 'The body is too large' },
+  media_type_unsupported: { status: 415, title: 'This content type is not taken here' },
+  upgrade_required: { status: 426, title: 'This address speaks WebSocket only' },
+  internal_error: { status: 500, title: 'Something went wrong here; it has been logged under the request id' },
+  addresses_exhausted: { status: 503, title: 'No address of 172.30.0.0/16 is free' },
+  subnets_exhausted: { status: 503, title: 'No subnet is left' },
+  store_unavailable: { status: 503, title: 'The database does not answer' },
+  shutting_down: { status: 503, title: 'The System Manager is closing' }
+} as const satisfies Record<string, { status: number, title: string }>
+
+export type ErrorCode = keyof typeof catalogue
+
+/** One thing wrong with the input, as precisely as it is known. */
+export const Violation = Type.Object({
+  field: Type.String({ description: 'Path of the field, "" for the whole', examples: ['requirements.cpu'] }),
+  message: Type.String({ description: 'What was expected, and what came' }),
+  line: Type.Optional(Type.Integer({ description: 'From 1' })),
+  column: Type.Optional(Type.Integer({ description: 'From 1' }))
+})
+export type Violation = Static<typeof Violation>
+
+/** Problem details (RFC 9457), the shape of every error under /api/v1. */
+export const Problem = Type.Object({
+  type: Type.String({ description: 'URI reference of the documentation of the code', examples: ['/docs/errors#job_not_found'] }),
+  title: Type.String(),
+  status: Type.Integer(),
+  code: Type.String({ description: 'Stable code' }),
+  detail: Type.String(),
+  instance: Type.String({ description: 'Request id, as in the logs' }),
+  hint: Type.Optional(Type.String({ description: 'What to do about it' })),
+  violations: Type.Optional(Type.Array(Violation))
+}, { $id: 'Problem' })
+export type Problem = Static<typeof Problem>
+
+/** An error for the user. Services throw it; the errors plugin turns it into an answer. */
+export class ApiError extends Error {
+  readonly code: ErrorCode
+  readonly hint: string | undefined
+  readonly violations: Violation[] | undefined
+
+  /** @param detail What happened this time, in a sentence. */
+  constructor (code: ErrorCode, detail?: string, more: { hint?: string, violations?: Violation[], cause?: unknown } = {}) {
+    super(detail ?? catalogue[code].title, { cause: more.cause })
+    this.name = 'ApiError'
+    this.code = code
+    this.hint = more.hint
+    this.violations = more.violations
+  }
+
+  get status (): number {
+    return catalogue[this.code].status
+  }
+}

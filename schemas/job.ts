@@ -1,0 +1,99 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Descriptor } from './descriptor.js'
+import { HexId, Nullable, OneOf, Timestamp } from './primitives.js'
+import { Status } from './status.js'
+
+/** One instance of a service. The first six fields are those of the contract's instance_list (section 7). */
+export const Instance = Type.Object({
+  instance_number: Type.Integer({ minimum: 0 }),
+  instance_ip: Type.String({ description: 'Leased from 172.30.0.0/16; "" only in a change that is not stored yet' }),
+  cluster_id: Type.String({ description: 'The cluster it is placed on, "" while it has none' }),
+  namespace_ip: Type.String(),
+  host_ip: Type.String(),
+  host_port: Type.String(),
+  status: Status,
+  status_reason: Nullable(Type.String({ description: 'Why it is so, for a human' })),
+  status_since: Timestamp,
+  awaits: Nullable(Type.String({ description: 'Id of an update command that the cluster has not acknowledged: until then its reports are about the earlier state' })),
+  refusals: Type.Array(Type.Object({ cluster_id: HexId, at: Timestamp, error: Type.String() }), { description: 'Clusters that turned it down, newest last; they are not asked again for a while' })
+})
+export type Instance = Static<typeof Instance>
+
+/** Instances that a cluster was told to remove and has not yet confirmed: their addresses stay leased until it has. */
+export const Retiring = Type.Object({
+  command_id: Type.String(),
+  cluster_id: HexId,
+  instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
+  error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' }))
+})
+export type Retiring = Static<typeof Retiring>
+
+/** Verdict on one cluster. */
+export const ClusterVerdict = Type.Object({
+  cluster_id: HexId,
+  cluster_name: Type.String(),
+  fits: Type.Boolean(),
+  score: Nullable(Type.Number({ description: 'Higher is better; null where it does not fit' })),
+  reason: Type.String({ description: 'A sentence: "hpi: 0.2 cores free of 1 asked"' })
+})
+export type ClusterVerdict = Static<typeof ClusterVerdict>
+
+/** Most verdicts kept on a job; with ten thousand clusters the rest is counted per reason. */
+export const MAX_VERDICTS = 100
+
+/** Why a job is where it is, or is nowhere. */
+export const Explanation = Type.Object({
+  decided_at: Timestamp,
+  outcome: OneOf(['placed', 'waiting', 'unplaceable']),
+  summary: Type.String({ description: 'One sentence for a human' }),
+  clusters: Type.Array(ClusterVerdict, { description: `At most ${MAX_VERDICTS}, the nearest to fitting first` }),
+  omitted: Type.Integer({ description: 'Clusters judged but not listed' })
+})
+export type Explanation = Static<typeof Explanation>
+
+/** A deployed service: what was asked (descriptor, replicas, desired_state) and what is (status, instance_list). */
+export const Job = Type.Object({
+  id: HexId,
+  job_name: Type.String({ description: 'app_name.app_ns.service_name.service_ns' }),
+  descriptor: Descriptor,
+  desired_state: OneOf(['running', 'undeployed']),
+  replicas: Type.Integer(),
+  status: Status,
+  status_reason: Nullable(Type.String()),
+  service_ip_list: Type.Array(Type.Object({ IpType: OneOf(['RR']), Address: Type.String() })),
+  instance_list: Type.Array(Instance),
+  retiring: Type.Array(Retiring),
+  explanation: Nullable(Explanation),
+  generation: Type.Integer({ description: 'Rises with each change of the descriptor' }),
+  revision: Type.Integer({ description: 'Rises with each change of the document' }),
+  created_at: Timestamp,
+  updated_at: Timestamp
+}, { $id: 'Job' })
+export type Job = Omit<Static<typeof Job>, 'descriptor'> & { descriptor: Descriptor }
+export type JobId = Job['id']
+
+/** One change of a job: what, when, why, and who asked. */
+export const JobEvent = Type.Object({
+  id: Type.Integer({ description: 'Rises with time within a job' }),
+  time: Timestamp,
+  type: Type.String({ description: 'deployed, updated, placed, unplaceable, status, details, refused, retired, undeploying, undeployed' }),
+  cause: Type.String({ description: 'Who or what brought it about: user, scheduler, cluster <name or id>, system' }),
+  message: Type.String(),
+  instance_number: Type.Optional(Type.Integer()),
+  cluster_id: Type.Optional(Type.String()),
+  from: Type.Optional(Status),
+  to: Type.Optional(Status)
+}, { $id: 'JobEvent' })
+export type JobEvent = Static<typeof JobEvent>
+
+/** POST /api/result/cluster_deploy and the event `result` (contract section 2). */
+export const DeployResult = Type.Object({
+  job_id: HexId,
+  instances: Type.Array(Type.Object({
+    instance_number: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+    namespace_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
+    host_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
+    host_port: Type.Optional(Nullable(Type.Union([Type.String({ maxLength: 63 }), Type.Integer({ minimum: 0, maximum: 65535 })])))
+  }, { additionalProperties: true }), { maxItems: 10_000 })
+}, { $id: 'DeployResult', additionalProperties: true })
+export type DeployResult = Static<typeof DeployResult>

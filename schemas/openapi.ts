@@ -1,0 +1,42 @@
+import { Type, type Static, type TSchema } from '@sinclair/typebox'
+import { catalogue, Problem, type ErrorCode } from './errors.js'
+
+/** Parts of route schemas that only OpenAPI reads: named components, error answers, texts. */
+
+/** A reference to a schema with `$id`, which becomes a named component of the OpenAPI document. */
+export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
+
+/** A plain text answer. */
+export const text = (description: string, example: string) => ({
+  description,
+  content: { 'text/plain': { schema: Type.String({ examples: [example] }) } }
+})
+
+/** A JSON answer. */
+export const json = <T extends TSchema>(description: string, schema: T) => ({
+  description,
+  content: { 'application/json': { schema } }
+})
+
+/** Error answers under /api/v1, by their codes. */
+export const problems = (...codes: ErrorCode[]) =>
+  errorAnswers([...codes, 'internal_error', 'store_unavailable'], { 'application/problem+json': { schema: ref(Problem) } })
+
+/** Error answers under /api: a text, or a problem when the request accepts JSON. */
+export const textErrors = (...codes: ErrorCode[]) =>
+  errorAnswers([...codes, 'internal_error', 'store_unavailable'], {
+    'text/plain': { schema: Type.String({ examples: ['job_not_found: There is no job demo.default.service1.test\n'] }) },
+    'application/problem+json': { schema: ref(Problem) }
+  })
+
+function errorAnswers (codes: ErrorCode[], content: Record<string, { schema: TSchema }>) {
+  const byStatus: Record<number, { description: string, content: typeof content }> = {}
+  for (const code of codes) {
+    const { status, title } = catalogue[code]
+    const line = `\`${code}\`: ${title}`
+    const answer = byStatus[status]
+    if (answer) answer.description += `\n\n${line}`
+    else byStatus[status] = { description: line, content }
+  }
+  return byStatus
+}

@@ -1,0 +1,42 @@
+import { Type, type SchemaOptions, type TSchema } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+
+/** Identifier of a cluster or a job: 24 hexadecimal digits, as MongoDB's ObjectId prints (contract section 1). */
+export const HexId = Type.String({ pattern: '^[0-9a-f]{24}$', description: '24 hexadecimal digits', examples: ['65a1b2c3d4e5f60718293a4b'] })
+
+/** A point in time: ISO 8601 in UTC, milliseconds. */
+export const Timestamp = Type.String({ description: 'ISO 8601, UTC', examples: ['2026-01-31T12:00:00.000Z'] })
+
+/** Dotted IPv4 address. */
+export const Ipv4 = Type.String({
+  pattern: '^((25[0-5]|2[0-4]\\d|1?\\d?\\d)(\\.(?!$)|$)){4}$',
+  description: 'IPv4 address',
+  examples: ['172.30.0.1']
+})
+
+const ipv4 = TypeCompiler.Compile(Ipv4)
+const hexId = TypeCompiler.Compile(HexId)
+export const isIpv4 = (value: unknown): value is string => ipv4.Check(value)
+export const isHexId = (value: unknown): value is string => hexId.Check(value)
+
+/**
+ * Upper bound of every quantity that a peer tells us (cores, MB, workers).
+ * Nothing real comes near it, and sums of ten thousand of them stay exact integers.
+ */
+export const MAX_QUANTITY = 1_000_000_000
+
+/** A finite number of something, 0 to {@link MAX_QUANTITY}. NaN and infinities are refused. */
+export const Quantity = (options: SchemaOptions = {}) => Type.Number({ minimum: 0, maximum: MAX_QUANTITY, ...options })
+
+/** A whole number of something, 0 to {@link MAX_QUANTITY}. */
+export const Count = (options: SchemaOptions = {}) => Type.Integer({ minimum: 0, maximum: MAX_QUANTITY, ...options })
+
+/** The schema or null: older cluster managers send null for what they do not know (contract section 2). */
+export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
+
+/**
+ * A string that is one of a fixed list; the type is the union of its members.
+ * `pattern` is what TypeBox checks, `enum` is what OpenAPI readers and generated clients understand.
+ */
+export const OneOf = <T extends string>(values: readonly T[], options: SchemaOptions = {}) =>
+  Type.Unsafe<T>(Type.String({ ...options, enum: [...values], pattern: `^(${values.join('|')})$` }))

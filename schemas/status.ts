@@ -1,0 +1,24 @@
+import { OneOf } from './primitives.js'
+
+/**
+ * The way up of an instance (contract section 8). An instance only ever climbs it;
+ * CREATING and CREATED are the same rung, spelled differently by different clusters.
+ */
+export const WAY_UP = ['REQUESTED', 'CLUSTER_SCHEDULED', 'NODE_SCHEDULED', 'CREATING', 'CREATED', 'DEPLOYED', 'RUNNING'] as const
+
+/** The scheduler found no place (contract section 4). */
+export const PLACEMENT_FAILURES = ['TargetClusterNotFound', 'TargetClusterNotActive', 'TargetClusterNoCapacity', 'NoActiveClusterWithCapacity'] as const
+
+/** The cluster took the command but has no worker for it. */
+export const CLUSTER_REFUSALS = ['NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const
+
+/** It ran, or tried to, and stopped. */
+export const STOPS = ['FAILED', 'DEAD', 'COMPLETED'] as const
+
+export const STATUSES = [...WAY_UP, ...STOPS, 'UNDEPLOYED', ...PLACEMENT_FAILURES, ...CLUSTER_REFUSALS] as const
+
+/** Status of an instance or a job, in the contract's spelling. */
+export type Status = typeof STATUSES[number]
+export type PlacementFailure = typeof PLACEMENT_FAILURES[number]
+
+export const Status = OneOf(STATUSES, { description: 'Status in the spelling of the EdgeIO contract' })

@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+import closeWithGrace from 'close-with-grace'
+import Fastify from 'fastify'
+import app, { serverOptions } from './app.js'
+import { ConfigError, helpText, readConfig, type Config } from './plugins/config.js'
+
+/** Boots the System Manager: reads the settings, listens, closes gracefully. */
+async function start (config: Config) {
+  const server = Fastify({
+    ...serverOptions,
+    logger: {
+      level: config.LOG_LEVEL,
+      redact: ['req.headers.authorization', 'req.headers.cookie'],
+      ...(process.stdout.isTTY && { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname' } } })
+    }
+  })
+  closeWithGrace({ delay: 10_000, logger: server.log }, async ({ err }) => {
+    if (err) server.log.fatal({ err }, 'closing after an error that nothing caught')
+    await server.close()
+  })
+  await server.register(app, { config })
+  await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
+}
+
+if (process.argv.includes('--help') || process.argv.includes('-h')) {
+  process.stdout.write(helpText())
+} else {
+  try {
+    await start(readConfig(process.env))
+  } catch (err) {
+    // One clear line for what an operator can mend; the stack only for what is our fault.
+    const known = err instanceof ConfigError || (err instanceof Error && 'code' in err)
+    process.stderr.write(`system-manager: ${known ? (err as Error).message : (err as Error).stack}\n`)
+    process.exit(1)
+  }
+}

@@ -1,0 +1,159 @@
+import { EventEmitter } from 'node:events'
+import type { Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { JobReport, type Cluster, type ClusterId, type ClusterRegistration, type Heartbeat } from '../../schemas/cluster.js'
+import { ApiError } from '../../schemas/errors.js'
+import { isHexId } from '../../schemas/primitives.js'
+import type { ClusterFigures, ClusterStore } from '../../stores/store.js'
+
+/** What other services may listen to. */
+interface RegistryEvents {
+  /** A cluster registered or sent figures: what could not be placed may find room now. */
+  alive: [ClusterId]
+  /** A cluster was deleted by its operator. */
+  removed: [ClusterId]
+}
+
+/** Who the clusters are, their workers, and whether they are alive. Ids that are not 24 hex digits: `cluster_id_malformed`; unknown ones: `cluster_not_found`. */
+export interface ClusterRegistry {
+  events: EventEmitter<RegistryEvents>
+  /** Registers or re-registers by name (contract section 5). `remoteAddress` counts where the cluster advertises none. */
+  register (registration: ClusterRegistration, remoteAddress: string): Promise<Cluster>
+  /**
+   * Records the figures of a heartbeat. Gives back its job entries that can be understood; the others are kept as
+   * warnings on the cluster, and the heartbeat still counts (contract section 2).
+   */
+  heartbeat (id: ClusterId, body: Heartbeat): Promise<{ reports: JobReport[], warnings: string[] }>
+  /** A sign of life without figures: a pong on the channel. */
+  touch (id: ClusterId): Promise<void>
+  /** Changes the worker count by `delta`, never below 0. */
+  addNodes (id: ClusterId, delta: number): Promise<number>
+  setNodes (id: ClusterId, count: number): Promise<number>
+  get (id: ClusterId): Promise<Cluster>
+  /** In order of id. `active` keeps those with a sign of life within the grace time. */
+  list (query?: { active?: boolean, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  countActive (): Promise<number>
+  /** The 45 s rule (contract section 4). */
+  isActive (cluster: Cluster): boolean
+  /** Forgets a cluster. */
+  remove (id: ClusterId): Promise<void>
+}
+
+/** Most warnings kept of one heartbeat. */
+const MAX_WARNINGS = 20
+
+const jobReport = TypeCompiler.Compile(JobReport)
+
+/** @param graceMs Milliseconds of silence after which a cluster is inactive. */
+export function createClusterRegistry (clusters: ClusterStore, graceMs: number): ClusterRegistry {
+  const events = new EventEmitter<RegistryEvents>()
+
+  return {
+    events,
+
+    async register (registration, remoteAddress) {
+      const cluster = await clusters.register({
+        cluster_name: registration.cluster_name,
+        ip: registration.advertise_address ?? withoutIpv4Mapping(remoteAddress),
+        port: asPort(registration.manager_port ?? registration.port),
+        network_component_port: asPort(registration.network_component_port),
+        clusterinfo: registration.cluster_info ?? null,
+        // An empty location would match a descriptor that asks for none.
+        cluster_location: registration.cluster_location || null
+      }, Date.now())
+      events.emit('alive', cluster.id)
+      return cluster
+    },
+
+    async heartbeat (id, body) {
+      checkId(id)
+      const { reports, warnings } = readReports(body.jobs ?? [])
+      if (!await clusters.heartbeat(id, figuresOf(body, warnings), Date.now())) throw notFound(id)
+      events.emit('alive', id)
+      return { reports, warnings }
+    },
+
+    async touch (id) {
+      await clusters.touch(id, Date.now())
+    },
+
+    async addNodes (id, delta) {
+      checkId(id)
+      return await clusters.addNodes(id, delta) ?? fail(notFound(id))
+    },
+
+    async setNodes (id, count) {
+      checkId(id)
+      return await clusters.setNodes(id, count) ?? fail(notFound(id))
+    },
+
+    async get (id) {
+      checkId(id)
+      return await clusters.get(id) ?? fail(notFound(id))
+    },
+
+    list: ({ active, ...page } = {}) => clusters.list(active ? { ...page, activeSince: Date.now() - graceMs } : page),
+
+    countActive: () => clusters.countActive(Date.now() - graceMs),
+
+    isActive: cluster => Date.now() - cluster.last_modified_timestamp * 1000 < graceMs,
+
+    async remove (id) {
+      checkId(id)
+      if (!await clusters.remove(id)) throw notFound(id)
+      events.emit('removed', id)
+    }
+  }
+}
+
+/** Sorts the job entries of a heartbeat into those that can be understood and a sentence for each other. */
+function readReports (entries: unknown[]): { reports: JobReport[], warnings: string[] } {
+  const reports: JobReport[] = []
+  const warnings: string[] = []
+  for (const [index, entry] of entries.entries()) {
+    if (jobReport.Check(entry)) {
+      reports.push(entry)
+    } else if (warnings.length < MAX_WARNINGS) {
+      const { path, schema, value } = jobReport.Errors(entry).First() ?? { path: '', schema: JobReport, value: entry }
+      warnings.push(`jobs[${index}]${path.replaceAll('/', '.')}: expected ${schema.description ?? 'an object'}, got ${JSON.stringify(value)?.slice(0, 80)}`)
+    }
+  }
+  return { reports, warnings }
+}
+
+/** The contract's names for the heartbeat's figures (section 7); what is missing or null stays as it was. */
+function figuresOf (body: Heartbeat, warnings: string[]): ClusterFigures {
+  const figures: Record<keyof Omit<ClusterFigures, 'warnings'>, unknown> = {
+    aggregated_cpu_percent: body.cpu_percent,
+    total_cpu_cores: body.cpu_cores,
+    aggregated_memory_percent: body.memory_percent,
+    memory_in_mb: body.cumulative_memory_in_mb,
+    active_nodes: body.number_of_nodes,
+    technology: body.technology,
+    workers: body.workers,
+    more: body.more
+  }
+  const told = Object.entries(figures).filter(([, value]) => value !== undefined && value !== null)
+  return { ...Object.fromEntries(told) as Omit<ClusterFigures, 'warnings'>, warnings }
+}
+
+function asPort (port: Static<typeof ClusterRegistration>['port']): number | null {
+  return port === undefined || port === null ? null : Number(port)
+}
+
+/** A dual-stack socket shows IPv4 peers as ::ffff:1.2.3.4; cluster managers are called at the plain form. */
+function withoutIpv4Mapping (address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+}
+
+function checkId (id: string): void {
+  if (!isHexId(id)) throw new ApiError('cluster_id_malformed', `"${id}" is not a cluster id`, { hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it' })
+}
+
+function notFound (id: string): ApiError {
+  return new ApiError('cluster_not_found', `No cluster has the id ${id}`, { hint: 'Register first: the id is in sc2' })
+}
+
+function fail (error: Error): never {
+  throw error
+}

@@ -1,0 +1,123 @@
+import { MAX_VERDICTS, type ClusterVerdict } from '../../../schemas/job.js'
+import type { PlacementFailure } from '../../../schemas/status.js'
+import { STOPPED_BY } from './filters.js'
+import { createRanking, type Ranked, type Ranking } from './ranking.js'
+import type { Free, Room, Rooms } from './room.js'
+import { count, freeSentence, shortfall } from './sentences.js'
+import type { Wish } from './wish.js'
+
+/** A cluster that got instances of a job, as it was before the first of them. */
+export interface Chosen {
+  room: Room
+  score: number
+  free: Free
+  /** Instances of the same job that it had before. */
+  sameJob: number
+  /** Instances it got now. */
+  took: number
+}
+
+/** Why no cluster can take another instance with some wish. */
+export interface DeadEnd {
+  /** Undefined: nothing is decided, because a cluster that may fit has not told its figures. */
+  failure: PlacementFailure | undefined
+  /** One sentence. */
+  summary: string
+  /** Of the clusters, the nearest to fitting first. */
+  verdicts: ClusterVerdict[]
+}
+
+/** Most clusters named in a summary. */
+const MAX_NAMED = 5
+
+/**
+ * @param scope The clusters of the asked place.
+ * @param stopped The same clusters, each with its nearness (see filters.ts) as score. Taken over.
+ */
+export function explainDeadEnd (wish: Wish, rooms: Rooms, scope: Room[], stopped: Ranked[]): DeadEnd {
+  const unknown = stopped.filter(({ score }) => score === STOPPED_BY.unknown).length
+  const anyAlive = scope.some(({ alive }) => alive)
+  const ranking = createRanking(stopped)
+  return {
+    failure: unknown > 0 ? undefined : failureOf(wish, scope, anyAlive),
+    summary: deadEndSummary(wish, rooms, scope, anyAlive, ranking.first()?.room, unknown),
+    verdicts: stoppedVerdicts(ranking, wish, rooms, MAX_VERDICTS)
+  }
+}
+
+/** Verdicts of a job that found room for all: the chosen, then those that fit too by score, then the nearest to fitting. */
+export function placedVerdicts (chosen: Chosen[], fitting: Ranking, sameJob: (room: Room) => number, stopped: () => Ranking, wish: Wish, rooms: Rooms): ClusterVerdict[] {
+  const verdicts = chosen.slice(0, MAX_VERDICTS).map(({ room, score, free, took, sameJob }) =>
+    verdict(room, score, `${took === 1 ? 'chosen' : `chosen for ${took} instances`}, ${freeSentence(free)}${ranThere(sameJob)}`))
+  const taken = new Set(chosen.map(({ room }) => room))
+  while (verdicts.length < MAX_VERDICTS) {
+    const entry = fitting.next()
+    if (!entry) break
+    if (!taken.has(entry.room)) verdicts.push(verdict(entry.room, entry.score, `fits, ${freeSentence(entry.room.free)}${ranThere(sameJob(entry.room))}`))
+  }
+  if (verdicts.length < MAX_VERDICTS) verdicts.push(...stoppedVerdicts(stopped(), wish, rooms, MAX_VERDICTS - verdicts.length))
+  return verdicts
+}
+
+/** Verdicts of a job of which a rest found no room, as the first instance of the rest saw it; the clusters that took some come first. */
+export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, wish: Wish): ClusterVerdict[] {
+  const taken = new Set(chosen.map(({ room }) => room.id))
+  return [
+    ...chosen.slice(0, MAX_VERDICTS).map(({ room, took }) => verdict(room, null, `took ${count(took, 'instance')}, now ${shortfall(room, wish)}`)),
+    ...deadEnd.verdicts.filter(({ cluster_id: id }) => !taken.has(id))
+  ].slice(0, MAX_VERDICTS)
+}
+
+/** "placed on hpi", "placed 3 instances: 2 on hpi, 1 on tum". */
+export function placedSummary (chosen: Chosen[], instances: number): string {
+  const [only, second] = chosen
+  if (!only) return 'every instance has a cluster already'
+  if (!second) return instances === 1 ? `placed on ${only.room.name}` : `placed ${instances} instances on ${only.room.name}`
+  const named = chosen.slice(0, MAX_NAMED).map(({ room, took }) => `${took} on ${room.name}`).join(', ')
+  const more = chosen.length - MAX_NAMED
+  return `placed ${instances} instances: ${named}${more > 0 ? `, the others on ${count(more, 'more cluster')}` : ''}`
+}
+
+/** Contract section 4. */
+function failureOf (wish: Wish, scope: Room[], anyAlive: boolean): PlacementFailure {
+  if (wish.location === undefined) return 'NoActiveClusterWithCapacity'
+  if (scope.length === 0) return 'TargetClusterNotFound'
+  return anyAlive ? 'TargetClusterNoCapacity' : 'TargetClusterNotActive'
+}
+
+function deadEndSummary (wish: Wish, rooms: Rooms, scope: Room[], anyAlive: boolean, nearest: Room | undefined, unknown: number): string {
+  if (!nearest) return rooms.all.length === 0 ? 'no cluster is registered' : `no cluster named ${wish.location ?? ''} is registered`
+  if (unknown > 1) return `waiting for the figures of ${nearest.name} and ${count(unknown - 1, 'more cluster')}`
+  if (unknown === 1) return `waiting for the figures of ${nearest.name}: ${shortfall(nearest, wish)}`
+  const reason = `${nearest.name}: ${shortfall(nearest, wish)}`
+  if (scope.length === 1) return reason
+  const clusters = `none of the ${scope.length} clusters${wish.location === undefined ? '' : ` at ${wish.location}`}`
+  return anyAlive ? `${clusters} can take it; nearest is ${reason}` : `${clusters} is alive; one is ${reason}`
+}
+
+/** Verdicts on clusters of the asked place, then on those elsewhere: the alive before the silent, in order of id. */
+function stoppedVerdicts (ranking: Ranking, wish: Wish, rooms: Rooms, most: number): ClusterVerdict[] {
+  const verdicts: ClusterVerdict[] = []
+  const list = (room: Room) => verdicts.push(verdict(room, null, shortfall(room, wish)))
+  while (verdicts.length < most) {
+    const entry = ranking.next()
+    if (!entry) break
+    list(entry.room)
+  }
+  if (wish.location === undefined) return verdicts
+  for (const alive of [true, false]) {
+    for (const room of rooms.all) {
+      if (verdicts.length >= most) return verdicts
+      if (room.alive === alive && room.location !== wish.location && room.name !== wish.location) list(room)
+    }
+  }
+  return verdicts
+}
+
+function verdict ({ id, name }: Room, score: number | null, reason: string): ClusterVerdict {
+  return { cluster_id: id, cluster_name: name, fits: score !== null, score: score === null ? null : Math.round(score * 1000) / 1000, reason: `${name}: ${reason}` }
+}
+
+function ranThere (sameJob: number): string {
+  return sameJob === 0 ? '' : `, has ${count(sameJob, 'instance')} of this job already`
+}

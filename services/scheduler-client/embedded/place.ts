@@ -1,0 +1,114 @@
+import type { ClusterId } from '../../../schemas/cluster.js'
+import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
+import type { Candidate, PlacementDecision } from '../scheduler.js'
+import { explainDeadEnd, partlyPlacedVerdicts, placedSummary, placedVerdicts, type Chosen, type DeadEnd } from './explain.js'
+import { FITS, nearness } from './filters.js'
+import { createRanking, type Ranked } from './ranking.js'
+import { createRooms, take, type Room } from './room.js'
+import { bestOf, scoreOf } from './score.js'
+import { wishKey, wishOf, type Wish } from './wish.js'
+
+/** Decisions over one set of clusters, each of which leaves less room for the next. */
+export interface Pass {
+  /**
+   * Finds clusters for the job's instances that have none, in order of instance number. All that fit are placed; the
+   * rest fails together, or waits when a cluster that may fit has not told its figures (then `failure` is absent).
+   *
+   * The explanation tells the clusters as the job's first unplaced instance saw them or, where a rest found no room,
+   * as the first of that rest saw them. A later job with the same wish as one that found no room is told what that
+   * one was told: room only shrinks within a pass.
+   */
+  decide (job: Job): PlacementDecision
+}
+
+/**
+ * Starts a pass over all clusters, active or not. Changes neither them nor the jobs.
+ * @param options `now` in Unix milliseconds; `graceMs`: milliseconds of silence after which a cluster is inactive (contract section 4).
+ */
+export function createPass (candidates: Candidate[], { now, graceMs }: { now: number, graceMs: number }): Pass {
+  const rooms = createRooms(candidates, now, graceMs)
+  const deadEnds = new Map<string, DeadEnd>()
+
+  function explanation (outcome: Explanation['outcome'], summary: string, clusters: ClusterVerdict[]): Explanation {
+    return { decided_at: new Date(now).toISOString(), outcome, summary, clusters, omitted: rooms.all.length - clusters.length }
+  }
+
+  /** Remembers why nobody can take this wish any more. */
+  function deadEnd (key: string, wish: Wish): DeadEnd {
+    const scope = rooms.at(wish.location)
+    const end = explainDeadEnd(wish, rooms, scope, scope.map(room => ({ room, score: nearness(room, wish) })))
+    deadEnds.set(key, end)
+    return end
+  }
+
+  function none ({ failure, summary, verdicts }: DeadEnd): PlacementDecision {
+    const outcome = failure ? 'unplaceable' : 'waiting'
+    const said = explanation(outcome, summary, [...verdicts])
+    return failure ? { kind: 'unplaceable', failure, explanation: said } : { kind: 'waiting', explanation: said }
+  }
+
+  return {
+    decide (job) {
+      const unplaced = job.instance_list.filter(instance => instance.cluster_id === '').map(instance => instance.instance_number).sort((a, b) => a - b)
+      const wish = wishOf(job.descriptor)
+      const key = wishKey(wish)
+      const known = deadEnds.get(key)
+      if (known && unplaced.length > 0) return none(known)
+
+      const { fitting, stopped } = survey(rooms.at(wish.location), wish)
+      const before = instancesPerCluster(job)
+      const sameJob = (room: Room) => before.get(room.id) ?? 0
+      const best = bestOf(fitting)
+      const ranking = createRanking(fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room)) })))
+      const chosen = new Map<Room, Chosen>()
+      const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
+      for (const number of unplaced) {
+        const next = ranking.next()
+        if (!next) break
+        const { room, score } = next
+        const choice = chosen.get(room) ?? { room, score, free: { ...room.free }, sameJob: sameJob(room), took: 0 }
+        choice.took++
+        chosen.set(room, choice)
+        take(room, wish)
+        assignments.push({ instance_number: number, cluster_id: room.id })
+        if (nearness(room, wish) === FITS) ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took) })
+      }
+
+      const choices = [...chosen.values()]
+      if (assignments.length === unplaced.length) {
+        const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), wish, rooms)
+        return { kind: 'placed', assignments, explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts) }
+      }
+      const end = deadEnd(key, wish)
+      if (assignments.length === 0) return none(end)
+      const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
+      return {
+        kind: 'placed',
+        assignments,
+        explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, wish)),
+        ...end.failure && { failure: end.failure }
+      }
+    }
+  }
+}
+
+/** Puts the clusters through the filters. `stopped` has the nearness as score. */
+function survey (scope: Room[], wish: Wish): { fitting: Room[], stopped: Ranked[] } {
+  const fitting: Room[] = []
+  const stopped: Ranked[] = []
+  for (const room of scope) {
+    const score = nearness(room, wish)
+    if (score === FITS) fitting.push(room)
+    else stopped.push({ room, score })
+  }
+  return { fitting, stopped }
+}
+
+/** How many instances of a job each cluster has. */
+function instancesPerCluster (job: Job): Map<ClusterId, number> {
+  const counts = new Map<ClusterId, number>()
+  for (const { cluster_id: id } of job.instance_list) {
+    if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1)
+  }
+  return counts
+}

@@ -1,0 +1,38 @@
+import type { Room } from './room.js'
+import type { Wish } from './wish.js'
+
+/** What each instance of the same job already on a cluster costs it: half of the headroom there can be at most. */
+export const SPREAD_PENALTY = 0.5
+
+/** The most free cores and MB among the clusters that fit a job. */
+interface Best {
+  cpu: number
+  memory: number
+}
+
+export function bestOf (fitting: Room[]): Best {
+  const best = { cpu: 0, memory: 0 }
+  for (const { free } of fitting) {
+    best.cpu = Math.max(best.cpu, free.cpu ?? 0)
+    best.memory = Math.max(best.memory, free.memory ?? 0)
+  }
+  return best
+}
+
+/**
+ * How good a fitting cluster is for the next instance of a job:
+ *
+ *     (cpuLeft / best.cpu + memoryLeft / best.memory) / 2 - SPREAD_PENALTY * sameJob
+ *
+ * where `cpuLeft` and `memoryLeft` are what the cluster has free after the placement, `best` is the most that any
+ * fitting cluster had free before the job's first instance, and `sameJob` counts the job's instances already there.
+ * A figure that is not known, or that no cluster has any of, adds 0. So the headroom is 0 to 1; `best` stays the same
+ * for all instances of a job, so that a placement changes the score of the chosen cluster only.
+ */
+export function scoreOf ({ free }: Room, wish: Wish, best: Best, sameJob: number): number {
+  return (share(free.cpu, wish.cpu, best.cpu) + share(free.memory, wish.memory, best.memory)) / 2 - SPREAD_PENALTY * sameJob
+}
+
+function share (have: number | null, asked: number, most: number): number {
+  return have === null || most === 0 ? 0 : Math.max(0, have - asked) / most
+}

@@ -1,0 +1,20 @@
+import fp from 'fastify-plugin'
+import { createPass } from './embedded/place.js'
+import type { SchedulerClient } from './scheduler.js'
+
+declare module 'fastify' {
+  interface FastifyInstance { schedulerClient: SchedulerClient }
+}
+
+const NOTHING = { cpu: 0, memory: 0 }
+
+export default fp(async function schedulerClient (app) {
+  app.decorate('schedulerClient', {
+    async place (jobs) {
+      const [clusters, reserved] = await Promise.all([app.store.clusters.list({}), app.store.jobs.reserved()])
+      const candidates = clusters.map(cluster => ({ cluster, reserved: reserved.get(cluster.id) ?? NOTHING }))
+      const pass = createPass(candidates, { now: Date.now(), graceMs: app.config.CLUSTER_GRACE_S * 1000 })
+      return jobs.map(pass.decide)
+    }
+  })
+}, { name: 'scheduler-client', dependencies: ['config', 'store'] })

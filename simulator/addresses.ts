@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+
+/** The addresses that a simulated cluster makes up: those of its containers and of its workers. */
+export interface ClusterAddresses {
+  /** An address of the cluster's 10.x.0.0/16; a free one, as long as there are no more than 65 534 containers. */
+  lease (): string
+  /** Marks an address as taken, as after a restart. */
+  claim (address: string): void
+  release (address: string): void
+  /** Address of the worker with this index. */
+  worker (index: number): string
+}
+
+const LAST = 0xfffe
+
+/** The name decides the range, so that it stays the same after a restart. */
+export function createClusterAddresses (clusterName: string): ClusterAddresses {
+  const range = createHash('sha256').update(clusterName).digest()[0] ?? 0
+  const taken = new Set<string>()
+  let last = 0
+
+  function next (): string {
+    last = last % LAST + 1
+    return `10.${range}.${last >> 8}.${last & 0xff}`
+  }
+
+  return {
+    lease () {
+      // On and on instead of the lowest free one: a late message must not find its address at a new owner.
+      let address = next()
+      while (taken.has(address) && taken.size < LAST) address = next()
+      taken.add(address)
+      return address
+    },
+    claim: address => { taken.add(address) },
+    release: address => { taken.delete(address) },
+    worker: index => `192.168.${(range + Math.floor(index / 250)) % 256}.${index % 250 + 1}`
+  }
+}

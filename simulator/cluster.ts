@@ -1,0 +1,236 @@
+import { EventEmitter } from 'node:events'
+import type { Command } from '../schemas/channel.js'
+import type { JobId } from '../schemas/job.js'
+import type { Status } from '../schemas/status.js'
+import { createClusterAddresses } from './addresses.js'
+import { createContainers, type Delays } from './containers.js'
+import { createInbox, type Answer } from './inbox.js'
+import { openSession, type Backoff } from './session.js'
+import type { Registered, Resync } from './server-frames.js'
+import { readState, writeState, type ClusterJob } from './state-file.js'
+import { createWorkers, type WorkerSpec } from './workers.js'
+import { createWorkload, statusOf } from './workload.js'
+
+export interface ClusterOptions {
+  /** Of the raw channel: ws://host:port/register. */
+  url: string
+  name: string
+  location?: string | null
+  workers: Array<Omit<WorkerSpec, 'technology' | 'address'> & Partial<WorkerSpec>>
+  /** Port that the cluster manager says it has; commands come on the channel, so nothing listens there. */
+  managerPort?: number
+  advertiseAddress?: string
+  info?: unknown
+  /** Seconds between heartbeats, where that is less than the System Manager asks for. */
+  heartbeatIntervalS?: number
+  delays?: Partial<Delays>
+  backoff?: Partial<Backoff>
+  /** Where the state is kept, so that a restarted process goes on. Without it, all is in memory only. */
+  stateFile?: string
+}
+
+export interface ClusterEvents {
+  registered: [Registered]
+  /** A new command was carried out, or refused with a reason. */
+  command: [Command, refusal: string | null]
+  resync: [Resync]
+  /** A job came to a status; undefined: it is gone. */
+  status: [JobId, Status | undefined]
+  lost: [reason: string]
+  problem: [text: string]
+}
+
+/** A job as the cluster runs it. */
+export interface RunningJob {
+  job_id: JobId
+  job_name: string
+  image: string
+  status: Status
+  instances: Array<{ instance_number: number, worker: string, status: Status, namespace_ip: string, host_ip: string, host_port: number }>
+}
+
+/** A cluster manager with its workers, played over the raw WebSocket channel (contract section 5). */
+export interface SimulatedCluster {
+  name: string
+  /** Given by the System Manager; undefined before the first registration. */
+  readonly id: string | undefined
+  readonly registered: boolean
+  events: EventEmitter<ClusterEvents>
+  running (): RunningJob[]
+  /** All instances of the job stop with this status. False when it runs none. */
+  failJob (jobId: JobId, status: Status): boolean
+  /** Starts the instances of the job again, as clusters do by themselves. False when it runs none. */
+  restartJob (jobId: JobId): boolean
+  /** Loses the connection as a broken network would; a new one follows by itself. */
+  dropConnection (): void
+  /** Dies as a killed process would: no close frame, and nothing more is saved. */
+  kill (): Promise<void>
+  /** Ends the channel politely. */
+  stop (): Promise<void>
+}
+
+/** Changes within so many milliseconds go out together: a thousand jobs that start are not a thousand heartbeats. */
+const GATHER_MS = 20
+/** And as many more for each job, since each heartbeat lists them all. */
+const GATHER_MS_PER_JOB = 0.1
+
+/** Throws when the state file holds anything else than a state. */
+export function startSimulatedCluster (options: ClusterOptions): SimulatedCluster {
+  const { name, stateFile } = options
+  const saved = stateFile === undefined ? undefined : readState(stateFile)
+  const events = new EventEmitter<ClusterEvents>()
+  const addresses = createClusterAddresses(name)
+  const workers = createWorkers(options.workers.map((spec, index) => ({ technology: ['docker'], address: addresses.worker(index), ...spec })))
+  const containers = createContainers(addresses, { createMs: 300, startMs: 700, ...options.delays })
+  const inbox = createInbox(saved?.last_seq, saved?.answers ?? [])
+  const changed = new Set<JobId>()
+  const lastStatus = new Map<JobId, Status>()
+  let id = saved?.cluster_id
+  let heartbeats: NodeJS.Timeout | undefined
+  let gathering: NodeJS.Timeout | undefined
+
+  const workload = createWorkload({ workers, containers, saved: saved?.jobs ?? [], onChange: jobId => { changed.add(jobId); tellSoon() } })
+  const session = openSession({
+    url: options.url,
+    backoff: { firstMs: 200, longestMs: 10_000, ...options.backoff },
+    present: () => ({
+      cluster_name: name,
+      manager_port: options.managerPort ?? 10100,
+      cluster_info: options.info ?? { simulated: true },
+      cluster_location: options.location ?? null,
+      ...(inbox.lastSeq !== undefined && { last_seq: inbox.lastSeq }),
+      ...(options.advertiseAddress !== undefined && { advertise_address: options.advertiseAddress })
+    })
+  })
+
+  session.events.on('registered', registered => {
+    id = registered.id
+    save()
+    session.send('nodes', { count: workers.count })
+    // What was told on a connection that was lost may not have come through.
+    for (const { document } of workload.jobs()) changed.add(document._id)
+    tellSoon()
+    clearInterval(heartbeats)
+    heartbeats = setInterval(tell, Math.min(registered.heartbeat_interval_s, options.heartbeatIntervalS ?? Infinity) * 1000)
+    events.emit('registered', registered)
+  })
+  session.events.on('command', command => take(command))
+  session.events.on('resync', resync => {
+    const taken = Math.max(0, resync.next_seq - 1)
+    for (const text of workload.resync(resync.jobs, id ?? '')) events.emit('problem', text)
+    inbox.resetTo(taken)
+    save()
+    session.send('ack', { seq: taken })
+    events.emit('resync', resync)
+  })
+  session.events.on('lost', reason => {
+    clearInterval(heartbeats)
+    events.emit('lost', reason)
+  })
+  session.events.on('problem', text => events.emit('problem', text))
+
+  function take (command: Command) {
+    const earlier = inbox.answerTo(command)
+    if (earlier !== undefined) return answer(command, earlier)
+    const refusal = carryOut(command) ?? null
+    inbox.record(command, refusal)
+    // Saved before it is acknowledged: the System Manager forgets what is.
+    save()
+    answer(command, refusal)
+    events.emit('command', command, refusal)
+  }
+
+  /** Gives the reason where it is refused. */
+  function carryOut ({ kind, job_id: jobId, job, node_from: from, node_to: to }: Command): string | undefined {
+    switch (kind) {
+      case 'delete': workload.remove(jobId); return
+      case 'move': return workload.move(jobId, from, to)
+      // Both name in the job's instance_list what is to run.
+      case 'deploy':
+      case 'replicate': return workload.bring(job, id ?? '')
+    }
+  }
+
+  function answer ({ seq }: Command, refusal: Answer) {
+    if (refusal === null) session.send('ack', { seq })
+    else session.send('nack', { seq, error: refusal })
+  }
+
+  function save () {
+    if (stateFile === undefined) return
+    writeState(stateFile, {
+      ...(id !== undefined && { cluster_id: id }),
+      ...(inbox.lastSeq !== undefined && { last_seq: inbox.lastSeq }),
+      answers: inbox.answers(),
+      jobs: workload.jobs()
+    })
+  }
+
+  function tellSoon () {
+    gathering ??= setTimeout(tell, GATHER_MS + workload.count * GATHER_MS_PER_JOB)
+  }
+
+  /** Sends the heartbeat, after the results that it presupposes. */
+  function tell () {
+    clearTimeout(gathering)
+    gathering = undefined
+    noteStatuses()
+    if (!session.registered) return
+    for (const jobId of changed) {
+      const result = workload.result(jobId)
+      if (result) session.send('result', result)
+    }
+    changed.clear()
+    session.send('information', { ...workers.figures(), jobs: workload.reports() })
+  }
+
+  function noteStatuses () {
+    const statuses = new Map(workload.jobs().map(job => [job.document._id, statusOf(job)]))
+    for (const jobId of changed) {
+      const status = statuses.get(jobId)
+      if (lastStatus.get(jobId) === status) continue
+      if (status) lastStatus.set(jobId, status)
+      else lastStatus.delete(jobId)
+      events.emit('status', jobId, status)
+    }
+  }
+
+  function quiet () {
+    clearInterval(heartbeats)
+    clearTimeout(gathering)
+    containers.haltAll()
+  }
+
+  return {
+    name,
+    events,
+    get id () { return id },
+    get registered () { return session.registered },
+    running: () => workload.jobs().map(toRunning),
+    failJob: (jobId, status) => workload.fail(jobId, status),
+    restartJob: jobId => workload.restart(jobId),
+    dropConnection: () => session.drop(),
+
+    async kill () {
+      quiet()
+      await session.end('abruptly')
+    },
+
+    async stop () {
+      quiet()
+      save()
+      await session.end('gracefully')
+    }
+  }
+
+  function toRunning (job: ClusterJob): RunningJob {
+    const { _id, job_name, image } = job.document
+    return {
+      job_id: _id,
+      job_name,
+      image,
+      status: statusOf(job),
+      instances: job.containers.map(({ worker, ...container }) => ({ ...container, worker, host_ip: workers.address(worker) }))
+    }
+  }
+}

@@ -1,0 +1,81 @@
+import type { ClusterAddresses } from './addresses.js'
+import type { Container } from './state-file.js'
+
+/** Milliseconds from one status of a starting container to the next. */
+export interface Delays { createMs: number, startMs: number }
+
+/** The containers of a simulated cluster: their addresses, and their way up to RUNNING. */
+export interface Containers {
+  /** A new one on a worker, not yet started. `publishedPort` is the port of the host that the descriptor asks for. */
+  create (instanceNumber: number, worker: string, publishedPort: number | undefined): Container
+  /** Takes over one that was there before a restart. */
+  adopt (container: Container): void
+  /** Leads it from NODE_SCHEDULED by CREATED to RUNNING; `onStatus` is called at each of them. */
+  start (container: Container, onStatus: () => void): void
+  /** Stays as it is, whatever was about to happen. */
+  halt (container: Container): void
+  /** Is gone: its addresses are free. */
+  discard (container: Container): void
+  haltAll (): void
+}
+
+/** Where the hosts' ports begin that lead to containers. */
+const FIRST_HOST_PORT = 50_000
+
+export function createContainers (addresses: ClusterAddresses, { createMs, startMs }: Delays): Containers {
+  const timers = new Map<Container, NodeJS.Timeout>()
+  const hostPorts = new Set<string>()
+
+  function halt (container: Container) {
+    clearTimeout(timers.get(container))
+    timers.delete(container)
+  }
+
+  return {
+    create (instanceNumber, worker, publishedPort) {
+      let port = publishedPort ?? FIRST_HOST_PORT
+      while (hostPorts.has(`${worker}:${port}`)) port++
+      const container: Container = {
+        instance_number: instanceNumber,
+        worker,
+        status: 'NODE_SCHEDULED',
+        namespace_ip: addresses.lease(),
+        host_port: port
+      }
+      hostPorts.add(`${worker}:${port}`)
+      return container
+    },
+
+    adopt (container) {
+      addresses.claim(container.namespace_ip)
+      hostPorts.add(`${container.worker}:${container.host_port}`)
+    },
+
+    start (container, onStatus) {
+      halt(container)
+      container.status = 'NODE_SCHEDULED'
+      onStatus()
+      timers.set(container, setTimeout(() => {
+        container.status = 'CREATED'
+        onStatus()
+        timers.set(container, setTimeout(() => {
+          timers.delete(container)
+          container.status = 'RUNNING'
+          onStatus()
+        }, startMs))
+      }, createMs))
+    },
+
+    halt,
+
+    discard (container) {
+      halt(container)
+      addresses.release(container.namespace_ip)
+      hostPorts.delete(`${container.worker}:${container.host_port}`)
+    },
+
+    haltAll () {
+      for (const container of timers.keys()) halt(container)
+    }
+  }
+}

@@ -1,0 +1,64 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Count, HexId, Nullable, Quantity } from '../schemas/primitives.js'
+import type { Wish } from './workers.js'
+
+/** What a cluster reads of a job document (contract sections 6 and 7). */
+export const JobDocument = Type.Object({
+  _id: HexId,
+  job_name: Type.String(),
+  image: Type.String(),
+  image_runtime: Type.String(),
+  port: Type.Optional(Nullable(Type.Union([Type.Integer(), Type.String()]))),
+  node: Type.Optional(Nullable(Type.String())),
+  requirements: Type.Optional(Nullable(Type.Object({
+    cpu: Type.Optional(Nullable(Quantity())),
+    memory: Type.Optional(Nullable(Quantity())),
+    node: Type.Optional(Nullable(Type.String()))
+  }, { additionalProperties: true }))),
+  instance_list: Type.Array(Type.Object({
+    instance_number: Count(),
+    cluster_id: Type.String()
+  }, { additionalProperties: true })),
+  system_manager: Type.Optional(Type.Object({ generation: Type.Optional(Type.Integer()) }, { additionalProperties: true }))
+}, { additionalProperties: true })
+export type JobDocument = Static<typeof JobDocument> & Record<string, unknown>
+
+const jobDocument = TypeCompiler.Compile(JobDocument)
+
+/** Checks a document from the wire. One that cannot be used comes back as a sentence about it. */
+export function readJobDocument (value: unknown): JobDocument | string {
+  if (jobDocument.Check(value)) return value as JobDocument
+  const error = jobDocument.Errors(value).First()
+  return `job${error?.path.replaceAll('/', '.') ?? ''}: ${error?.message ?? 'not understood'}`
+}
+
+/** Numbers of the instances that this cluster is to run. */
+export function instancesFor (document: JobDocument, clusterId: string): number[] {
+  return document.instance_list.filter(instance => instance.cluster_id === clusterId).map(instance => instance.instance_number)
+}
+
+/** What each instance asks of its worker. */
+export function wishOf (document: JobDocument): Wish {
+  return {
+    need: { cpu: document.requirements?.cpu ?? 0, memoryMb: document.requirements?.memory ?? 0 },
+    technology: document.image_runtime,
+    node: document.node || document.requirements?.node || undefined
+  }
+}
+
+export function generationOf (document: JobDocument): number | undefined {
+  return document.system_manager?.generation
+}
+
+/** Whether a running container has to be replaced to become what the newer document says. */
+export function needsRestart (older: JobDocument, newer: JobDocument): boolean {
+  return ['image', 'image_runtime', 'port', 'cmd', 'environment', 'volumes']
+    .some(field => JSON.stringify(older[field]) !== JSON.stringify(newer[field]))
+}
+
+/** The host's port of "8080:80"; undefined where the descriptor leaves it to the cluster. */
+export function publishedPort (document: JobDocument): number | undefined {
+  const [host, container] = String(document.port ?? '').split(':')
+  return container === undefined ? undefined : Number(host)
+}

@@ -1,0 +1,57 @@
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { Type, type Static } from '@sinclair/typebox'
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Count, HexId, Nullable } from '../schemas/primitives.js'
+import { Status } from '../schemas/status.js'
+import { JobDocument } from './job-document.js'
+
+/** One instance of a service as a worker runs it. */
+export const Container = Type.Object({
+  instance_number: Count(),
+  worker: Type.String(),
+  status: Status,
+  namespace_ip: Type.String(),
+  host_port: Type.Integer()
+})
+export type Container = Static<typeof Container>
+
+/** A job that a simulated cluster has: running, or, with no containers, refused. */
+export const ClusterJob = Type.Object({
+  document: JobDocument,
+  containers: Type.Array(Container),
+  refusal: Nullable(Status)
+})
+export type ClusterJob = Omit<Static<typeof ClusterJob>, 'document'> & { document: JobDocument }
+
+/** All that a simulated cluster has to know after a restart. */
+export const ClusterState = Type.Object({
+  cluster_id: Type.Optional(HexId),
+  last_seq: Type.Optional(Count()),
+  answers: Type.Array(Type.Tuple([Type.String(), Nullable(Type.String())]), { description: 'The last commands: command_id, and why it was refused' }),
+  jobs: Type.Array(ClusterJob)
+})
+export type ClusterState = Omit<Static<typeof ClusterState>, 'jobs'> & { jobs: ClusterJob[] }
+
+const clusterState = TypeCompiler.Compile(ClusterState)
+
+/** Undefined when there is none yet. Throws when the file holds anything else than a state. */
+export function readState (file: string): ClusterState | undefined {
+  if (!existsSync(file)) return undefined
+  const state: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  const error = clusterState.Errors(state).First()
+  if (error) throw new Error(`${file} does not hold the state of a cluster: ${error.path} ${error.message}`)
+  return state as ClusterState
+}
+
+/** The state is on the disk when this returns, or the older one still is. */
+export function writeState (file: string, state: ClusterState): void {
+  const fresh = `${file}.new`
+  const descriptor = openSync(fresh, 'w')
+  try {
+    writeFileSync(descriptor, JSON.stringify(state))
+    fsyncSync(descriptor)
+  } finally {
+    closeSync(descriptor)
+  }
+  renameSync(fresh, file)
+}

@@ -1,0 +1,201 @@
+import type { JobReport } from '../schemas/cluster.js'
+import type { DeployResult, JobId } from '../schemas/job.js'
+import type { Status } from '../schemas/status.js'
+import type { Containers } from './containers.js'
+import { generationOf, instancesFor, needsRestart, publishedPort, readJobDocument, wishOf, type JobDocument } from './job-document.js'
+import type { ClusterJob, Container } from './state-file.js'
+import type { Refusal, Workers } from './workers.js'
+
+export interface WorkloadOptions {
+  workers: Workers
+  containers: Containers
+  /** What ran before a restart. */
+  saved: ClusterJob[]
+  /** A job came, changed or went. */
+  onChange (jobId: JobId): void
+}
+
+/** The jobs of a simulated cluster. A method that gives a reason has refused, and changed nothing. */
+export interface Workload {
+  /** Makes it so: exactly the document's instances for this cluster run, in this version. */
+  bring (document: unknown, clusterId: string): string | undefined
+  /** Stops and forgets. */
+  remove (jobId: JobId): void
+  /** Moves what a job runs on one worker to another. */
+  move (jobId: JobId, from: string | undefined, to: string | undefined): string | undefined
+  /** Brings the cluster to exactly these jobs. Gives a sentence for each document that cannot be read. */
+  resync (documents: unknown[], clusterId: string): string[]
+  /** The job's containers stop with this status. False when it runs none. */
+  fail (jobId: JobId, status: Status): boolean
+  /** Starts the job's containers again, as clusters do by themselves. False when it runs none. */
+  restart (jobId: JobId): boolean
+  /** One entry for each job, as heartbeats carry them. */
+  reports (): JobReport[]
+  /** Where the job's containers are; undefined before there is one. */
+  result (jobId: JobId): DeployResult | undefined
+  jobs (): ClusterJob[]
+  readonly count: number
+}
+
+const STOPPED: readonly Status[] = ['FAILED', 'DEAD']
+/** A heartbeat has one status for all containers of a job: the first of these that one of them has. */
+const SPEAKS_FIRST: readonly Status[] = ['FAILED', 'DEAD', 'NODE_SCHEDULED', 'CREATED', 'RUNNING']
+
+export function createWorkload ({ workers, containers, saved, onChange }: WorkloadOptions): Workload {
+  const jobs = new Map<JobId, ClusterJob>(saved.map(job => [job.document._id, job]))
+  for (const job of jobs.values()) {
+    occupy(job)
+    for (const container of job.containers) {
+      containers.adopt(container)
+      if (container.status === 'NODE_SCHEDULED' || container.status === 'CREATED') start(job, container)
+    }
+  }
+
+  function occupy ({ document, containers }: ClusterJob) {
+    for (const { worker } of containers) workers.takeOn(worker, wishOf(document).need)
+  }
+
+  function vacate ({ document, containers }: ClusterJob) {
+    for (const { worker } of containers) workers.release(worker, wishOf(document).need)
+  }
+
+  function start (job: ClusterJob, container: Container) {
+    containers.start(container, () => onChange(job.document._id))
+  }
+
+  /**
+   * Replaces what the job runs by containers for these instances, or refuses and leaves all as it is. A container
+   * that is on the right worker already stays, and is started again only where it has to.
+   */
+  function run (document: JobDocument, wanted: Array<{ number: number, node?: string | undefined }>): Refusal | undefined {
+    const before = jobs.get(document._id)
+    const old = new Map(before?.containers.map(container => [container.instance_number, container]))
+    const wish = wishOf(document)
+
+    if (before) vacate(before)
+    const places: Array<{ number: number, worker: string }> = []
+    for (const { number, node } of wanted) {
+      const found = workers.take({ ...wish, node: node ?? wish.node, current: old.get(number)?.worker })
+      if ('refusal' in found) {
+        for (const { worker } of places) workers.release(worker, wish.need)
+        if (before) occupy(before)
+        return found.refusal
+      }
+      places.push({ number, worker: found.worker })
+    }
+
+    const job: ClusterJob = { document, refusal: null, containers: [] }
+    const stale = before !== undefined && needsRestart(before.document, document)
+    const starting: Container[] = []
+    for (const { number, worker } of places) {
+      const there = old.get(number)
+      const stays = there?.worker === worker
+      if (stays) old.delete(number)
+      const container = stays ? there : containers.create(number, worker, publishedPort(document))
+      job.containers.push(container)
+      if (!stays || stale || STOPPED.includes(there.status)) starting.push(container)
+    }
+    for (const container of old.values()) containers.discard(container)
+    jobs.set(document._id, job)
+    for (const container of starting) start(job, container)
+    onChange(document._id)
+  }
+
+  function bring (document: JobDocument, clusterId: string): Refusal | undefined {
+    const numbers = instancesFor(document, clusterId)
+    if (numbers.length === 0) return remove(document._id)
+    if (!runsAlready(jobs.get(document._id), document, numbers)) return run(document, numbers.map(number => ({ number })))
+  }
+
+  function remove (jobId: JobId): undefined {
+    const job = jobs.get(jobId)
+    if (!job) return
+    vacate(job)
+    for (const container of job.containers) containers.discard(container)
+    jobs.delete(jobId)
+    onChange(jobId)
+  }
+
+  /** Resyncing, nobody hears a refusal: the next heartbeats have to tell it. */
+  function putRefused (document: JobDocument, refusal: Refusal) {
+    remove(document._id)
+    jobs.set(document._id, { document, refusal, containers: [] })
+    onChange(document._id)
+  }
+
+  return {
+    bring (value, clusterId) {
+      const document = readJobDocument(value)
+      return typeof document === 'string' ? document : bring(document, clusterId)
+    },
+
+    remove,
+
+    move (jobId, from, to) {
+      const job = jobs.get(jobId)
+      if (!job) return `Job ${jobId} does not run here`
+      if (from === undefined || to === undefined || !workers.has(from) || !workers.has(to)) return 'NO_NODE_FOUND'
+      return run(job.document, job.containers.map(({ instance_number: number, worker }) => ({ number, node: worker === from ? to : worker })))
+    },
+
+    resync (values, clusterId) {
+      const documents = values.map(readJobDocument)
+      const readable = documents.filter(document => typeof document !== 'string')
+      // First what has to go: its room may be what the others need.
+      const ids = new Set(readable.map(document => document._id))
+      for (const id of [...jobs.keys()]) if (!ids.has(id)) remove(id)
+      for (const document of readable) {
+        const refusal = bring(document, clusterId)
+        if (refusal) putRefused(document, refusal)
+      }
+      return documents.filter(document => typeof document === 'string')
+    },
+
+    fail (jobId, status) {
+      const job = jobs.get(jobId)
+      if (!job?.containers.length) return false
+      for (const container of job.containers) {
+        containers.halt(container)
+        container.status = status
+      }
+      onChange(jobId)
+      return true
+    },
+
+    restart (jobId) {
+      const job = jobs.get(jobId)
+      if (!job?.containers.length) return false
+      for (const container of job.containers) start(job, container)
+      return true
+    },
+
+    reports: () => [...jobs].map(([id, job]) => ({ system_job_id: id, status: statusOf(job) })),
+
+    result (jobId) {
+      const created = jobs.get(jobId)?.containers.filter(({ status }) => status !== 'NODE_SCHEDULED') ?? []
+      if (created.length === 0) return undefined
+      return {
+        job_id: jobId,
+        instances: created.map(({ instance_number, namespace_ip, worker, host_port }) =>
+          ({ instance_number, namespace_ip, host_ip: workers.address(worker), host_port }))
+      }
+    },
+
+    jobs: () => [...jobs.values()],
+    get count () { return jobs.size }
+  }
+}
+
+/** The one status that a heartbeat tells of a job. */
+export function statusOf ({ containers, refusal }: ClusterJob): Status {
+  const statuses = new Set(containers.map(({ status }) => status))
+  return refusal ?? SPEAKS_FIRST.find(status => statuses.has(status)) ?? containers[0]?.status ?? 'NODE_SCHEDULED'
+}
+
+/** The same generation with the same instances: at least once delivered, nothing is to be done. */
+function runsAlready (job: ClusterJob | undefined, document: JobDocument, numbers: number[]): boolean {
+  if (!job || job.refusal !== null || generationOf(document) === undefined) return false
+  return generationOf(job.document) === generationOf(document) &&
+    job.containers.length === numbers.length &&
+    job.containers.every(({ instance_number, status }) => numbers.includes(instance_number) && !STOPPED.includes(status))
+}

@@ -1,0 +1,113 @@
+import { ObjectId } from 'bson'
+import type { Cluster } from '../../schemas/cluster.js'
+import type { ClusterStore } from '../store.js'
+import type { Connection } from './connection.js'
+
+/** A row of clusters: JSON text where the cluster has lists and objects. */
+type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings'> & {
+  clusterinfo: string
+  technology: string | null
+  more: string
+  workers: string | null
+  warnings: string
+}
+
+const COLUMNS = `id, cluster_name, ip, port, network_component_port, clusterinfo, cluster_location, nodes, active_nodes,
+  aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
+  registered_at, last_heartbeat_at, last_modified_timestamp`
+
+export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
+  const upsert = prepare<ClusterRow>(`
+    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, clusterinfo, cluster_location, registered_at, last_modified_timestamp)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (cluster_name) DO UPDATE SET
+      ip = excluded.ip, port = excluded.port, network_component_port = excluded.network_component_port,
+      clusterinfo = excluded.clusterinfo, cluster_location = excluded.cluster_location,
+      last_modified_timestamp = excluded.last_modified_timestamp
+    RETURNING ${COLUMNS}`)
+  // One statement on the hottest path: a figure that is absent comes as NULL and keeps its value.
+  const beat = prepare(`
+    UPDATE clusters SET
+      aggregated_cpu_percent = coalesce(?, aggregated_cpu_percent),
+      total_cpu_cores = coalesce(?, total_cpu_cores),
+      aggregated_memory_percent = coalesce(?, aggregated_memory_percent),
+      memory_in_mb = coalesce(?, memory_in_mb),
+      active_nodes = coalesce(?, active_nodes),
+      technology = coalesce(?, technology),
+      workers = coalesce(?, workers),
+      more = coalesce(?, more),
+      warnings = ?,
+      last_heartbeat_at = max(coalesce(last_heartbeat_at, ''), ?),
+      last_modified_timestamp = max(last_modified_timestamp, ?)
+    WHERE id = ?`)
+  const touch = prepare('UPDATE clusters SET last_modified_timestamp = max(last_modified_timestamp, ?) WHERE id = ?')
+  const addNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes')
+  const setNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, ?) WHERE id = ? RETURNING nodes')
+  const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
+  const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ?`)
+  const countActive = prepare<{ count: number }>('SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?')
+  // Its outbox goes with it, by the foreign key.
+  const remove = prepare('DELETE FROM clusters WHERE id = ?')
+
+  return {
+    register: (identity, now) => write(() => toCluster(upsert.get(
+      new ObjectId().toHexString(),
+      identity.cluster_name,
+      identity.ip,
+      identity.port,
+      identity.network_component_port,
+      JSON.stringify(identity.clusterinfo ?? null),
+      identity.cluster_location,
+      new Date(now).toISOString(),
+      now / 1000
+    )!)),
+
+    heartbeat: (id, figures, now) => write(() => beat.run(
+      figures.aggregated_cpu_percent ?? null,
+      figures.total_cpu_cores ?? null,
+      figures.aggregated_memory_percent ?? null,
+      figures.memory_in_mb ?? null,
+      figures.active_nodes ?? null,
+      jsonOrNull(figures.technology),
+      jsonOrNull(figures.workers),
+      jsonOrNull(figures.more),
+      JSON.stringify(figures.warnings),
+      new Date(now).toISOString(),
+      now / 1000,
+      id
+    ).changes > 0, { durable: false }),
+
+    touch: (id, now) => write(() => touch.run(now / 1000, id).changes > 0, { durable: false }),
+
+    addNodes: (id, delta) => write(() => addNodes.get(delta, id)?.nodes),
+
+    setNodes: (id, count) => write(() => setNodes.get(count, id)?.nodes),
+
+    get: id => read(() => {
+      const row = select.get(id)
+      return row && toCluster(row)
+    }),
+
+    list: ({ activeSince = -Infinity, after = '', limit = -1 }) => read(() => selectPage.all(after, activeSince / 1000, limit).map(toCluster)),
+
+    countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
+
+    remove: id => write(() => remove.run(id).changes > 0)
+  }
+}
+
+function toCluster (row: ClusterRow): Cluster {
+  return {
+    ...row,
+    clusterinfo: JSON.parse(row.clusterinfo),
+    technology: row.technology === null ? null : JSON.parse(row.technology),
+    more: JSON.parse(row.more),
+    workers: row.workers === null ? null : JSON.parse(row.workers),
+    warnings: JSON.parse(row.warnings)
+  }
+}
+
+/** A figure that was not told is NULL; one that was told to be null is the text of it. */
+function jsonOrNull (value: unknown): string | null {
+  return value === undefined ? null : JSON.stringify(value)
+}

@@ -1,0 +1,31 @@
+import { ApiError } from '../../schemas/errors.js'
+
+/**
+ * Result codes of SQLite that tell of its surroundings (disk, locks, memory, file), not of a mistake in a statement:
+ * BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOLFS, AUTH, NOTADB.
+ */
+const OUTAGES: ReadonlySet<number> = new Set([5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 22, 23, 26])
+
+const SQLITE_BUSY = 5
+
+/** The primary result code of an error of SQLite, undefined for any other error. */
+function resultCode (err: unknown): number | undefined {
+  return err instanceof Error && 'errcode' in err && typeof err.errcode === 'number' ? err.errcode & 0xff : undefined
+}
+
+/** True when another connection holds the lock. */
+export function isBusy (err: unknown): boolean {
+  return resultCode(err) === SQLITE_BUSY
+}
+
+/** An outage of the database as `store_unavailable`; everything else, a mistake of ours included, as it is. */
+export function asStoreFailure (err: unknown): unknown {
+  const code = resultCode(err)
+  if (code === undefined || !OUTAGES.has(code)) return err
+  return new ApiError('store_unavailable', `The embedded database failed: ${(err as Error).message}`, { cause: err })
+}
+
+/** What is asked of a store that is closed or closing. */
+export function closingError (): ApiError {
+  return new ApiError('shutting_down', 'The database is closed')
+}

@@ -1,0 +1,106 @@
+import type { Instance, Job } from '../../schemas/job.js'
+import { jobWithPlainId } from '../../schemas/job-document.js'
+import { WAY_UP, type Status } from '../../schemas/status.js'
+import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
+import type { AddressPool } from './addresses.js'
+import type { Connection } from './connection.js'
+import type { Outbox } from './outbox.js'
+
+/** What is stored of a job beside its document. */
+interface StoredJob {
+  job_name: string
+  live_name: string | null
+  status: Status
+  unplaced: number
+  revision: number
+  last_event: number
+}
+
+type InstanceRow = Pick<Instance, 'instance_number' | 'cluster_id' | 'status'> & { cpu: number, memory: number }
+
+const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
+
+/** Commits one change of a job inside of a write: everything of it, or nothing when it is not saved. */
+export function createJobCommit ({ prepare, attempt }: Connection, addresses: AddressPool, outbox: Outbox): (change: JobChange) => CommitOutcome {
+  const selectStored = prepare<StoredJob>('SELECT job_name, live_name, status, unplaced, revision, last_event FROM jobs WHERE id = ?')
+  const selectLive = prepare<{ id: string }>('SELECT id FROM jobs WHERE live_name = ?')
+  const insertJob = prepare(`
+    INSERT INTO jobs (live_name, status, unplaced, job_name, underscored_name, app_name, created_at, revision, last_event, updated_at, doc, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+  // Two updates, since naming an indexed column rewrites its index even where the value stays.
+  const updateKeys = prepare('UPDATE jobs SET live_name = ?, status = ?, unplaced = ?, job_name = ?, underscored_name = ?, app_name = ? WHERE id = ?')
+  const updateDoc = prepare('UPDATE jobs SET revision = ?, last_event = ?, updated_at = ?, doc = ? WHERE id = ?')
+
+  const selectInstances = prepare<InstanceRow>('SELECT instance_number, cluster_id, status, cpu, memory FROM instances WHERE job_id = ?')
+  const upsertInstance = prepare(`
+    INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (job_id, instance_number) DO UPDATE SET
+      cluster_id = excluded.cluster_id, status = excluded.status, on_the_way = excluded.on_the_way, cpu = excluded.cpu, memory = excluded.memory`)
+  const deleteInstance = prepare('DELETE FROM instances WHERE job_id = ? AND instance_number = ?')
+
+  const selectRetiring = prepare<{ cluster_id: string }>('SELECT cluster_id FROM retiring WHERE job_id = ?')
+  const insertRetiring = prepare('INSERT INTO retiring (job_id, cluster_id) VALUES (?, ?)')
+  const deleteRetiring = prepare('DELETE FROM retiring WHERE job_id = ? AND cluster_id = ?')
+
+  const insertEvent = prepare('INSERT INTO events (job_id, id, doc) VALUES (?, ?, ?)')
+  const trimEvents = prepare('DELETE FROM events WHERE job_id = ? AND id <= ?')
+
+  function commit ({ job, events, commands }: JobChange): CommitOutcome {
+    const stored = selectStored.get(job.id)
+    if ((stored?.revision ?? 0) !== job.revision) return { outcome: 'stale' }
+    const liveName = job.desired_state === 'running' ? job.job_name : null
+    if (liveName !== null && liveName !== stored?.live_name && selectLive.get(liveName)) return { outcome: 'name_taken' }
+    const settled = addresses.settle(job)
+    if (settled.outcome !== 'settled') return settled
+
+    const saved = { ...settled.job, revision: job.revision + 1 }
+    const lastEvent = (stored?.last_event ?? 0) + events.length
+    saveJob(saved, stored, liveName, lastEvent)
+    saveInstances(saved)
+    saveRetiring(saved)
+    for (const [index, event] of events.entries()) insertEvent.run(job.id, lastEvent - events.length + 1 + index, JSON.stringify(event))
+    if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
+
+    let jobJson: string | undefined
+    for (const command of commands) outbox.append(command, () => jobJson ??= JSON.stringify(jobWithPlainId(saved)))
+    return { outcome: 'saved', job: saved }
+  }
+
+  function saveJob (job: Job, stored: StoredJob | undefined, liveName: string | null, lastEvent: number): void {
+    const unplaced = Number(job.desired_state === 'running' && job.instance_list.some(instance => instance.cluster_id === ''))
+    const keys = [liveName, job.status, unplaced, job.job_name, job.job_name.replaceAll('.', '_'), job.descriptor.app_name] as const
+    const doc = [job.revision, lastEvent, job.updated_at, JSON.stringify(job), job.id] as const
+    if (!stored) {
+      insertJob.run(...keys, job.created_at, ...doc)
+      return
+    }
+    updateDoc.run(...doc)
+    if (stored.live_name !== liveName || stored.status !== job.status || stored.unplaced !== unplaced || stored.job_name !== job.job_name) {
+      updateKeys.run(...keys, job.id)
+    }
+  }
+
+  /** Writes only the rows that differ: one instance of a thousand may change its status every second. */
+  function saveInstances (job: Job): void {
+    const { cpu = 0, memory = 0 } = job.descriptor.requirements ?? {}
+    const rows = new Map(selectInstances.all(job.id).map(row => [row.instance_number, row]))
+    for (const { instance_number: number, cluster_id: clusterId, status } of job.instance_list) {
+      const row = rows.get(number)
+      rows.delete(number)
+      if (row && row.cluster_id === clusterId && row.status === status && row.cpu === cpu && row.memory === memory) continue
+      const onTheWay = Number(clusterId !== '' && BELOW_RUNNING.includes(status))
+      upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory)
+    }
+    for (const number of rows.keys()) deleteInstance.run(job.id, number)
+  }
+
+  function saveRetiring (job: Job): void {
+    const clusters = new Set(job.retiring.map(entry => entry.cluster_id))
+    for (const { cluster_id: clusterId } of selectRetiring.all(job.id)) {
+      if (!clusters.delete(clusterId)) deleteRetiring.run(job.id, clusterId)
+    }
+    for (const clusterId of clusters) insertRetiring.run(job.id, clusterId)
+  }
+
+  return change => attempt(() => commit(change), ({ outcome }) => outcome === 'saved')
+}

@@ -1,0 +1,146 @@
+import type { DatabaseSyncInstance } from '@photostructure/sqlite'
+
+/**
+ * The schema, step by step. A file records in `user_version` how many of them it has seen, so a step that was
+ * released is never changed; a change of the schema is a new step.
+ */
+export const MIGRATIONS: readonly string[] = [
+  `
+  -- JSON text: clusterinfo, technology, more, workers, warnings.
+  CREATE TABLE clusters (
+    id TEXT PRIMARY KEY,
+    cluster_name TEXT NOT NULL UNIQUE,
+    ip TEXT NOT NULL,
+    port INTEGER,
+    network_component_port INTEGER,
+    clusterinfo TEXT NOT NULL,
+    cluster_location TEXT,
+    nodes INTEGER NOT NULL DEFAULT 0,
+    active_nodes INTEGER,
+    aggregated_cpu_percent REAL,
+    total_cpu_cores REAL,
+    aggregated_memory_percent REAL,
+    memory_in_mb REAL,
+    technology TEXT,
+    more TEXT NOT NULL DEFAULT 'null',
+    workers TEXT,
+    warnings TEXT NOT NULL DEFAULT '[]',
+    registered_at TEXT NOT NULL,
+    last_heartbeat_at TEXT,
+    last_modified_timestamp REAL NOT NULL,
+    acked_seq INTEGER NOT NULL DEFAULT 0,
+    last_seq INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX clusters_by_sign_of_life ON clusters (last_modified_timestamp);
+
+  -- Commands not settled yet. job is the job document of the contract, where the kind of command carries one.
+  CREATE TABLE outbox (
+    cluster_id TEXT NOT NULL REFERENCES clusters (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    command TEXT NOT NULL,
+    job TEXT,
+    PRIMARY KEY (cluster_id, seq)
+  ) STRICT;
+
+  -- doc is the whole job; the other columns are what is looked up. It comes last: they are read without it.
+  CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    job_name TEXT NOT NULL,
+    underscored_name TEXT NOT NULL,
+    app_name TEXT NOT NULL,
+    -- The name while the job is wanted; free for another one from then on.
+    live_name TEXT UNIQUE,
+    status TEXT NOT NULL,
+    unplaced INTEGER NOT NULL,
+    revision INTEGER NOT NULL,
+    last_event INTEGER NOT NULL,
+    created_at TEXT NOT NULL,
+    updated_at TEXT NOT NULL,
+    doc TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX jobs_by_name ON jobs (job_name, created_at, id);
+  CREATE INDEX jobs_by_underscored_name ON jobs (underscored_name, created_at, id);
+  CREATE INDEX jobs_by_app ON jobs (app_name, id);
+  CREATE INDEX jobs_by_status ON jobs (status, id);
+  CREATE INDEX jobs_unplaced ON jobs (id) WHERE unplaced = 1;
+  CREATE INDEX jobs_undeployed ON jobs (updated_at) WHERE status = 'UNDEPLOYED';
+
+  -- Drawn from the job's instance_list. on_the_way: placed but not RUNNING yet, so cpu and memory are spoken for.
+  CREATE TABLE instances (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    instance_number INTEGER NOT NULL,
+    cluster_id TEXT NOT NULL,
+    status TEXT NOT NULL,
+    on_the_way INTEGER NOT NULL,
+    cpu REAL NOT NULL,
+    memory REAL NOT NULL,
+    PRIMARY KEY (job_id, instance_number)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX instances_by_cluster ON instances (cluster_id, status) WHERE cluster_id <> '';
+  CREATE INDEX instances_on_the_way ON instances (cluster_id, cpu, memory) WHERE on_the_way = 1;
+
+  -- Drawn from the job's retiring.
+  CREATE TABLE retiring (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    cluster_id TEXT NOT NULL,
+    PRIMARY KEY (job_id, cluster_id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX retiring_by_cluster ON retiring (cluster_id);
+
+  CREATE TABLE events (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    id INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (job_id, id)
+  ) STRICT, WITHOUT ROWID;
+
+  -- Addresses as their place in 172.30.0.0/16, 172.30.1.2 being 258.
+  CREATE TABLE addresses (
+    address INTEGER PRIMARY KEY,
+    job_id TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX addresses_by_job ON addresses (job_id);
+
+  -- Given back, in turn.
+  CREATE TABLE freed_addresses (
+    turn INTEGER PRIMARY KEY,
+    address INTEGER NOT NULL UNIQUE
+  ) STRICT;
+
+  CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    value INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  INSERT INTO counters (name, value) VALUES ('next_address', 1), ('next_subnet', 0), ('unplaced_jobs', 0), ('checks', 0);
+
+  CREATE TRIGGER count_new_unplaced AFTER INSERT ON jobs WHEN NEW.unplaced = 1 BEGIN
+    UPDATE counters SET value = value + 1 WHERE name = 'unplaced_jobs';
+  END;
+  CREATE TRIGGER count_changed_unplaced AFTER UPDATE OF unplaced ON jobs WHEN NEW.unplaced <> OLD.unplaced BEGIN
+    UPDATE counters SET value = value + NEW.unplaced - OLD.unplaced WHERE name = 'unplaced_jobs';
+  END;
+  CREATE TRIGGER count_gone_unplaced AFTER DELETE ON jobs WHEN OLD.unplaced = 1 BEGIN
+    UPDATE counters SET value = value - 1 WHERE name = 'unplaced_jobs';
+  END;
+  `
+]
+
+/**
+ * Brings a file to the newest schema, each step in a transaction of its own: a crash in between is carried on from
+ * there. Throws for a file of a newer System Manager, which this one would damage.
+ */
+export function migrate (db: DatabaseSyncInstance, migrations: readonly string[] = MIGRATIONS): { from: number, to: number } {
+  const { user_version: from } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+  const to = migrations.length
+  if (from > to) throw new Error(`its schema has version ${from}, written by a newer System Manager; this one knows versions up to ${to}`)
+  for (const [index, step] of migrations.entries()) {
+    if (index < from) continue
+    try {
+      db.exec(`BEGIN IMMEDIATE; ${step}; PRAGMA user_version = ${index + 1}; COMMIT`)
+    } catch (err) {
+      if (db.isTransaction) db.exec('ROLLBACK')
+      throw err
+    }
+  }
+  return { from, to }
+}

@@ -1,0 +1,26 @@
+import type { Store } from '../store.js'
+import { createAddressPool } from './addresses.js'
+import { createClusterStore } from './clusters.js'
+import { openConnection, type StoreLog } from './connection.js'
+import { createJobStore } from './jobs.js'
+import { createOutbox } from './outbox.js'
+import { createSubnetStore } from './subnets.js'
+
+/**
+ * The embedded store: one SQLite file that belongs to this process alone. What it acknowledged survives kill -9 and a
+ * power cut. Throws `store_unavailable`, naming the file, when it cannot be used.
+ */
+export async function openSqliteStore (options: { file: string, log?: StoreLog }): Promise<Store> {
+  const connection = await openConnection(options)
+  const outbox = createOutbox(connection)
+  // A real write, since a full disk still lets everything be read.
+  const probe = connection.prepare("UPDATE counters SET value = value + 1 WHERE name = 'checks'")
+  return {
+    clusters: createClusterStore(connection),
+    jobs: createJobStore(connection, createAddressPool(connection), outbox),
+    outbox,
+    subnets: createSubnetStore(connection),
+    check: () => connection.write(() => { probe.run() }, { durable: false }),
+    close: connection.close
+  }
+}

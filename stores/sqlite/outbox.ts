@@ -1,0 +1,48 @@
+import type { Command, CommandDraft } from '../../schemas/channel.js'
+import type { OutboxStore } from '../store.js'
+import type { Connection } from './connection.js'
+
+export interface Outbox extends OutboxStore {
+  /**
+   * Puts a command into the outbox of its cluster; to be called inside of a write. A cluster that was removed
+   * meanwhile gets none: its instances are dealt with by whoever removed it.
+   * @param jobJson Text of the job document, for the kinds that carry it.
+   */
+  append (draft: CommandDraft, jobJson: () => string): void
+}
+
+export function createOutbox ({ prepare, read, write }: Connection): Outbox {
+  const nextSeq = prepare<{ last_seq: number }>('UPDATE clusters SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq')
+  const insert = prepare('INSERT INTO outbox (cluster_id, seq, command, job) VALUES (?, ?, ?, ?)')
+  const position = prepare<{ acked: number, last: number }>('SELECT acked_seq AS acked, last_seq AS last FROM clusters WHERE id = ?')
+  const pending = prepare<{ seq: number, command: string, job: string | null }>(
+    'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ?')
+  // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
+  const moveAcked = prepare<{ acked_seq: number }>('UPDATE clusters SET acked_seq = max(acked_seq, min(?, last_seq)) WHERE id = ? RETURNING acked_seq')
+  const removeAcked = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq <= ?')
+  const removeOne = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq = ?')
+
+  return {
+    append ({ cluster_id: clusterId, ...command }, jobJson) {
+      const seq = nextSeq.get(clusterId)?.last_seq
+      if (seq === undefined) return
+      const carriesJob = command.kind === 'deploy' || command.kind === 'replicate'
+      insert.run(clusterId, seq, JSON.stringify(command), carriesJob ? jobJson() : null)
+    },
+
+    position: clusterId => read(() => ({ acked: 0, last: 0, ...position.get(clusterId) })),
+
+    pending: (clusterId, { after, limit }) => read(() => pending.all(clusterId, after, limit).map(({ seq, command, job }): Command => ({
+      seq,
+      ...JSON.parse(command),
+      ...(job !== null && { job: JSON.parse(job) })
+    }))),
+
+    ack: (clusterId, seq) => write(() => {
+      const acked = moveAcked.get(seq, clusterId)?.acked_seq
+      if (acked !== undefined) removeAcked.run(clusterId, acked)
+    }),
+
+    drop: (clusterId, seq) => write(() => { removeOne.run(clusterId, seq) })
+  }
+}

@@ -1,0 +1,156 @@
+import type { Command, CommandDraft } from '../schemas/channel.js'
+import type { Cluster, ClusterId, Worker } from '../schemas/cluster.js'
+import type { Job, JobEvent, JobId } from '../schemas/job.js'
+import type { Status } from '../schemas/status.js'
+
+/**
+ * The port between the System Manager and its database. Words of the domain, no query language.
+ * Every promise of a write resolves after the write is durable, except where a method says otherwise.
+ * Two adapters pass one suite of tests (test/stores/contract.ts).
+ */
+export interface Store {
+  clusters: ClusterStore
+  jobs: JobStore
+  outbox: OutboxStore
+  subnets: SubnetStore
+  /** Rejects when the database does not answer. */
+  check (): Promise<void>
+  /** Writes what is pending, then lets go of the database. */
+  close (): Promise<void>
+}
+
+/** What a registration sets; heartbeat figures of a known cluster stay as they are. */
+export type ClusterIdentity = Pick<Cluster, 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'clusterinfo' | 'cluster_location'>
+
+/** What a heartbeat tells. A field that is absent keeps its value. */
+export interface ClusterFigures {
+  aggregated_cpu_percent?: number
+  total_cpu_cores?: number
+  aggregated_memory_percent?: number
+  memory_in_mb?: number
+  active_nodes?: number
+  technology?: string[]
+  workers?: Worker[]
+  more?: unknown
+  /** Always replaced: the warnings of the last heartbeat. */
+  warnings: string[]
+}
+
+export interface ClusterStore {
+  /**
+   * Registers by `cluster_name`: a known name keeps its id. `now` in Unix milliseconds becomes the last sign of life.
+   */
+  register (identity: ClusterIdentity, now: number): Promise<Cluster>
+  /**
+   * Records a heartbeat. False for an unknown cluster (never creates one). Visible to readers at once; not waited for
+   * on disk, since the next heartbeat brings the same.
+   */
+  heartbeat (id: ClusterId, figures: ClusterFigures, now: number): Promise<boolean>
+  /** Records a sign of life without figures (a pong). As durable as a heartbeat. */
+  touch (id: ClusterId, now: number): Promise<boolean>
+  /** Adds to the worker count (never below 0). The new count, or undefined for an unknown cluster. */
+  addNodes (id: ClusterId, delta: number): Promise<number | undefined>
+  /** Sets the worker count. The new count, or undefined for an unknown cluster. */
+  setNodes (id: ClusterId, count: number): Promise<number | undefined>
+  get (id: ClusterId): Promise<Cluster | undefined>
+  /** In order of id, after `after`. `activeSince` in Unix milliseconds keeps those with a sign of life later than that. */
+  list (query: { activeSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  countActive (activeSince: number): Promise<number>
+  /** Forgets a cluster and its outbox. False when there was none. */
+  remove (id: ClusterId): Promise<boolean>
+}
+
+/** Events kept per job: a service that flaps for a month must not fill the disk. */
+export const MAX_EVENTS_PER_JOB = 500
+
+/**
+ * The next state of one job, with all that must become durable in the same atomic step.
+ *
+ * Addresses: those that `job` names (service_ip_list, instance_list, retiring) are exactly those leased to it.
+ * An empty Address or instance_ip is filled with a leased one; a named one that the job does not hold yet is claimed;
+ * one that is no longer named is given back.
+ */
+export interface JobChange {
+  /** `revision` is the one that was read, 0 for a new job; it is stored with one more. */
+  job: Job
+  /** Appended in order; the store gives the ids and keeps the newest {@link MAX_EVENTS_PER_JOB} of a job. */
+  events: Array<Omit<JobEvent, 'id'>>
+  /** Appended to the outboxes of their clusters in order; each gets the next `seq` of its cluster and, for deploy and replicate, the stored job document. */
+  commands: CommandDraft[]
+}
+
+/** What became of a {@link JobChange}. Anything but `saved` changed nothing at all. */
+export type CommitOutcome =
+  | { outcome: 'saved', job: Job }
+  /** Someone else changed or removed the job since it was read: read again, decide again. */
+  | { outcome: 'stale' }
+  /** Another live job has this job_name. */
+  | { outcome: 'name_taken' }
+  /** A named address belongs to another job. */
+  | { outcome: 'address_taken', address: string }
+  /** 172.30.0.0/16 has no free address left. */
+  | { outcome: 'addresses_exhausted' }
+
+/** An instance as the heartbeat path and the scheduler need it, without its document. */
+export interface PlacedInstance {
+  job_id: JobId
+  instance_number: number
+  status: Status
+}
+
+export interface JobQuery {
+  status?: Status
+  /** false: without UNDEPLOYED jobs. */
+  undeployed?: boolean
+  /** Jobs with an instance placed on this cluster, or retiring from it. */
+  cluster_id?: ClusterId
+  job_name?: string
+  app_name?: string
+  after?: JobId
+  limit?: number
+}
+
+export interface JobStore {
+  /** Commits each change atomically and on its own; all of them in one batch. Outcomes in the order of the changes. */
+  commit (changes: JobChange[]): Promise<CommitOutcome[]>
+  get (id: JobId): Promise<Job | undefined>
+  getMany (ids: JobId[]): Promise<Job[]>
+  /** The live job of this exact name, else the last undeployed one. */
+  byName (jobName: string): Promise<Job | undefined>
+  /** Jobs whose name, with "." read as "_", is this (contract section 2); live ones first, at most two. */
+  byUnderscoredName (name: string): Promise<Job[]>
+  /** The job that holds this service or instance address. */
+  byAddress (address: string): Promise<Job | undefined>
+  /** Status of a job without reading its document. */
+  status (id: JobId): Promise<Status | undefined>
+  /** In order of id, after `after`. */
+  list (query: JobQuery): Promise<Job[]>
+  /** Jobs that want to run and have an instance without a cluster, in order of id, after `after`. */
+  unplaced (query: { after?: JobId, limit: number }): Promise<Job[]>
+  /** How many jobs {@link unplaced} could give. Costs no scan. */
+  countUnplaced (): Promise<number>
+  /** All instances placed on a cluster. */
+  placedOn (clusterId: ClusterId): Promise<PlacedInstance[]>
+  /** Requirements of instances that are placed but not yet RUNNING, summed per cluster: free figures of heartbeats do not show them yet. */
+  reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
+  /** Events of a job in order, after event id `after`. */
+  events (id: JobId, query: { after?: number, limit: number }): Promise<JobEvent[]>
+  /** Forgets jobs that were UNDEPLOYED before `before` (ISO time), with their events; the number of them. */
+  purge (before: string): Promise<number>
+}
+
+export interface OutboxStore {
+  /** `acked`: the cluster durably took all up to it; `last`: the highest `seq` given out. Both 0 at first. */
+  position (clusterId: ClusterId): Promise<{ acked: number, last: number }>
+  /** Commands after `after` that are not settled, in order of `seq`. */
+  pending (clusterId: ClusterId, query: { after: number, limit: number }): Promise<Command[]>
+  /** Settles all commands up to and including `seq`. Idempotent, never goes back. */
+  ack (clusterId: ClusterId, seq: number): Promise<void>
+  /** Settles one command that the cluster refused. */
+  drop (clusterId: ClusterId, seq: number): Promise<void>
+}
+
+export interface SubnetStore {
+  /** The next subnet of 64 addresses from 172.18.0.0 on, undefined at the end of the range (contract section 7). */
+  next (): Promise<string | undefined>
+}

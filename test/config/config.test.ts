@@ -1,0 +1,36 @@
+import t from 'tap'
+import { ConfigError, helpText, readConfig } from '../../plugins/config.js'
+
+t.test('without variables every setting has its default', async t => {
+  const config = readConfig({})
+  t.match(config, { MY_PORT: 10000, DATA_DIR: './data', CLUSTER_GRACE_S: 45 })
+})
+
+t.test('an empty variable counts as not set', async t => {
+  t.equal(readConfig({ MY_PORT: '' }).MY_PORT, 10000)
+})
+
+t.test('a bad value is refused in one line that names the variable, the value and what it may be', async t => {
+  const refusals: Array<[Record<string, string>, RegExp]> = [
+    [{ MY_PORT: 'http' }, /^MY_PORT=http cannot be used: it must be integer\. Port to listen on/],
+    [{ MY_PORT: '70000' }, /^MY_PORT=70000 cannot be used: it must be <= 65535/],
+    [{ CLUSTER_GRACE_S: '-1' }, /^CLUSTER_GRACE_S=-1 cannot be used: it must be >= 1/],
+    [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL=loud cannot be used: .*fatal, error, warn/]
+  ]
+  for (const [env, message] of refusals) {
+    t.throws(() => readConfig(env), new ConfigError(), JSON.stringify(env))
+    try {
+      readConfig(env)
+    } catch (err) {
+      t.match((err as Error).message, message)
+      t.notMatch((err as Error).message, '\n')
+    }
+  }
+})
+
+t.test('the help lists every setting with its default', async t => {
+  const help = helpText()
+  for (const [name, value] of Object.entries(readConfig({}))) {
+    t.match(help, new RegExp(`${name} .*\\(default: ${String(value)}\\)`))
+  }
+})
