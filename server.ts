@@ -8,6 +8,8 @@ import { ConfigError, helpText, readConfig, type Config } from './plugins/config
 async function start (config: Config) {
   const server = Fastify({
     ...serverOptions,
+    // A line per request would be most of the log, and of the time, once thousands of clusters send heartbeats.
+    disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL),
     logger: {
       level: config.LOG_LEVEL,
       redact: ['req.headers.authorization', 'req.headers.cookie'],

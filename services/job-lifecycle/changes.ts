@@ -143,7 +143,10 @@ export function placed (job: Job, { assignments, explanation, failure }: Extract
   }
   if (reached.size === 0) return undefined
   for (const instance of edit.job.instance_list) {
-    if (failure && instance.cluster_id === '') edit.move(instance, 'unplaceable', failure, explanation.summary)
+    if (instance.cluster_id !== '') continue
+    // Without a failure the rest waits for the figures of a cluster.
+    if (failure) edit.move(instance, 'unplaceable', failure)
+    instance.status_reason = explanation.summary
   }
   const after = byCluster(edit.job.instance_list)
   for (const clusterId of reached) {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Command } from '../../schemas/channel.js'
 import type { ClusterId, Heartbeat } from '../../schemas/cluster.js'
 import type { Descriptor } from '../../schemas/descriptor.js'
@@ -62,7 +63,10 @@ export interface JobLifecycle {
 /** Tries of one change against others of the same job; each round at least one of them wins. */
 const MAX_TRIES = 200
 
-export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry): JobLifecycle {
+/** Events that an operator wants to see pass by; the rest, one per status and instance, are for debugging. */
+const STEPS = new Set(['deployed', 'updated', 'placed', 'unplaceable', 'waiting', 'refused', 'undeploying', 'undeployed'])
+
+export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry, log: FastifyBaseLogger): JobLifecycle {
   const events = new EventEmitter<LifecycleEvents>()
   const finder = createJobFinder(jobs)
 
@@ -70,6 +74,9 @@ export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry): 
     if (changes.length === 0) return []
     const outcomes = await jobs.commit(changes)
     const saved = changes.filter((_, index) => outcomes[index]?.outcome === 'saved')
+    for (const { job, events: told } of saved) {
+      for (const { type, cause, message } of told) log[STEPS.has(type) ? 'info' : 'debug']({ job: job.job_name, cause }, message)
+    }
     const reached = new Set(saved.flatMap(({ commands }) => commands.map(command => command.cluster_id)))
     if (reached.size > 0) events.emit('commands', [...reached])
     return outcomes

@@ -8,7 +8,7 @@ declare module 'fastify' {
 }
 
 export default fp(async function jobLifecycle (app) {
-  const lifecycle = createJobLifecycle(app.store.jobs, app.clusterRegistry)
+  const lifecycle = createJobLifecycle(app.store.jobs, app.clusterRegistry, app.log)
   app.decorate('jobLifecycle', lifecycle)
 
   const closing = new AbortController()

@@ -47,7 +47,7 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
     db.close()
     throw new ApiError('store_unavailable', `The database ${file} cannot be used: ${(err as Error).message}`, { cause: err })
   }
-  const statements = new Map<string, Statement<never>>()
+  const statements = new Map<string, Statement<unknown>>()
   const group = createGroupCommit(db)
   let closed: Promise<void> | undefined
 
@@ -60,9 +60,9 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
     },
 
     prepare<Row> (sql: string): Statement<Row> {
-      const known = statements.get(sql) ?? db.prepare(sql)
-      statements.set(sql, known)
-      return known
+      const statement = statements.get(sql) ?? db.prepare(sql)
+      statements.set(sql, statement)
+      return statement as Statement<Row>
     },
 
     async read (fn) {

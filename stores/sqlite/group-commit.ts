@@ -82,11 +82,19 @@ export function createGroupCommit (db: DatabaseSyncInstance): GroupCommit {
       commit.run()
       commits++
     } catch (err) {
-      if (db.isTransaction) rollback.run()
       for (const { reject } of batch) reject(asStoreFailure(err))
+      giveUp()
       return
     }
     for (const confirm of confirmations) confirm()
+  }
+
+  function giveUp (): void {
+    try {
+      if (db.isTransaction) rollback.run()
+    } catch {
+      // The writers know already. What is left open makes the next BEGIN fail, which comes by here again.
+    }
   }
 
   /** Cannot be changed inside of a transaction, and costs a microsecond: only when it differs. */

@@ -61,8 +61,10 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
     for (const [index, event] of events.entries()) insertEvent.run(job.id, lastEvent - events.length + 1 + index, JSON.stringify(event))
     if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
 
-    let jobJson: string | undefined
-    for (const command of commands) outbox.append(command, () => jobJson ??= JSON.stringify(jobWithPlainId(saved)))
+    if (commands.length > 0) {
+      const jobJson = JSON.stringify(jobWithPlainId(saved))
+      for (const command of commands) outbox.append(command, jobJson)
+    }
     return { outcome: 'saved', job: saved }
   }
 

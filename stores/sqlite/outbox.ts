@@ -6,9 +6,9 @@ export interface Outbox extends OutboxStore {
   /**
    * Puts a command into the outbox of its cluster; to be called inside of a write. A cluster that was removed
    * meanwhile gets none: its instances are dealt with by whoever removed it.
-   * @param jobJson Text of the job document, for the kinds that carry it.
+   * @param jobJson The job document as JSON, kept for the kinds that carry it.
    */
-  append (draft: CommandDraft, jobJson: () => string): void
+  append (draft: CommandDraft, jobJson: string): void
 }
 
 export function createOutbox ({ prepare, read, write }: Connection): Outbox {
@@ -27,7 +27,7 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
       const seq = nextSeq.get(clusterId)?.last_seq
       if (seq === undefined) return
       const carriesJob = command.kind === 'deploy' || command.kind === 'replicate'
-      insert.run(clusterId, seq, JSON.stringify(command), carriesJob ? jobJson() : null)
+      insert.run(clusterId, seq, JSON.stringify(command), carriesJob ? jobJson : null)
     },
 
     position: clusterId => read(() => ({ acked: 0, last: 0, ...position.get(clusterId) })),

@@ -15,8 +15,8 @@ t.test('the table has a row for every status and leads only to statuses of the c
   }
 })
 
-t.test('no report ever moves an instance back along the way up, whatever comes in whatever order', async () => {
-  fc.assert(fc.property(fc.constantFrom(...WAY_UP), fc.array(fc.constantFrom(...WAY_UP)), (start, reports) => {
+t.test('no report ever moves an instance back along the way up, whatever comes in whatever order', async t => {
+  t.doesNotThrow(() => fc.assert(fc.property(fc.constantFrom(...WAY_UP), fc.array(fc.constantFrom(...WAY_UP)), (start, reports) => {
     let status: Status = start
     for (const told of reports) {
       if (!mayBecome(status, 'reported', told)) continue
@@ -24,7 +24,7 @@ t.test('no report ever moves an instance back along the way up, whatever comes i
       status = told
     }
     return true
-  }))
+  })))
 })
 
 t.test('CREATING and CREATED are one rung', async t => {

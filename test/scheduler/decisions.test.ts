@@ -174,6 +174,23 @@ t.test('the summary of a job on many clusters stays short', async t => {
   t.equal(decision.explanation.summary, 'placed 8 instances: 1 on c0, 1 on c1, 1 on c2, 1 on c3, 1 on c4, the others on 3 more clusters')
 })
 
+t.test('a cluster that refused an instance is not asked again for a minute, for none of them', async t => {
+  const refusedAt = (ms: number) => {
+    const asked = job({ instances: ['', ''] })
+    asked.instance_list[1]?.refusals.push({ cluster_id: idOf(1), at: new Date(PASS.now - 3_000_000).toISOString(), error: 'old' },
+      { cluster_id: idOf(1), at: new Date(PASS.now - ms).toISOString(), error: 'NO_WORKER_CAPACITY' })
+    return asked
+  }
+  const clusters = [candidate(1, 'hpi', { total_cpu_cores: 64 }), candidate(2, 'tum')]
+  t.same(placesOf(createPass(clusters, PASS).decide(refusedAt(12_000))), [idOf(2), idOf(2)])
+  t.ok(placesOf(createPass(clusters, PASS).decide(refusedAt(60_000))).includes(idOf(1)))
+  const pass = createPass(clusters.slice(0, 1), PASS)
+  const alone = pass.decide(refusedAt(12_000))
+  t.equal(failureOf(alone), 'NoActiveClusterWithCapacity')
+  t.equal(alone.explanation.summary, 'hpi: refused it 12 s ago: NO_WORKER_CAPACITY')
+  t.equal(pass.decide(job()).kind, 'placed', 'another job with the same requirements was not refused')
+})
+
 t.test('a job with the same wish as one that found no room is told the same, in an explanation of its own', async t => {
   const pass = createPass([full(1, 'hpi')], PASS)
   const first = pass.decide(job())

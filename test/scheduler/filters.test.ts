@@ -125,6 +125,7 @@ t.test('the sums of the workers stand in for sums that a cluster does not tell',
 t.test('what a pass gives away comes off the worker with most cores left', async t => {
   const pass = createPass([withWorkers(worker('a', 2, 500), worker('b', 3, 500))], PASS)
   t.equal(pass.decide(job({ cpu: 1.5 })).kind, 'placed')
+  t.equal(pass.decide(job({ cpu: 2.5, memory: 0 })).explanation.summary, 'hpi: 3.5 cores free in all, but no worker node for docker has 2.5 cores free', 'b bore it')
   t.equal(pass.decide(job({ cpu: 2 })).kind, 'placed', 'a still has its 2')
   const third = pass.decide(job({ cpu: 1.5, memory: 0 }))
   t.equal(third.kind, 'placed', 'b has 1.5 left')

@@ -46,7 +46,7 @@ interface JobWish {
   runtime?: string
   cpu?: number
   memory?: number
-  /** Names of the clusters' ids that have an instance, '' for each without a cluster. */
+  /** One entry per instance: the id of its cluster, or '' while it has none. */
   instances?: string[]
 }
 
@@ -82,7 +82,9 @@ export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100
       host_port: '',
       status: 'REQUESTED',
       status_reason: null,
-      status_since: at
+      status_since: at,
+      awaits: null,
+      refusals: []
     })),
     retiring: [],
     explanation: null,

@@ -1,4 +1,4 @@
-import { Composer, Lexer, Parser, type CST, type Document, type ErrorCode, type ParsedNode } from 'yaml'
+import { Composer, CST, Lexer, Parser, type Document, type ErrorCode, type ParsedNode } from 'yaml'
 import { ApiError } from '../../../schemas/errors.js'
 import { MAX_VIOLATIONS } from './places.js'
 import { unreadable, type Defect } from './unreadable.js'
@@ -20,6 +20,9 @@ const MAX_STACK = MAX_DEPTH + 2
  * so they must not reach it from outside.
  */
 const CONTROL = /[^\P{Cc}\t\n\r\x7f-\x9f]/u
+
+/** A backslash in double quotes; group 1 holds what follows it when that makes a valid escape. */
+const ESCAPE = /\\([0abefnrtvN_LP "/\\\t\r\n]|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U(?:000[\da-fA-F]|0010)[\da-fA-F]{4})?/g
 
 /** What to do about the parser's complaints, where that is not obvious. */
 const hints: Partial<Record<ErrorCode, string>> = {
@@ -73,8 +76,12 @@ function syntaxTree (text: string): CST.Token[] {
   let count = 0
   let documents = 0
   let strays = 0
+  let previous = ''
   for (const lexeme of new Lexer().lex(text)) {
     if (++count > MAX_TOKENS) refuse(`more than ${MAX_TOKENS} words and marks are too many for a descriptor`)
+    // Text of plain and block scalars comes after a mark; without one, a quote begins a quoted scalar.
+    if (lexeme.startsWith('"') && previous !== CST.SCALAR) checkEscapes(lexeme)
+    previous = lexeme
     for (const token of parser.next(lexeme)) take(token)
     if (parser.stack.length > MAX_STACK) refuse(`more than ${MAX_DEPTH} levels of nesting are too deep`)
   }
@@ -90,6 +97,15 @@ function syntaxTree (text: string): CST.Token[] {
     }
     // Once the document is over, each stray token is an error; the first ones say it all.
     if (token.type !== 'error' || ++strays <= MAX_VIOLATIONS) tokens.push(token)
+  }
+
+  /** The parser would make an error of each bad escape, half a million of them in one string. */
+  function checkEscapes (quoted: string): void {
+    for (const { 1: valid, index } of quoted.matchAll(ESCAPE)) {
+      if (valid !== undefined) continue
+      const hint = 'Write a backslash twice, or use single quotes, in which it has no meaning.'
+      refuse(`the escape ${quoted.slice(index, index + 2)} is not known`, parser.offset + index, hint)
+    }
   }
 
   function refuse (message: string, offset = parser.offset, hint?: string): never {

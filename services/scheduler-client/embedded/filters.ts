@@ -15,18 +15,19 @@ export const STOPPED_BY = {
   workerTechnology: 5,
   cpu: 6,
   memory: 7,
-  unknown: 8
+  refused: 8,
+  unknown: 9
 } as const
 
 /** Nearness of a cluster that fits. */
-export const FITS = 9
+export const FITS = 10
 
 /** Closeness within cpu and memory stays below the next filter. */
 const MOST_SHARE = 0.99
 
 /**
  * Puts a cluster through the hard filters: alive (contract section 4), location, figures known (section 2, "seen on
- * the wire"), technology, node, cpu, memory (section 6).
+ * the wire"), technology, node, cpu, memory (section 6), and last whether it refused the job a short while ago.
  * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the free share (0 to 0.99) of what is asked.
  */
 export function nearness (room: Room, wish: Wish): number {
@@ -37,7 +38,8 @@ export function nearness (room: Room, wish: Wish): number {
   if (!room.heard) return STOPPED_BY.unknown
   if (!room.technology.includes(wish.runtime)) return STOPPED_BY.technology
   const ofSums = nearnessOfFigures(room.free, wish)
-  return room.workers.length === 0 ? ofSums : Math.min(ofSums, nearnessOfWorkers(room.workers, wish))
+  const found = room.workers.length === 0 ? ofSums : Math.min(ofSums, nearnessOfWorkers(room.workers, wish))
+  return found === FITS && wish.refusals.has(room.id) ? STOPPED_BY.refused : found
 }
 
 /** Whether the figures hold what is asked. Known to be too little counts before not known. */

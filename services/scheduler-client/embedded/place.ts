@@ -9,7 +9,7 @@ import { bestOf, scoreOf } from './score.js'
 import { wishKey, wishOf, type Wish } from './wish.js'
 
 /** Decisions over one set of clusters, each of which leaves less room for the next. */
-export interface Pass {
+interface Pass {
   /**
    * Finds clusters for the job's instances that have none, in order of instance number. All that fit are placed; the
    * rest fails together, or waits when a cluster that may fit has not told its figures (then `failure` is absent).
@@ -21,11 +21,20 @@ export interface Pass {
   decide (job: Job): PlacementDecision
 }
 
-/**
- * Starts a pass over all clusters, active or not. Changes neither them nor the jobs.
- * @param options `now` in Unix milliseconds; `graceMs`: milliseconds of silence after which a cluster is inactive (contract section 4).
- */
-export function createPass (candidates: Candidate[], { now, graceMs }: { now: number, graceMs: number }): Pass {
+interface PassOptions {
+  /** Unix milliseconds. */
+  now: number
+  /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
+  graceMs: number
+  /** For so many milliseconds a cluster that refused a job is not asked again. */
+  refusalRestMs?: number
+}
+
+/** Four heartbeats: time for the figures that misled us to be corrected. */
+const REFUSAL_REST_MS = 60_000
+
+/** Starts a pass over all clusters, active or not. Changes neither them nor the jobs. */
+export function createPass (candidates: Candidate[], { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions): Pass {
   const rooms = createRooms(candidates, now, graceMs)
   const deadEnds = new Map<string, DeadEnd>()
 
@@ -50,7 +59,7 @@ export function createPass (candidates: Candidate[], { now, graceMs }: { now: nu
   return {
     decide (job) {
       const unplaced = job.instance_list.filter(instance => instance.cluster_id === '').map(instance => instance.instance_number).sort((a, b) => a - b)
-      const wish = wishOf(job.descriptor)
+      const wish = wishOf(job, now, refusalRestMs)
       const key = wishKey(wish)
       const known = deadEnds.get(key)
       if (known && unplaced.length > 0) return none(known)

@@ -2,7 +2,7 @@ import type { Room } from './room.js'
 import type { Wish } from './wish.js'
 
 /** What each instance of the same job already on a cluster costs it: half of the headroom there can be at most. */
-export const SPREAD_PENALTY = 0.5
+const SPREAD_PENALTY = 0.5
 
 /** The most free cores and MB among the clusters that fit a job. */
 interface Best {

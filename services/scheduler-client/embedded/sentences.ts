@@ -5,6 +5,9 @@ import type { Wish } from './wish.js'
 /** Most technologies named in one sentence; a heartbeat may list 64. */
 const MAX_NAMED = 5
 
+/** Most characters of a cluster's own words in one sentence. */
+const MAX_QUOTED = 200
+
 /** Why a cluster that does not fit does not: "0.2 cores free of 1 asked". For use after its name and a colon. */
 export function shortfall (room: Room, wish: Wish): string {
   switch (Math.floor(nearness(room, wish))) {
@@ -15,6 +18,8 @@ export function shortfall (room: Room, wish: Wish): string {
       return `${room.location === null ? 'has no location' : `location is ${room.location}`}, ${wish.location ?? 'none'} asked`
     case STOPPED_BY.technology:
       return `offers ${someOf(room.technology)}, ${wish.runtime} asked`
+    case STOPPED_BY.refused:
+      return refusal(room, wish)
     case STOPPED_BY.unknown:
       return unknownFigures(room, wish)
     default:
@@ -53,6 +58,11 @@ function freeOfAsked (free: Free, wish: Wish): string {
   return nearnessOfFigures(free, wish) < STOPPED_BY.memory
     ? `${cores(down(free.cpu ?? 0))} free of ${up(wish.cpu)} asked`
     : `${down(free.memory ?? 0)} MB free of ${up(wish.memory)} asked`
+}
+
+function refusal (room: Room, wish: Wish): string {
+  const { ago = 0, error = '' } = wish.refusals.get(room.id) ?? {}
+  return `refused it ${duration(ago)} ago: ${error.slice(0, MAX_QUOTED)}`
 }
 
 function unknownFigures ({ heard, free }: Room, wish: Wish): string {

@@ -1,0 +1,90 @@
+# shellcheck shell=bash
+# Sourced by start-up.sh and run-tests.sh, from the project's folder: brings node_modules and dist up to date.
+# Both functions do nothing, quickly, when nothing has changed. They print to stderr only.
+
+prepare_say() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+}
+
+# Ends the script with a clear word when there is no Node.js that will do.
+prepare_node() {
+  if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    prepare_say 'Node.js 20.19 or newer, with npm, is needed and was not found. See https://nodejs.org/'
+    exit 1
+  fi
+  local version major minor
+  version=$(node -p process.versions.node)
+  major=${version%%.*}
+  minor=${version#*.}
+  minor=${minor%%.*}
+  if ((major < 20 || (major == 20 && minor < 19))); then
+    prepare_say "Node.js 20.19 or newer is needed; this is $version. See https://nodejs.org/"
+    exit 1
+  fi
+}
+
+# Runs a command whose output matters only when it fails; then ends the script.
+prepare_quietly() {
+  local output
+  if ! output=$("$@" 2>&1); then
+    printf '%s\n' "$output" >&2
+    prepare_say "this failed: $*"
+    exit 1
+  fi
+}
+
+# Runs a function so that only one script at a time prepares this folder.
+prepare_alone() {
+  if ! command -v flock >/dev/null; then
+    "$1"
+    return
+  fi
+  exec 9<.
+  flock 9
+  "$1"
+  # A process started later must not hold the lock.
+  exec 9<&-
+}
+
+# Installs the dependencies when package-lock.json is newer than the record that npm leaves of what it installed.
+prepare_install() {
+  prepare_node
+  prepare_installed || prepare_alone prepare_install_now
+}
+
+prepare_installed() {
+  [[ node_modules/.package-lock.json -nt package-lock.json ]]
+}
+
+prepare_install_now() {
+  if prepare_installed; then return; fi
+  prepare_say 'installing dependencies, which takes a moment'
+  prepare_quietly npm ci --no-audit --no-fund --loglevel=error
+  touch node_modules/.package-lock.json
+}
+
+# Builds dist when a source is newer than the last build, or was removed since.
+prepare_build() {
+  prepare_built || prepare_alone prepare_build_now
+}
+
+prepare_built() {
+  [[ -f dist/.built ]] || return 1
+  local newer
+  # A removed file shows in the time of its folder. The project's own folder does not count: data and logs may come there.
+  newer=$(find . -mindepth 1 \
+    \( -path './.*' -o -path ./node_modules -o -path ./dist -o -path ./data -o -path ./test -o -path ./bench \
+    -o -path ./docs -o -path ./examples -o -path ./scripts -o -path ./coverage -o -path ./target \) -prune \
+    -o \( -type d -o -name '*.ts' -o -name '*.json' -o -name '*.js' -o -name '*.html' -o -name '*.css' -o -name '*.svg' \) \
+    -newer dist/.built -print)
+  [[ -z $newer ]]
+}
+
+prepare_build_now() {
+  if prepare_built; then return; fi
+  prepare_say 'building'
+  # The time before the build: what changes while it runs is built the next time.
+  touch node_modules/.building
+  prepare_quietly npm run --silent build
+  mv node_modules/.building dist/.built
+}

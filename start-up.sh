@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# Starts the System Manager: installs and builds what is missing or out of date, then runs the server.
+#   ./start-up.sh            the server; its settings are environment variables, --help lists them
+#   ./start-up.sh --demo     the server beside two simulated clusters that a service is deployed to
+set -euo pipefail
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+
+# Started with stdin closed, the next file to be opened would become stdin.
+{ : <&0; } 2>/dev/null || exec </dev/null
+
+# shellcheck source=scripts/prepare.sh
+source scripts/prepare.sh
+
+demo=''
+arguments=()
+for argument in "$@"; do
+  if [[ $argument == --demo ]]; then demo=1; else arguments+=("$argument"); fi
+done
+
+prepare_install
+prepare_build
+
+# The expansion with + is for bash 3 and 4.3, where an empty array counts as unset.
+if [[ -z $demo ]]; then
+  exec node dist/server.js ${arguments[@]+"${arguments[@]}"}
+fi
+
+for argument in ${arguments[@]+"${arguments[@]}"}; do
+  if [[ $argument == --help || $argument == -h ]]; then exec node dist/server.js --help; fi
+done
+
+port=${MY_PORT:-10000}
+if [[ $port == 0 ]]; then
+  prepare_say 'the demo has to know the port: give MY_PORT another value than 0'
+  exit 1
+fi
+# The demo must not deploy to another System Manager that happens to be there.
+if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+  prepare_say "port $port is taken; choose another: MY_PORT=10001 ./start-up.sh --demo"
+  exit 1
+fi
+
+export LOG_LEVEL="${LOG_LEVEL:-warn}"
+server_pid=''
+demo_pid=''
+interrupted=''
+ending=''
+
+end_both() {
+  interrupted=1
+  ending=1
+  kill -TERM ${server_pid:+"$server_pid"} ${demo_pid:+"$demo_pid"} 2>/dev/null || true
+}
+trap end_both INT TERM HUP
+
+# Process groups of their own: Ctrl-C reaches this script alone, which then ends both, each once.
+set -m
+node dist/server.js ${arguments[@]+"${arguments[@]}"} </dev/null &
+server_pid=$!
+node dist/simulator/demo.js </dev/null &
+demo_pid=$!
+set +m
+# The signal may have come before there was anything to end.
+if [[ -n $ending ]]; then end_both; fi
+
+# A signal cuts `wait` short; the server is still closing then.
+while :; do
+  interrupted=''
+  code=0
+  wait "$server_pid" || code=$?
+  [[ -n $interrupted ]] || break
+done
+
+if ((code != 0)); then prepare_say "the server ended with code $code"; fi
+kill -TERM "$demo_pid" 2>/dev/null || true
+wait "$demo_pid" 2>/dev/null || true
+exit "$code"

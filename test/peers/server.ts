@@ -1,0 +1,42 @@
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import type { Test } from 'tap'
+import app, { serverOptions } from '../../app.js'
+import type { Config } from '../../plugins/config.js'
+
+/** A System Manager that listens on a loopback port with a store of its own, closed when the test ends. */
+export interface TestServer {
+  /** http://127.0.0.1:port */
+  url: string
+  /** fetch with a path instead of a URL. */
+  fetch (path: string, init?: RequestInit): Promise<Response>
+  /** Body of a GET as JSON, whatever its type. */
+  json (path: string): Promise<any>
+  /** Body of a GET as text. */
+  text (path: string): Promise<string>
+}
+
+export async function startServer (t: Test, config: Partial<Config> = {}): Promise<TestServer> {
+  const server = Fastify(serverOptions)
+  await server.register(app, { config: { DATA_DIR: t.testdir(), ...config } })
+  await server.listen({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => server.close())
+  const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`
+  return {
+    url,
+    fetch: (path, init) => fetch(url + path, init),
+    json: async path => (await fetch(url + path)).json(),
+    text: async path => (await fetch(url + path)).text()
+  }
+}
+
+/** Repeats a look until it satisfies, for what happens soon but not at once. Fails after `ms`. */
+export async function eventually<T> (look: () => Promise<T>, satisfies: (seen: T) => boolean, ms = 5000): Promise<T> {
+  const deadline = Date.now() + ms
+  for (;;) {
+    const seen = await look()
+    if (satisfies(seen)) return seen
+    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(seen)} after ${ms} ms`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
