@@ -1,14 +1,25 @@
 import multipart from '@fastify/multipart'
+import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { Descriptor } from '../schemas/descriptor.js'
 import { ApiError } from '../schemas/errors.js'
+import { ref } from '../schemas/openapi.js'
 import { MAX_DESCRIPTOR_BYTES } from '../services/job-lifecycle/descriptor/read.js'
 
 /** Registered by the routes that take a descriptor, in their own scope: elsewhere JSON stays JSON. */
 export const autoload = false
 
 /** Content types of a descriptor sent as the body itself (contract section 1). */
-export const DESCRIPTOR_TYPES = ['application/yaml', 'text/yaml', 'application/x-yaml', 'application/json']
+const DESCRIPTOR_TYPES = ['application/yaml', 'text/yaml', 'application/x-yaml', 'application/json']
+
+/** The body of a route that takes a descriptor, for OpenAPI. */
+export const descriptorContent = {
+  content: {
+    'multipart/form-data': { schema: Type.Object({ file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: 'The descriptor, YAML or JSON' }) }) },
+    ...Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema: ref(Descriptor) }]))
+  }
+}
 
 /**
  * Takes deployment descriptors: as a multipart part `file`, or as a YAML or JSON body. Bodies stay text, JSON too,

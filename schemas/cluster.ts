@@ -63,6 +63,29 @@ export const Heartbeat = Type.Object({
 })
 export type Heartbeat = Static<typeof Heartbeat>
 
+const exampleCluster = {
+  id: '65a1b2c3d4e5f60718293a00',
+  cluster_name: 'hpi',
+  ip: '192.168.178.40',
+  port: 10100,
+  network_component_port: 10110,
+  clusterinfo: null,
+  cluster_location: 'hpi',
+  nodes: 3,
+  active_nodes: 3,
+  aggregated_cpu_percent: 12.5,
+  total_cpu_cores: 12,
+  aggregated_memory_percent: 40,
+  memory_in_mb: 24000,
+  technology: ['docker'],
+  more: null,
+  workers: null,
+  warnings: [],
+  registered_at: '2026-01-31T12:00:00.000Z',
+  last_heartbeat_at: '2026-01-31T12:00:15.000Z',
+  last_modified_timestamp: 1769860815.2
+}
+
 /**
  * A registered cluster. The names are those of the contract's clusters.clusters (section 7); figures are null until
  * the first heartbeat brings them.
@@ -88,7 +111,7 @@ export const Cluster = Type.Object({
   registered_at: Timestamp,
   last_heartbeat_at: Nullable(Timestamp),
   last_modified_timestamp: Type.Number({ description: 'Last sign of life, Unix seconds' })
-}, { $id: 'Cluster' })
+}, { $id: 'Cluster', examples: [exampleCluster] })
 export type Cluster = Static<typeof Cluster>
 export type ClusterId = Cluster['id']
 
@@ -96,5 +119,5 @@ export type ClusterId = Cluster['id']
 export const ClusterView = Type.Composite([Cluster, Type.Object({
   active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
   connected: Type.Boolean({ description: 'It holds an open channel to this System Manager' })
-})], { $id: 'ClusterView' })
+})], { $id: 'ClusterView', examples: [{ ...exampleCluster, active: true, connected: true }] })
 export type ClusterView = Static<typeof ClusterView>

@@ -51,7 +51,18 @@ export const Problem = Type.Object({
   instance: Type.String({ description: 'Request id, as in the logs' }),
   hint: Type.Optional(Type.String({ description: 'What to do about it' })),
   violations: Type.Optional(Type.Array(Violation))
-}, { $id: 'Problem' })
+}, {
+  $id: 'Problem',
+  examples: [{
+    type: '/docs/errors#descriptor_invalid',
+    title: catalogue.descriptor_invalid.title,
+    status: 400,
+    code: 'descriptor_invalid',
+    detail: 'The descriptor has 1 mistake',
+    instance: 'req-1',
+    violations: [{ field: 'requirements.cpu', message: 'expected a number of at least 0, got -1', line: 11, column: 10 }]
+  }]
+})
 export type Problem = Static<typeof Problem>
 
 /** An error for the user. Services throw it; the errors plugin turns it into an answer. */

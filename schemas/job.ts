@@ -68,7 +68,44 @@ export const Job = Type.Object({
   revision: Type.Integer({ description: 'Rises with each change of the document' }),
   created_at: Timestamp,
   updated_at: Timestamp
-}, { $id: 'Job' })
+}, {
+  $id: 'Job',
+  examples: [{
+    id: '65a1b2c3d4e5f60718293a4b',
+    job_name: 'demo.default.service1.test',
+    descriptor: Descriptor.examples[0],
+    desired_state: 'running',
+    replicas: 1,
+    status: 'RUNNING',
+    status_reason: null,
+    service_ip_list: [{ IpType: 'RR', Address: '172.30.0.1' }],
+    instance_list: [{
+      instance_number: 0,
+      instance_ip: '172.30.0.2',
+      cluster_id: '65a1b2c3d4e5f60718293a00',
+      namespace_ip: '10.18.0.2',
+      host_ip: '192.168.178.40',
+      host_port: '50103',
+      status: 'RUNNING',
+      status_reason: null,
+      status_since: '2026-01-31T12:00:09.000Z',
+      awaits: null,
+      refusals: []
+    }],
+    retiring: [],
+    explanation: {
+      decided_at: '2026-01-31T12:00:00.012Z',
+      outcome: 'placed',
+      summary: 'placed on hpi',
+      clusters: [{ cluster_id: '65a1b2c3d4e5f60718293a00', cluster_name: 'hpi', fits: true, score: 1, reason: 'hpi: chosen, 12 cores and 24000 MB free' }],
+      omitted: 0
+    },
+    generation: 1,
+    revision: 5,
+    created_at: '2026-01-31T12:00:00.000Z',
+    updated_at: '2026-01-31T12:00:09.000Z'
+  }]
+})
 export type Job = Omit<Static<typeof Job>, 'descriptor'> & { descriptor: Descriptor }
 export type JobId = Job['id']
 
@@ -76,14 +113,17 @@ export type JobId = Job['id']
 export const JobEvent = Type.Object({
   id: Type.Integer({ description: 'Rises with time within a job' }),
   time: Timestamp,
-  type: Type.String({ description: 'deployed, updated, placed, unplaceable, status, details, refused, retired, undeploying, undeployed' }),
+  type: Type.String({ description: 'deployed, updated, placed, unplaceable, waiting, status, details, acknowledged, refused, retired, undeploying, undeployed' }),
   cause: Type.String({ description: 'Who or what brought it about: user, scheduler, cluster <name or id>, system' }),
   message: Type.String(),
   instance_number: Type.Optional(Type.Integer()),
   cluster_id: Type.Optional(Type.String()),
   from: Type.Optional(Status),
   to: Type.Optional(Status)
-}, { $id: 'JobEvent' })
+}, {
+  $id: 'JobEvent',
+  examples: [{ id: 4, time: '2026-01-31T12:00:09.000Z', type: 'status', cause: 'cluster 65a1b2c3d4e5f60718293a00', message: 'instance 0 is RUNNING', instance_number: 0, from: 'DEPLOYED', to: 'RUNNING' }]
+})
 export type JobEvent = Static<typeof JobEvent>
 
 /** POST /api/result/cluster_deploy and the event `result` (contract section 2). */
@@ -95,5 +135,9 @@ export const DeployResult = Type.Object({
     host_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
     host_port: Type.Optional(Nullable(Type.Union([Type.String({ maxLength: 63 }), Type.Integer({ minimum: 0, maximum: 65535 })])))
   }, { additionalProperties: true }), { maxItems: 10_000 })
-}, { $id: 'DeployResult', additionalProperties: true })
+}, {
+  $id: 'DeployResult',
+  additionalProperties: true,
+  examples: [{ job_id: '65a1b2c3d4e5f60718293a4b', instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '192.168.178.40', host_port: 50103 }] }]
+})
 export type DeployResult = Static<typeof DeployResult>

@@ -65,7 +65,7 @@ export interface SimulatedCluster {
   dropConnection (): void
   /** Dies as a killed process would: no close frame, and nothing more is saved. */
   kill (): Promise<void>
-  /** Ends the channel politely. */
+  /** Saves, and ends the channel politely. */
   stop (): Promise<void>
 }
 
@@ -86,10 +86,12 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   const changed = new Set<JobId>()
   const lastStatus = new Map<JobId, Status>()
   let id = saved?.cluster_id
+  let ended = false
   let heartbeats: NodeJS.Timeout | undefined
   let gathering: NodeJS.Timeout | undefined
 
   const workload = createWorkload({ workers, containers, saved: saved?.jobs ?? [], onChange: jobId => { changed.add(jobId); tellSoon() } })
+  workload.resume()
   const session = openSession({
     url: options.url,
     backoff: { firstMs: 200, longestMs: 10_000, ...options.backoff },
@@ -196,6 +198,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   }
 
   function quiet () {
+    ended = true
     clearInterval(heartbeats)
     clearTimeout(gathering)
     containers.haltAll()
@@ -212,11 +215,13 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     dropConnection: () => session.drop(),
 
     async kill () {
+      if (ended) return
       quiet()
       await session.end('abruptly')
     },
 
     async stop () {
+      if (ended) return
       quiet()
       save()
       await session.end('gracefully')

@@ -70,13 +70,12 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
       // Between our close frame and its answer the peer may still send; it is not ours to take any more.
       if (!ended) receive(socket, frame)
     })
-    socket.addEventListener('error', ({ error }) => { cause ||= describe(error) })
     socket.addEventListener('close', ({ code, reason }) => {
       clearTimeout(deadline)
       channel = undefined
       registered = false
       if (!ended) retry = setTimeout(connect, delay(code))
-      events.emit('lost', reason || cause || `closed with ${code}`)
+      events.emit('lost', reason || cause || wire.takeFailure() || `closed with ${code}`)
     })
   }
 
@@ -138,23 +137,35 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
   }
 }
 
-/** A dispatcher whose last TCP connection can be destroyed under the WebSocket: WebSocket itself knows only the polite close. */
+/**
+ * A dispatcher for one WebSocket at a time, with what WebSocket itself keeps to itself: the TCP connection, to destroy
+ * it without the polite close, and why none could be made.
+ */
 function keepSocket () {
   let socket: Socket | null = null
+  let failure = ''
   const connect = buildConnector({ timeout: HANDSHAKE_MS })
   const agent = new Agent({
     connect: (options, done) => connect(options, (...result) => {
       socket = result[1]
+      failure = result[0] ? describe(result[0]) : ''
       done(...result)
     })
   })
-  return { agent, destroy: () => { socket?.destroy() } }
+  return {
+    agent,
+    destroy: () => { socket?.destroy() },
+    /** Why the last connection could not be made, or ''; once. */
+    takeFailure () {
+      const taken = failure
+      failure = ''
+      return taken
+    }
+  }
 }
 
-/** Connection errors come wrapped; the innermost names the reason (ECONNREFUSED). */
-function describe (error: unknown): string {
-  let inner = error
-  while (inner instanceof Error && inner.cause instanceof Error) inner = inner.cause
-  if (inner instanceof AggregateError) return describe(inner.errors[0])
-  return inner instanceof Error ? inner.message : String(inner)
+/** Where a name has several addresses, the reason stands with each of them. */
+function describe (error: Error): string {
+  const [first] = error instanceof AggregateError ? error.errors : [error]
+  return first instanceof Error ? first.message : String(first)
 }

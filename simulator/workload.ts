@@ -17,6 +17,8 @@ export interface WorkloadOptions {
 
 /** The jobs of a simulated cluster. A method that gives a reason has refused, and changed nothing. */
 export interface Workload {
+  /** Goes on with what was starting when the process ended. */
+  resume (): void
   /** Makes it so: exactly the document's instances for this cluster run, in this version. */
   bring (document: unknown, clusterId: string): string | undefined
   /** Stops and forgets. */
@@ -37,6 +39,7 @@ export interface Workload {
   readonly count: number
 }
 
+const STARTING: readonly Status[] = ['NODE_SCHEDULED', 'CREATED']
 const STOPPED: readonly Status[] = ['FAILED', 'DEAD']
 /** A heartbeat has one status for all containers of a job: the first of these that one of them has. */
 const SPEAKS_FIRST: readonly Status[] = ['FAILED', 'DEAD', 'NODE_SCHEDULED', 'CREATED', 'RUNNING']
@@ -45,10 +48,7 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   const jobs = new Map<JobId, ClusterJob>(saved.map(job => [job.document._id, job]))
   for (const job of jobs.values()) {
     occupy(job)
-    for (const container of job.containers) {
-      containers.adopt(container)
-      if (container.status === 'NODE_SCHEDULED' || container.status === 'CREATED') start(job, container)
-    }
+    for (const container of job.containers) containers.adopt(container)
   }
 
   function occupy ({ document, containers }: ClusterJob) {
@@ -124,6 +124,12 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 
   return {
+    resume () {
+      for (const job of jobs.values()) {
+        for (const container of job.containers) if (STARTING.includes(container.status)) start(job, container)
+      }
+    },
+
     bring (value, clusterId) {
       const document = readJobDocument(value)
       return typeof document === 'string' ? document : bring(document, clusterId)

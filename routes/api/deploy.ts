@@ -1,7 +1,6 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { DESCRIPTOR_TYPES, descriptorText } from '../../plugins/descriptor-body.js'
-import { Descriptor } from '../../schemas/descriptor.js'
-import { json, ref, textErrors } from '../../schemas/openapi.js'
+import descriptorBody, { descriptorContent, descriptorText } from '../../plugins/descriptor-body.js'
+import { json, textErrors } from '../../schemas/openapi.js'
 import { HexId } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
 import { readDescriptor } from '../../services/job-lifecycle/descriptor/read.js'
@@ -17,12 +16,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Deploy a service',
       description: 'Takes a deployment descriptor. The answer comes when the job is durable; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
       tags: ['edgeio users'],
-      body: {
-        content: {
-          'multipart/form-data': { schema: Type.Object({ file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: 'The descriptor, YAML or JSON' }) }) },
-          ...Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema: ref(Descriptor) }]))
-        }
-      },
+      body: descriptorContent,
       response: {
         200: json('The job', Type.Object({ job_id: HexId, job_name: Type.String({ examples: ['demo.default.service1.test'] }), status: Status })),
         ...textErrors('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'addresses_exhausted')

@@ -1,8 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { DatabaseSync, type DatabaseSyncInstance } from '@photostructure/sqlite'
 import { ApiError } from '../../schemas/errors.js'
-import { asStoreFailure, closingError, isBusy } from './failures.js'
+import { openDatabase, type Database } from './database.js'
+import { asStoreFailure, closingError } from './failures.js'
 import { createGroupCommit, type GroupCommit } from './group-commit.js'
 import { migrate } from './migrations.js'
 
@@ -11,27 +11,13 @@ export interface StoreLog {
   info (details: object, message: string): void
 }
 
-type Value = string | number | null
-
-/** A prepared statement; `Row` is what its columns make. */
-export interface Statement<Row> {
-  run (...values: Value[]): { changes: number }
-  get (...values: Value[]): Row | undefined
-  all (...values: Value[]): Row[]
-}
-
 /** The one connection to the file of the database. */
-export interface Connection extends Pick<GroupCommit, 'write' | 'attempt' | 'commits'> {
-  /** The same text gives the same statement: each is compiled once. */
-  prepare<Row = unknown> (sql: string): Statement<Row>
+export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit, 'write' | 'attempt' | 'commits'> {
   /** Runs `fn` at once; it sees what is committed, since a batch of writes runs in one synchronous go. */
   read<T> (fn: () => T): Promise<T>
   /** Commits what is queued, then closes the file. */
   close (): Promise<void>
 }
-
-/** Milliseconds to wait for a server that is just closing the same file. */
-const LOCK_WAIT_MS = 500
 
 /**
  * Opens the file, creating it and its folder, brings its schema up to date and keeps it locked for this process.
@@ -39,7 +25,7 @@ const LOCK_WAIT_MS = 500
  */
 export async function openConnection ({ file, log }: { file: string, log?: StoreLog }): Promise<Connection> {
   await mkdir(dirname(file), { recursive: true })
-  const db = openLocked(file)
+  const db = openDatabase(file)
   try {
     const { from, to } = migrate(db)
     if (from !== to) log?.info({ file, from, to }, 'the schema of the embedded database was brought up to date')
@@ -47,22 +33,16 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
     db.close()
     throw new ApiError('store_unavailable', `The database ${file} cannot be used: ${(err as Error).message}`, { cause: err })
   }
-  const statements = new Map<string, Statement<unknown>>()
   const group = createGroupCommit(db)
   let closed: Promise<void> | undefined
 
   return {
+    prepare: db.prepare,
     write: group.write,
     attempt: group.attempt,
 
     get commits () {
       return group.commits
-    },
-
-    prepare<Row> (sql: string): Statement<Row> {
-      const statement = statements.get(sql) ?? db.prepare(sql)
-      statements.set(sql, statement)
-      return statement as Statement<Row>
     },
 
     async read (fn) {
@@ -78,29 +58,5 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
       closed ??= group.drained().then(() => db.close())
       return closed
     }
-  }
-}
-
-/** An exclusive lock of the file system: a second server is refused, and a killed one leaves nothing behind. */
-function openLocked (file: string): DatabaseSyncInstance {
-  let db: DatabaseSyncInstance | undefined
-  try {
-    db = new DatabaseSync(file, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: true })
-    db.exec(`
-      PRAGMA locking_mode = EXCLUSIVE;
-      PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = FULL;
-      PRAGMA temp_store = MEMORY;
-      PRAGMA cache_size = -65536;
-      PRAGMA journal_size_limit = 67108864;
-      BEGIN EXCLUSIVE;
-      COMMIT;
-    `)
-    return db
-  } catch (err) {
-    db?.close()
-    throw isBusy(err)
-      ? new ApiError('store_unavailable', `The database ${file} is in use by another System Manager; each needs a DATA_DIR of its own`, { cause: err })
-      : new ApiError('store_unavailable', `The database ${file} cannot be opened: ${(err as Error).message}`, { cause: err })
   }
 }

@@ -1,4 +1,4 @@
-import type { DatabaseSyncInstance } from '@photostructure/sqlite'
+import type { Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
 
 /** Most writes in one transaction, and the milliseconds after which no further one joins it: requests want their turn too. */
@@ -32,7 +32,7 @@ interface QueuedWrite {
  * One fsync for many writers: whoever writes while a turn of the event loop lasts shares a transaction.
  * All writes of the connection have to go through here.
  */
-export function createGroupCommit (db: DatabaseSyncInstance): GroupCommit {
+export function createGroupCommit (db: Database): GroupCommit {
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')

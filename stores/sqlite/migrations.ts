@@ -1,4 +1,4 @@
-import type { DatabaseSyncInstance } from '@photostructure/sqlite'
+import type { Database } from './database.js'
 
 /**
  * The schema, step by step. A file records in `user_version` how many of them it has seen, so a step that was
@@ -129,8 +129,8 @@ export const MIGRATIONS: readonly string[] = [
  * Brings a file to the newest schema, each step in a transaction of its own: a crash in between is carried on from
  * there. Throws for a file of a newer System Manager, which this one would damage.
  */
-export function migrate (db: DatabaseSyncInstance, migrations: readonly string[] = MIGRATIONS): { from: number, to: number } {
-  const { user_version: from } = db.prepare('PRAGMA user_version').get() as { user_version: number }
+export function migrate (db: Database, migrations: readonly string[] = MIGRATIONS): { from: number, to: number } {
+  const { user_version: from } = db.prepare<{ user_version: number }>('PRAGMA user_version').get()!
   const to = migrations.length
   if (from > to) throw new Error(`its schema has version ${from}, written by a newer System Manager; this one knows versions up to ${to}`)
   for (const [index, step] of migrations.entries()) {

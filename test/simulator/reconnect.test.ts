@@ -140,6 +140,7 @@ t.test('with a state file a killed cluster goes on where it was', async t => {
   again.send('command', command(1, 'deploy', { job: jobDocument() }))
   t.strictSame(await again.next('ack'), { seq: 1 })
   t.match(restarted.running(), [{ job_id: JOB_ID, status: 'RUNNING' }], 'nothing was started again')
+  await restarted.stop()
 })
 
 t.test('a state file that is none is refused by name', async t => {

@@ -1,6 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { DESCRIPTOR_TYPES, descriptorText } from '../../../plugins/descriptor-body.js'
-import { Descriptor } from '../../../schemas/descriptor.js'
+import descriptorBody, { descriptorContent, descriptorText } from '../../../plugins/descriptor-body.js'
 import { Job, JobEvent } from '../../../schemas/job.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
@@ -46,10 +45,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Deploy a service',
       description: 'Durable when it answers; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
       tags: ['jobs'],
-      body: { content: Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema: ref(Descriptor) }])) },
+      body: descriptorContent,
       response: {
         200: json('The job of this name, updated or as it was', ref(Job)),
-        201: { ...json('A new job', ref(Job)), headers: { location: { schema: { type: 'string' }, description: 'Path of the job' } } },
+        201: { ...json('A new job', ref(Job)), headers: { location: { type: 'string', description: 'Path of the job' } } },
         ...problems('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'media_type_unsupported', 'addresses_exhausted')
       }
     },

@@ -22,7 +22,7 @@ const MAX_STACK = MAX_DEPTH + 2
 const CONTROL = /[^\P{Cc}\t\n\r\x7f-\x9f]/u
 
 /** A backslash in double quotes; group 1 holds what follows it when that makes a valid escape. */
-const ESCAPE = /\\([0abefnrtvN_LP "/\\\t\r\n]|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U(?:000[\da-fA-F]|0010)[\da-fA-F]{4})?/g
+const ESCAPE = /\\([0abefnrtvN_LP "/\\\t]|\r?\n|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U(?:000[\da-fA-F]|0010)[\da-fA-F]{4})?/g
 
 /** What to do about the parser's complaints, where that is not obvious. */
 const hints: Partial<Record<ErrorCode, string>> = {

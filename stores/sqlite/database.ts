@@ -1,0 +1,88 @@
+import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite'
+import { ApiError } from '../../schemas/errors.js'
+import { isBusy } from './failures.js'
+
+type Value = string | number | null
+
+/** A prepared statement; `Row` is what its columns make. */
+export interface Statement<Row> {
+  run (...values: Value[]): { changes: number }
+  get (...values: Value[]): Row | undefined
+  all (...values: Value[]): Row[]
+}
+
+/** A file of SQLite that is open and locked. */
+export interface Database {
+  /** Runs statements that give nothing back. */
+  exec (sql: string): void
+  /** The same text gives the same statement: each is compiled once. */
+  prepare<Row = unknown> (sql: string): Statement<Row>
+  readonly isOpen: boolean
+  readonly isTransaction: boolean
+  /** Lets go of the file and its lock. */
+  close (): void
+}
+
+/** Milliseconds to wait for a server that is just closing the same file. */
+const LOCK_WAIT_MS = 500
+
+/**
+ * Opens a file, creating it when missing, under an exclusive lock of the file system: a second server is refused, and a
+ * killed one leaves no lock behind. Throws `store_unavailable`, saying which file and why.
+ */
+export function openDatabase (file: string): Database {
+  let db: InstanceType<typeof DatabaseSync> | undefined
+  try {
+    db = new DatabaseSync(file, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: true })
+    // The locking mode comes first: the lock is taken by the first access after it, and kept.
+    db.exec(`
+      PRAGMA locking_mode = EXCLUSIVE;
+      PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL;
+      PRAGMA temp_store = MEMORY;
+      PRAGMA cache_size = -65536;
+      PRAGMA journal_size_limit = 67108864;
+      BEGIN EXCLUSIVE;
+      COMMIT;
+    `)
+    return withStatements(db)
+  } catch (err) {
+    db?.close()
+    throw isBusy(err)
+      ? new ApiError('store_unavailable', `The database ${file} is in use by another System Manager; each needs a DATA_DIR of its own`, { cause: err })
+      : new ApiError('store_unavailable', `The database ${file} cannot be opened: ${(err as Error).message}`, { cause: err })
+  }
+}
+
+function withStatements (db: InstanceType<typeof DatabaseSync>): Database {
+  const statements = new Map<string, StatementSyncInstance>()
+  return {
+    exec: sql => db.exec(sql),
+
+    prepare<Row> (sql: string): Statement<Row> {
+      const statement = statements.get(sql) ?? db.prepare(sql)
+      statements.set(sql, statement)
+      return statement
+    },
+
+    get isOpen () {
+      return db.isOpen
+    },
+
+    get isTransaction () {
+      return db.isTransaction
+    },
+
+    close () {
+      // A connection with statements stays half open, and locked, until they are collected as garbage.
+      for (const statement of statements.values()) finalize(statement)
+      statements.clear()
+      db.close()
+    }
+  }
+}
+
+/** The types of the package leave out that its statements are disposable. */
+function finalize (statement: StatementSyncInstance & Partial<Disposable>): void {
+  statement[Symbol.dispose]?.()
+}

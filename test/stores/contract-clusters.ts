@@ -1,0 +1,164 @@
+import { ObjectId } from 'bson'
+import type { Test } from 'tap'
+import type { Open } from './contract.js'
+import { aCommand, aJob, registered, saved } from './samples.js'
+
+const UNKNOWN = new ObjectId().toHexString()
+const T0 = Date.parse('2026-01-31T12:00:00.250Z')
+
+/** Promises of ClusterStore. */
+export function clusterContract (t: Test, open: Open): void {
+  t.test('a new cluster has an id of 24 hex digits and no figures yet', async t => {
+    const { store } = await open(t)
+    const cluster = await registered(store, 'hpi', T0)
+    t.match(cluster.id, /^[0-9a-f]{24}$/)
+    t.strictSame(cluster, {
+      id: cluster.id,
+      cluster_name: 'hpi',
+      ip: '10.0.0.1',
+      port: 10000,
+      network_component_port: 6000,
+      clusterinfo: { arch: 'arm64' },
+      cluster_location: 'hpi',
+      nodes: 0,
+      active_nodes: null,
+      aggregated_cpu_percent: null,
+      total_cpu_cores: null,
+      aggregated_memory_percent: null,
+      memory_in_mb: null,
+      technology: null,
+      more: null,
+      workers: null,
+      warnings: [],
+      registered_at: '2026-01-31T12:00:00.250Z',
+      last_heartbeat_at: null,
+      last_modified_timestamp: T0 / 1000
+    })
+    t.strictSame(await store.clusters.get(cluster.id), cluster)
+  })
+
+  t.test('registering a known name keeps its id, its worker count and its figures', async t => {
+    const { store } = await open(t)
+    const first = await registered(store, 'hpi', T0)
+    await store.clusters.setNodes(first.id, 4)
+    await store.clusters.heartbeat(first.id, { total_cpu_cores: 8.5, technology: ['docker'], warnings: ['w'] }, T0 + 1000)
+    const before = await store.clusters.get(first.id)
+    const again = await store.clusters.register({
+      cluster_name: 'hpi', ip: '10.9.9.9', port: null, network_component_port: null, clusterinfo: null, cluster_location: null
+    }, T0 + 5000)
+    t.strictSame(again, {
+      ...before, ip: '10.9.9.9', port: null, network_component_port: null, clusterinfo: null, cluster_location: null, last_modified_timestamp: (T0 + 5000) / 1000
+    })
+    t.equal((await store.clusters.list({})).length, 1)
+  })
+
+  t.test('clusters that register the same name at the same time are one', async t => {
+    const { store } = await open(t)
+    const clusters = await Promise.all(Array.from({ length: 20 }, () => registered(store, 'hpi')))
+    t.equal(new Set(clusters.map(({ id }) => id)).size, 1)
+  })
+
+  t.test('a heartbeat replaces what it tells and keeps what it does not', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store, 'hpi', T0)
+    const workers = [{ name: 'pi', cpu_cores: 3.5, memory_in_mb: 900, technology: ['docker'], rack: 7 }]
+    const all = {
+      aggregated_cpu_percent: 12.5,
+      total_cpu_cores: 12,
+      aggregated_memory_percent: 40,
+      memory_in_mb: 24000,
+      active_nodes: 3,
+      technology: ['docker', 'unikernel'],
+      workers,
+      more: { gpu: [1, null] }
+    }
+    t.equal(await store.clusters.heartbeat(id, { ...all, warnings: ['one', 'two'] }, T0 + 1000), true)
+    t.match(await store.clusters.get(id), { ...all, warnings: ['one', 'two'], last_heartbeat_at: '2026-01-31T12:00:01.250Z', last_modified_timestamp: (T0 + 1000) / 1000 })
+    await store.clusters.heartbeat(id, { aggregated_cpu_percent: 0, technology: [], more: null, warnings: [] }, T0 + 2000)
+    t.strictSame(await store.clusters.get(id), {
+      ...await registered(store, 'hpi', T0 + 2000),
+      ...all,
+      aggregated_cpu_percent: 0,
+      technology: [],
+      more: null,
+      warnings: [],
+      last_heartbeat_at: '2026-01-31T12:00:02.250Z'
+    }, 'zero, an empty list and null are told; warnings are always those of the last one')
+  })
+
+  t.test('a heartbeat or a sign of life of an unknown cluster creates nothing', async t => {
+    const { store } = await open(t)
+    t.equal(await store.clusters.heartbeat(UNKNOWN, { active_nodes: 1, warnings: [] }, T0), false)
+    t.equal(await store.clusters.touch(UNKNOWN, T0), false)
+    t.equal(await store.clusters.addNodes(UNKNOWN, 1), undefined)
+    t.equal(await store.clusters.setNodes(UNKNOWN, 1), undefined)
+    t.equal(await store.clusters.get(UNKNOWN), undefined)
+    t.strictSame(await store.clusters.list({}), [])
+  })
+
+  t.test('the last sign of life never goes back', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store, 'hpi', T0)
+    t.equal(await store.clusters.touch(id, T0 + 3000), true)
+    t.match(await store.clusters.get(id), { last_modified_timestamp: (T0 + 3000) / 1000, last_heartbeat_at: null, active_nodes: null })
+    await store.clusters.heartbeat(id, { active_nodes: 1, warnings: [] }, T0 + 1000)
+    await store.clusters.touch(id, T0 + 2000)
+    t.match(await store.clusters.get(id), { last_modified_timestamp: (T0 + 3000) / 1000, active_nodes: 1 })
+  })
+
+  t.test('the worker count adds up under concurrency and is never below 0', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store)
+    const counts = await Promise.all(Array.from({ length: 30 }, () => store.clusters.addNodes(id, 1)))
+    t.strictSame(new Set(counts).size, 30, 'each one saw its own step')
+    t.equal(await store.clusters.addNodes(id, -12), 18)
+    t.equal(await store.clusters.addNodes(id, -100), 0)
+    t.equal(await store.clusters.setNodes(id, 7), 7)
+    t.equal((await store.clusters.get(id))!.nodes, 7)
+  })
+
+  t.test('lists come in order of id, page by page', async t => {
+    const { store } = await open(t)
+    const ids = (await Promise.all(Array.from({ length: 7 }, () => registered(store)))).map(({ id }) => id).sort()
+    t.strictSame((await store.clusters.list({})).map(({ id }) => id), ids)
+    t.strictSame((await store.clusters.list({ limit: 3 })).map(({ id }) => id), ids.slice(0, 3))
+    t.strictSame((await store.clusters.list({ after: ids[2]!, limit: 3 })).map(({ id }) => id), ids.slice(3, 6))
+    t.strictSame((await store.clusters.list({ after: ids[6]! })).map(({ id }) => id), [])
+  })
+
+  t.test('active clusters are those with a sign of life later than the given time', async t => {
+    const { store } = await open(t)
+    const old = await registered(store, 'old', T0)
+    const edge = await registered(store, 'edge', T0 + 1000)
+    const late = await registered(store, 'late', T0 + 1001)
+    t.strictSame((await store.clusters.list({ activeSince: T0 + 1000 })).map(({ id }) => id), [late.id])
+    t.equal(await store.clusters.countActive(T0 + 1000), 1)
+    await store.clusters.touch(old.id, T0 + 2000)
+    t.equal(await store.clusters.countActive(T0 + 1000), 2)
+    t.strictSame((await store.clusters.list({ activeSince: T0 + 1000, limit: 1 })).map(({ id }) => id), [old.id])
+    t.equal(await store.clusters.countActive(0), 3)
+    t.not(edge.id, late.id)
+  })
+
+  t.test('a removed cluster is forgotten with its outbox, and its name is a new cluster', async t => {
+    const { store } = await open(t)
+    const cluster = await registered(store, 'hpi')
+    const job = aJob()
+    await saved(store, job, { commands: [aCommand(job, cluster.id)] })
+    t.equal(await store.clusters.remove(cluster.id), true)
+    t.equal(await store.clusters.remove(cluster.id), false)
+    t.equal(await store.clusters.get(cluster.id), undefined)
+    t.strictSame(await store.outbox.pending(cluster.id, { after: 0, limit: 10 }), [])
+    t.strictSame(await store.outbox.position(cluster.id), { acked: 0, last: 0 })
+    t.not((await registered(store, 'hpi')).id, cluster.id)
+  })
+
+  t.test('clusters survive a restart', async t => {
+    const { store, reopen } = await open(t)
+    const { id } = await registered(store, 'hpi', T0)
+    await store.clusters.setNodes(id, 2)
+    await store.clusters.heartbeat(id, { more: { a: 1 }, workers: [], warnings: ['w'] }, T0 + 1)
+    const before = await store.clusters.get(id)
+    t.strictSame(await (await reopen()).clusters.get(id), before)
+  })
+}
