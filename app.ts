@@ -3,6 +3,7 @@ import autoload from '@fastify/autoload'
 import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Config } from './plugins/config.js'
+import { answerError } from './plugins/errors.js'
 
 /** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */
 export const serverOptions = {
@@ -10,6 +11,7 @@ export const serverOptions = {
   bodyLimit: 8 * 1024 * 1024,
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
+  frameworkErrors: (err, request, reply) => answerError(err, request, reply),
   forceCloseConnections: 'idle'
 } satisfies FastifyServerOptions
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import closeWithGrace from 'close-with-grace'
-import Fastify from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import app, { serverOptions } from './app.js'
 import { ConfigError, helpText, readConfig, type Config } from './plugins/config.js'
 
@@ -9,7 +9,7 @@ async function start (config: Config) {
   const server = Fastify({
     ...serverOptions,
     // A line per request would be most of the log, and of the time, once thousands of clusters send heartbeats.
-    disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL),
+    logController: new LogController({ disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL) }),
     logger: {
       level: config.LOG_LEVEL,
       redact: ['req.headers.authorization', 'req.headers.cookie'],

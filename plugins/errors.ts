@@ -7,16 +7,19 @@ const RETRY_AFTER_S = 2
 
 /** Turns every error into one of the catalogue: problem+json under /api/v1, a text elsewhere unless JSON is asked for. */
 export default fp(async function errors (app) {
-  app.setErrorHandler<FastifyError>((err, request, reply) => {
-    const known = toApiError(err)
-    if (known.status >= 500) request.log.error({ err }, known.message)
-    else request.log.info({ code: known.code }, known.message)
-    return answer(known, request, reply)
-  })
+  app.setErrorHandler(answerError)
 
   app.setNotFoundHandler((request, reply) => answer(
     new ApiError('route_not_found', `${request.method} ${request.url.split('?', 1)[0]} is not a route`, { hint: 'GET /docs lists them all' }), request, reply))
 }, { name: 'errors' })
+
+/** Also for what goes wrong before a route is found (`frameworkErrors`), which no plugin can handle. */
+export function answerError (err: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+  const known = toApiError(err)
+  if (known.status >= 500) request.log.error({ err }, known.message)
+  else request.log.info({ code: known.code }, known.message)
+  return answer(known, request, reply)
+}
 
 function answer (error: ApiError, request: FastifyRequest, reply: FastifyReply) {
   reply.code(error.status)

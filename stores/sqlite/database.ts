@@ -1,4 +1,4 @@
-import { DatabaseSync, type StatementSyncInstance } from '@photostructure/sqlite'
+import { DatabaseSync, type DatabaseSyncInstance, type StatementSyncInstance } from '@photostructure/sqlite'
 import { ApiError } from '../../schemas/errors.js'
 import { isBusy } from './failures.js'
 
@@ -31,7 +31,7 @@ const LOCK_WAIT_MS = 500
  * killed one leaves no lock behind. Throws `store_unavailable`, saying which file and why.
  */
 export function openDatabase (file: string): Database {
-  let db: InstanceType<typeof DatabaseSync> | undefined
+  let db: DatabaseSyncInstance | undefined
   try {
     db = new DatabaseSync(file, { timeout: LOCK_WAIT_MS, enableForeignKeyConstraints: true })
     // The locking mode comes first: the lock is taken by the first access after it, and kept.
@@ -54,7 +54,7 @@ export function openDatabase (file: string): Database {
   }
 }
 
-function withStatements (db: InstanceType<typeof DatabaseSync>): Database {
+function withStatements (db: DatabaseSyncInstance): Database {
   const statements = new Map<string, StatementSyncInstance>()
   return {
     exec: sql => db.exec(sql),
@@ -74,15 +74,15 @@ function withStatements (db: InstanceType<typeof DatabaseSync>): Database {
     },
 
     close () {
-      // A connection with statements stays half open, and locked, until they are collected as garbage.
-      for (const statement of statements.values()) finalize(statement)
       statements.clear()
+      try {
+        // Closing alone would keep the lock until the last statement is collected as garbage, and SQLite gives up an
+        // exclusive lock only outside of WAL mode. The next one who opens the file finds it in one piece, too.
+        db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; BEGIN; SELECT count(*) FROM sqlite_schema; COMMIT')
+      } catch {
+        // On a full disk, for one: everything acknowledged is in the write-ahead log, for the next one who opens the file.
+      }
       db.close()
     }
   }
-}
-
-/** The types of the package leave out that its statements are disposable. */
-function finalize (statement: StatementSyncInstance & Partial<Disposable>): void {
-  statement[Symbol.dispose]?.()
 }

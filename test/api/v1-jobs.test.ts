@@ -22,6 +22,8 @@ t.test('every error is a problem with a stable code', async t => {
     ['/api/v1/jobs/no.such.job.here', {}, 404, 'job_not_found'],
     ['/api/v1/jobs/42', {}, 400, 'job_ref_malformed'],
     ['/api/v1/nothing', {}, 404, 'route_not_found'],
+    ['/api/v1/jobs/%zz', {}, 400, 'bad_request'],
+    [`/api/v1/jobs/${'a'.repeat(400)}`, {}, 400, 'bad_request'],
     ['/api/v1/jobs?limit=0', {}, 400, 'bad_request'],
     ['/api/v1/jobs?limit=many', {}, 400, 'bad_request'],
     ['/api/v1/jobs?colour=red', {}, 400, 'bad_request'],

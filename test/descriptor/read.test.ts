@@ -60,7 +60,7 @@ t.test('node and requirements.node fill each other', async (t) => {
 
 t.test('two nodes that differ are refused with both lines', async (t) => {
   t.strictSame(complaints(`${least}node: n1\nrequirements:\n  node: n2\n`), [
-    '6:7 node: expected the same as requirements.node, which is "n2" on line 8, got the string "n1"'
+    '6:7 node: expected the same as requirements.node on line 8, the string "n2", got the string "n1"'
   ])
 })
 

@@ -47,7 +47,7 @@ t.test('missing fields are reported at the mapping that lacks them', async (t) =
 t.test('places are right in JSON too', async (t) => {
   t.strictSame(complaints('{"app_name": "demo", "app_ns": "a b",\n "service_name": "s", "service_ns": "t", "image": "i",\n "requirements": {"cpu": "1"}}'), [
     '1:32 app_ns: expected 1 to 63 letters, digits, "-" or "_", got the string "a b"',
-    '3:25 requirements.cpu: expected a number of at least 0, got the string "1"'
+    '3:26 requirements.cpu: expected a number of at least 0, got the string "1"'
   ])
 })
 
@@ -81,7 +81,8 @@ t.test('a dot or a space in a name is explained', async (t) => {
 })
 
 t.test('quantities with units or quotes are converted in the hint', async (t) => {
-  for (const [field, advised] of [['cpu: 500m', '0.5'], ['cpu: "2"', '2'], ['memory: 100Mi', '100'], ['memory: 1.5Gi', '1536'], ['memory: 512Ki', '0.5'], ['memory: 200 MB', '200']]) {
+  const cases: Array<[string, string]> = [['cpu: 500m', '0.5'], ['cpu: "2"', '2'], ['memory: 100Mi', '100'], ['memory: 1.5Gi', '1536'], ['memory: 512Ki', '0.5'], ['memory: 200 MB', '200']]
+  for (const [field, advised] of cases) {
     t.match(about(`requirements: {${field}}`).hint, `without quotes or a unit: ${advised}.`, field)
   }
 })

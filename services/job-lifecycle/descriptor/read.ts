@@ -6,11 +6,15 @@ import { fieldName, MAX_VIOLATIONS, placeOf, positionsIn, summary } from './plac
 import { plainTree } from './plain.js'
 import { parseYaml } from './parse.js'
 import { fillNode, nodesDiffer, withDefaults, withoutBlanks } from './shorthand.js'
+import { kindOf } from './wording.js'
 
 export { jobName }
 
 /** Longest descriptor that is taken, in bytes of the request. Whoever receives the bytes enforces it. */
 export const MAX_DESCRIPTOR_BYTES = 1024 * 1024
+
+/** More advice than this is not read; the violations are all there. */
+const MAX_HINTS = 5
 
 /**
  * Reads a deployment descriptor (contract section 6) from YAML 1.2 or JSON and completes its shorthand:
@@ -44,7 +48,7 @@ export function readDescriptor (text: string): Descriptor {
     const { line } = positionsIn(source)(placeOf(root, ['requirements', 'node'])?.value.start ?? root.span.start)
     return {
       path: ['node'],
-      message: `expected the same as requirements.node, which is ${JSON.stringify(inner)} on line ${line}, got the string ${JSON.stringify(outer)}`,
+      message: `expected the same as requirements.node on line ${line}, ${kindOf(inner)}, got ${kindOf(outer)}`,
       hint: 'Both name the wanted worker: give one of them, or the same in both.'
     }
   }
@@ -68,6 +72,3 @@ export function readDescriptor (text: string): Descriptor {
     })
   }
 }
-
-/** More advice than this is not read; the violations are all there. */
-const MAX_HINTS = 5

@@ -1,0 +1,65 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import type { Test } from 'tap'
+
+const ROOT = new URL('../../', import.meta.url)
+
+/** A System Manager in a process of its own, as an operator starts it. */
+export interface ServerProcess {
+  url: string
+  child: ChildProcess
+  /** Lines it logged so far. */
+  log: string[]
+  /** Ends it with a signal and gives the exit code, null when the signal itself ended it. */
+  end (signal: NodeJS.Signals): Promise<number | null>
+}
+
+/** Starts `server.ts` on a free port with these settings, and waits until it listens. It is killed when the test ends. */
+export async function startServerProcess (t: Test, env: Record<string, string>): Promise<ServerProcess> {
+  const child = spawnServer(env)
+  const exited = once(child, 'exit') as Promise<[number | null]>
+  t.teardown(async () => {
+    child.kill('SIGKILL')
+    await exited
+  })
+  const log: string[] = []
+  const lines = createInterface({ input: child.stdout! })
+  const url = await new Promise<string>((resolve, reject) => {
+    lines.on('line', line => {
+      log.push(line)
+      const port = /"msg":"Server listening at http:\/\/127\.0\.0\.1:(\d+)"/.exec(line)?.[1]
+      if (port) resolve(`http://127.0.0.1:${port}`)
+    })
+    void exited.then(([code]) => reject(new Error(`the server ended with ${code}: ${log.join('\n')}`)))
+  })
+  return {
+    url,
+    child,
+    log,
+    async end (signal) {
+      child.kill(signal)
+      const [code] = await exited
+      return code
+    }
+  }
+}
+
+/** Starts `server.ts` and waits for its end: for starts that are to fail, and `--help`. */
+export async function runServerProcess (env: Record<string, string>, ...args: string[]): Promise<{ code: number | null, stdout: string, stderr: string }> {
+  const child = spawnServer(env, ...args)
+  const output = { stdout: '', stderr: '' }
+  child.stdout!.on('data', chunk => { output.stdout += String(chunk) })
+  child.stderr!.on('data', chunk => { output.stderr += String(chunk) })
+  const [code] = await once(child, 'close') as [number | null]
+  return { code, ...output }
+}
+
+function spawnServer (env: Record<string, string>, ...args: string[]): ChildProcess {
+  return spawn(process.execPath, ['--import', 'tsx', 'server.ts', ...args], {
+    cwd: ROOT,
+    // The loader is told by a flag that autoload does not look at.
+    env: { PATH: process.env.PATH, FASTIFY_AUTOLOAD_TYPESCRIPT: '1', MY_PORT: '0', MY_HOST: '127.0.0.1', ...env },
+    stdio: ['ignore', 'pipe', 'pipe']
+  })
+}
