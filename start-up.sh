@@ -72,6 +72,7 @@ while :; do
 done
 
 if ((code != 0)); then prepare_say "the server ended with code $code"; fi
-kill -TERM "$demo_pid" 2>/dev/null || true
+# Once: a second signal would cut the polite end of the demo short.
+if [[ -z $ending ]]; then kill -TERM "$demo_pid" 2>/dev/null || true; fi
 wait "$demo_pid" 2>/dev/null || true
 exit "$code"

@@ -35,7 +35,7 @@ export async function descriptorText (request: FastifyRequest): Promise<string> 
   const text = request.isMultipart() ? await filePart(request) : request.body
   if (typeof text === 'string') return text
   throw new ApiError('descriptor_missing', undefined, {
-    hint: "Send it as a multipart part named file (curl -F file=@deploy.yaml), or as the body with content-type application/yaml or application/json"
+    hint: 'Send it as a multipart part named file (curl -F file=@deploy.yaml), or as the body with content-type application/yaml or application/json'
   })
 }
 

@@ -82,7 +82,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   const addresses = createClusterAddresses(name)
   const workers = createWorkers(options.workers.map((spec, index) => ({ technology: ['docker'], address: addresses.worker(index), ...spec })))
   const containers = createContainers(addresses, { createMs: 300, startMs: 700, ...options.delays })
-  const inbox = createInbox(saved?.last_seq, saved?.answers ?? [])
+  const inbox = createInbox(saved?.last_seq, saved?.answered ?? [])
   const changed = new Set<JobId>()
   const lastStatus = new Map<JobId, Status>()
   let id = saved?.cluster_id
@@ -100,7 +100,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
       manager_port: options.managerPort ?? 10100,
       cluster_info: options.info ?? { simulated: true },
       cluster_location: options.location ?? null,
-      ...(inbox.lastSeq !== undefined && { last_seq: inbox.lastSeq }),
+      ...(inbox.resumeFrom !== undefined && { last_seq: inbox.resumeFrom }),
       ...(options.advertiseAddress !== undefined && { advertise_address: options.advertiseAddress })
     })
   })
@@ -163,7 +163,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     writeState(stateFile, {
       ...(id !== undefined && { cluster_id: id }),
       ...(inbox.lastSeq !== undefined && { last_seq: inbox.lastSeq }),
-      answers: inbox.answers(),
+      answered: inbox.answered(),
       jobs: workload.jobs()
     })
   }
@@ -172,18 +172,18 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     gathering ??= setTimeout(tell, GATHER_MS + workload.count * GATHER_MS_PER_JOB)
   }
 
-  /** Sends the heartbeat, after the results that it presupposes. */
+  /** Sends the heartbeat, then where the jobs run that have changed. */
   function tell () {
     clearTimeout(gathering)
     gathering = undefined
     noteStatuses()
     if (!session.registered) return
+    session.send('information', { ...workers.figures(), jobs: workload.reports() })
     for (const jobId of changed) {
       const result = workload.result(jobId)
       if (result) session.send('result', result)
     }
     changed.clear()
-    session.send('information', { ...workers.figures(), jobs: workload.reports() })
   }
 
   function noteStatuses () {

@@ -22,7 +22,7 @@ function say (text: string) {
 }
 
 function clock (time: Date | string): string {
-  return new Date(time).toLocaleTimeString('en-GB', { hour12: false, fractionalSecondDigits: 3 })
+  return new Date(time).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
 }
 
 /** Asks the System Manager; its own words become the error. */

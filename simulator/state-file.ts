@@ -27,7 +27,7 @@ export type ClusterJob = Omit<Static<typeof ClusterJob>, 'document'> & { documen
 export const ClusterState = Type.Object({
   cluster_id: Type.Optional(HexId),
   last_seq: Type.Optional(Count()),
-  answers: Type.Array(Type.Tuple([Type.String(), Nullable(Type.String())]), { description: 'The last commands: command_id, and why it was refused' }),
+  answered: Type.Array(Type.Object({ command_id: Type.String(), seq: Count(), answer: Nullable(Type.String()) })),
   jobs: Type.Array(ClusterJob)
 })
 export type ClusterState = Omit<Static<typeof ClusterState>, 'jobs'> & { jobs: ClusterJob[] }

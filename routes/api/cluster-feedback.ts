@@ -3,7 +3,6 @@ import { Heartbeat } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import { DeployResult } from '../../schemas/job.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
-import { Count } from '../../schemas/primitives.js'
 
 const ClusterRef = Type.Object({ id: Type.String({ description: 'Cluster id, as sc2 told it', examples: ['65a1b2c3d4e5f60718293a4b'] }) })
 
@@ -73,11 +72,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'setWorkerNodes',
       summary: 'Set the number of worker nodes',
       tags: ['edgeio clusters'],
-      params: Type.Intersect([ClusterRef, Type.Object({ count: Count({ examples: [3] }) })]),
+      // Digits, since the conversion of a number would take 1.5 for 1.
+      params: Type.Object({ ...ClusterRef.properties, count: Type.String({ pattern: '^\\d{1,9}$', examples: ['3'] }) }),
       response: { 200: text('Set', 'ok'), ...textErrors('bad_request', 'cluster_id_malformed', 'cluster_not_found') }
     }
   }, async ({ params }) => {
-    await app.clusterRegistry.setNodes(params.id, params.count)
+    await app.clusterRegistry.setNodes(params.id, Number(params.count))
     return 'ok'
   })
 

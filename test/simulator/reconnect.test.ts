@@ -37,10 +37,26 @@ t.test('after a lost connection the cluster registers again and tells what it to
 
   const again = await manager.registration()
   t.equal(again.cs1.last_seq, 7)
-  t.match(await again.next('result'), { job_id: JOB_ID }, 'what may have been lost on the way is told again')
   await again.heartbeat(JOB_ID, 'RUNNING')
+  t.match(await again.next('result'), { job_id: JOB_ID }, 'what may have been lost on the way is told again')
   again.send('command', command(8, 'delete'))
   t.strictSame(await again.next('ack'), { seq: 8 })
+})
+
+t.test('a refusal that was lost with the connection is asked for again', async t => {
+  const { manager, cluster, channel } = await setUp(t)
+  const refused = command(2, 'deploy', { job: jobDocument({ node: 'nowhere' }) })
+  channel.send('command', command(1, 'delete'))
+  channel.send('command', refused)
+  channel.send('command', command(3, 'delete'))
+  await channel.next('ack', ({ seq }) => seq === 3)
+  cluster.dropConnection()
+  const again = await manager.registration()
+  t.equal(again.cs1.last_seq, 1, 'last_seq acknowledges, and must not acknowledge what was refused')
+  again.send('command', refused)
+  again.send('command', command(3, 'delete'))
+  t.strictSame(await again.next('nack'), { seq: 2, error: 'NO_NODE_FOUND' })
+  t.strictSame(await again.next('ack'), { seq: 3 })
 })
 
 t.test('however the System Manager ends a connection, the cluster comes back', async t => {
@@ -131,7 +147,7 @@ t.test('with a state file a killed cluster goes on where it was', async t => {
 
   const restarted = start(t, manager.url, { stateFile })
   const again = await manager.registration()
-  t.equal(again.cs1.last_seq, 2)
+  t.equal(again.cs1.last_seq, 1)
   t.equal(restarted.id, CLUSTER_ID)
   await again.heartbeat(JOB_ID, 'RUNNING')
   t.match(restarted.running(), [{ job_id: JOB_ID, instances: [{ namespace_ip: before[0]?.instances[0]?.namespace_ip }] }])

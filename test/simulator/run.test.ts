@@ -23,7 +23,7 @@ t.test('an option that cannot be used is named', async t => {
     const { code, stdout, stderr } = await start(args).ended
     t.equal(code, 1)
     t.equal(stdout, '')
-    t.match(stderr, `simulator: `)
+    t.match(stderr, 'simulator: ')
     t.ok(stderr.includes(args[0]!) || stderr.includes('--state'), stderr)
   }
 })

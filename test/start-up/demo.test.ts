@@ -27,7 +27,7 @@ t.test('the demo deploys the example to a simulated cluster, with its data kept 
   const first = await demo(env)
   t.match(first.stdout, /Cluster hpi is active, with vm-20211019-009, vm-20211019-010, vm-20211019-011/)
   t.match(first.stdout, /Deployed examples\/deploy\.yaml as demo\.default\.service1\.test, job [0-9a-f]{24}/)
-  for (const status of ['CLUSTER_SCHEDULED', 'NODE_SCHEDULED', 'CREATED', 'RUNNING']) {
+  for (const status of ['CLUSTER_SCHEDULED', 'NODE_SCHEDULED', 'CREATED', 'DEPLOYED', 'RUNNING']) {
     t.match(first.stdout, new RegExp(`^ {2}\\d\\d:\\d\\d:\\d\\d\\.\\d{3} {2}${status} `, 'm'))
   }
   t.match(first.stdout, /demo\.default\.service1\.test is RUNNING/)
