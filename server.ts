@@ -4,6 +4,9 @@ import Fastify, { LogController } from 'fastify'
 import app, { serverOptions } from './app.js'
 import { ConfigError, helpText, readConfig, type Config } from './plugins/config.js'
 
+/** Milliseconds that requests in flight have when the server closes. A connection that never asked anything is cut off then, too. */
+const DRAIN_MS = 3000
+
 /** Boots the System Manager: reads the settings, listens, closes gracefully. */
 async function start (config: Config) {
   const server = Fastify({
@@ -18,7 +21,9 @@ async function start (config: Config) {
   })
   closeWithGrace({ delay: 10_000, logger: server.log }, async ({ err }) => {
     if (err) server.log.fatal({ err }, 'closing after an error that nothing caught')
+    const impatience = setTimeout(() => server.server.closeAllConnections(), DRAIN_MS)
     await server.close()
+    clearTimeout(impatience)
   })
   await server.register(app, { config })
   await server.listen({ host: config.MY_HOST, port: config.MY_PORT })

@@ -6,7 +6,7 @@ import { Count, HexId, MAX_QUANTITY, OneOf } from './primitives.js'
 /** Version of the raw WebSocket protocol, told in `sc1`. */
 export const PROTOCOL_VERSION = 1
 
-export const COMMAND_KINDS = ['deploy', 'delete', 'replicate', 'move'] as const
+const COMMAND_KINDS = ['deploy', 'delete', 'replicate', 'move'] as const
 
 /** A command for a cluster, as the outbox keeps it and the event `command` carries it (contract section 5). */
 export const Command = Type.Object({
@@ -24,14 +24,13 @@ export type Command = Static<typeof Command>
 /** What a change of a job asks of a cluster; the store gives it its `seq` and the job document. */
 export type CommandDraft = Omit<Command, 'seq' | 'job'> & { cluster_id: string }
 
-export const NodesFrame = Type.Union([
+const NodesFrame = Type.Union([
   Type.Object({ count: Count() }),
   Type.Object({ delta: Type.Integer({ minimum: -MAX_QUANTITY, maximum: MAX_QUANTITY }) })
 ])
-export type NodesFrame = Static<typeof NodesFrame>
 
-export const AckFrame = Type.Object({ seq: Count() }, { additionalProperties: true })
-export const NackFrame = Type.Object({ seq: Count(), error: Type.String({ maxLength: 4096 }) }, { additionalProperties: true })
+const AckFrame = Type.Object({ seq: Count() }, { additionalProperties: true })
+const NackFrame = Type.Object({ seq: Count(), error: Type.String({ maxLength: 4096 }) }, { additionalProperties: true })
 
 /** Data of each event that a cluster may send, by name. */
 export const clusterEvents = {

@@ -7,7 +7,7 @@ const Name = (of: string) => Type.String({
 })
 
 /** Most instances of one job; a higher wish is refused at the door instead of emptying the address pool. */
-export const MAX_REPLICAS = 1000
+const MAX_REPLICAS = 1000
 
 /**
  * Deployment descriptor, after the shorthand of the file is normalised (contract section 6).

@@ -19,7 +19,7 @@ export function contractInstance (instance: Instance): Record<string, unknown> {
  * The document of jobs.jobs (contract section 7) without `_id`: every field of the descriptor at top level, then the
  * contract's own, which win over a descriptor's of the same name. What else is ours stands under `system_manager`.
  */
-export function contractJob (job: Job): Record<string, unknown> {
+function contractJob (job: Job): Record<string, unknown> {
   const document: Record<string, unknown> = {
     ...job.descriptor,
     job_name: job.job_name,

@@ -8,7 +8,7 @@ export const HexId = Type.String({ pattern: '^[0-9a-f]{24}$', description: '24 h
 export const Timestamp = Type.String({ description: 'ISO 8601, UTC', examples: ['2026-01-31T12:00:00.000Z'] })
 
 /** Dotted IPv4 address. */
-export const Ipv4 = Type.String({
+const Ipv4 = Type.String({
   pattern: '^((25[0-5]|2[0-4]\\d|1?\\d?\\d)(\\.(?!$)|$)){4}$',
   description: 'IPv4 address',
   examples: ['172.30.0.1']
