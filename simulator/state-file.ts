@@ -24,13 +24,13 @@ export const ClusterJob = Type.Object({
 export type ClusterJob = Omit<Static<typeof ClusterJob>, 'document'> & { document: JobDocument }
 
 /** All that a simulated cluster has to know after a restart. */
-export const ClusterState = Type.Object({
+const ClusterState = Type.Object({
   cluster_id: Type.Optional(HexId),
   last_seq: Type.Optional(Count()),
   answered: Type.Array(Type.Object({ command_id: Type.String(), seq: Count(), answer: Nullable(Type.String()) })),
   jobs: Type.Array(ClusterJob)
 })
-export type ClusterState = Omit<Static<typeof ClusterState>, 'jobs'> & { jobs: ClusterJob[] }
+type ClusterState = Omit<Static<typeof ClusterState>, 'jobs'> & { jobs: ClusterJob[] }
 
 const clusterState = TypeCompiler.Compile(ClusterState)
 

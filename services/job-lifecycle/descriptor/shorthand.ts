@@ -32,7 +32,10 @@ function isNullable (property: TSchema): boolean {
 /** A copy with the defaults, and without a `job_name` that only repeats what the names say. */
 export function withDefaults (given: Fields): Fields {
   const { job_name: name, ...rest } = given
-  const candidate = name === NAME_PARTS.map((part) => given[part]).join('.') ? rest : { ...given }
+  const parts = NAME_PARTS.map((part) => given[part])
+  // Only strings are joined: an object in the place of a name may have a toString of its own.
+  const repeats = parts.every((part) => typeof part === 'string') && name === parts.join('.')
+  const candidate = repeats ? rest : { ...given }
   for (const [field, value] of Object.entries(defaults)) {
     if (isBlank(candidate[field])) candidate[field] = value
   }
