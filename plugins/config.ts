@@ -10,6 +10,10 @@ declare module 'fastify' {
 export const Config = Type.Object({
   MY_PORT: Type.Integer({ default: 10000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes a free one' }),
   MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
+  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in; without it the embedded database serves. Not supported by this version yet' }),
+  CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
+  CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler; without it the embedded scheduler serves. Not supported by this version yet' }),
+  CLOUD_SCHEDULER_PORT: Type.Integer({ default: 10004, minimum: 1, maximum: 65535, description: 'Port of that Cloud Scheduler' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database' }),
   LOG_LEVEL: Type.String({ default: 'info', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], description: 'Least level that is logged' }),
   CLUSTER_GRACE_S: Type.Number({ default: 45, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which a cluster is inactive' }),
@@ -27,7 +31,7 @@ export class ConfigError extends Error {}
 /** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return envSchema<Config>({ schema: Config, data: definedOnly(env), env: false })
+    return supported(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
   } catch (err) {
     const problem = (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> }).errors?.[0]
     const name = problem?.instancePath.slice(1)
@@ -35,6 +39,14 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
     throw new ConfigError(`${name}=${env[name] ?? ''} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
   }
+}
+
+/** To serve from the embedded database when another one was asked for would look like lost data. */
+function supported (config: Config): Config {
+  for (const name of ['CLOUD_MONGO_URL', 'CLOUD_SCHEDULER_URL'] as const) {
+    if (config[name] !== '') throw new ConfigError(`${name}=${config[name]} cannot be used: this version has only the embedded database and scheduler. Leave it out`)
+  }
+  return config
 }
 
 /** An empty variable means "not set", as it does in compose files. */
@@ -45,7 +57,7 @@ function definedOnly (env: NodeJS.ProcessEnv): Record<string, unknown> {
 /** The text of `--help`. */
 export function helpText (): string {
   const rows = Object.entries(Config.properties).map(([name, { default: value, description }]) =>
-    `  ${name.padEnd(22)} ${String(description)} (default: ${String(value)})`)
+    `  ${name.padEnd(22)} ${String(description)} (default: ${value === '' ? 'none' : String(value)})`)
   return `System Manager of EdgeIO: clusters register with it, users deploy services through it.
 
 Usage: system-manager [--help]

@@ -6,7 +6,7 @@ import { json, text, textErrors } from '../../schemas/openapi.js'
 
 const ClusterRef = Type.Object({ id: Type.String({ description: 'Cluster id, as sc2 told it', examples: ['65a1b2c3d4e5f60718293a4b'] }) })
 
-/** What clusters tell by HTTP (contract section 2). */
+/** What clusters tell by HTTP (contract section 2). GETs that change something have no HEAD, which is safe by definition (RFC 9110, section 9.2.1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.addHook('onRequest', async (_request, reply) => {
     reply.type('text/plain; charset=utf-8')
@@ -42,6 +42,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   app.get('/cluster/:id/incr_node', {
+    exposeHeadRoute: false,
     schema: {
       operationId: 'addWorkerNode',
       summary: 'Count one worker node more',
@@ -55,6 +56,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   app.get('/cluster/:id/decr_node', {
+    exposeHeadRoute: false,
     schema: {
       operationId: 'removeWorkerNode',
       summary: 'Count one worker node less, never below 0',
@@ -68,6 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   app.get('/cluster/:id/nodes/:count', {
+    exposeHeadRoute: false,
     schema: {
       operationId: 'setWorkerNodes',
       summary: 'Set the number of worker nodes',
@@ -82,6 +85,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   app.get('/net/subnet', {
+    exposeHeadRoute: false,
     schema: {
       operationId: 'takeSubnet',
       summary: 'The next subnet of 64 addresses for a worker node',

@@ -33,7 +33,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     await app.jobLifecycle.undeploy(params.job, 'user')
     return asText(reply, 'ok\n')
   }
-  app.get('/delete/:job', { schema: { ...undeploy, operationId: 'undeployServiceByGet' } }, undeployHandler)
+  // HEAD is safe by definition (RFC 9110, section 9.2.1), and this GET is not.
+  app.get('/delete/:job', { exposeHeadRoute: false, schema: { ...undeploy, operationId: 'undeployServiceByGet' } }, undeployHandler)
   app.delete('/delete/:job', { schema: { ...undeploy, operationId: 'undeployService' } }, undeployHandler)
 
   app.get('/job/status/:job', {

@@ -15,6 +15,7 @@ t.test('a bad value is refused in one line that names the variable, the value an
     [{ MY_PORT: 'http' }, /^MY_PORT=http cannot be used: it must be integer\. Port to listen on/],
     [{ MY_PORT: '70000' }, /^MY_PORT=70000 cannot be used: it must be <= 65535/],
     [{ CLUSTER_GRACE_S: '-1' }, /^CLUSTER_GRACE_S=-1 cannot be used: it must be >= 1/],
+    [{ CLOUD_MONGO_URL: 'localhost' }, /^CLOUD_MONGO_URL=localhost cannot be used: this version has only the embedded/],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL=loud cannot be used: .*fatal, error, warn/]
   ]
   for (const [env, message] of refusals) {
@@ -31,6 +32,6 @@ t.test('a bad value is refused in one line that names the variable, the value an
 t.test('the help lists every setting with its default', async t => {
   const help = helpText()
   for (const [name, value] of Object.entries(readConfig({}))) {
-    t.match(help, new RegExp(`${name} .*\\(default: ${String(value)}\\)`))
+    t.match(help, new RegExp(`${name} .*\\(default: ${value === '' ? 'none' : String(value)}\\)`))
   }
 })
