@@ -31,7 +31,7 @@ export async function startServerProcess (t: Test, env: Record<string, string>):
       const port = /"msg":"Server listening at http:\/\/127\.0\.0\.1:(\d+)"/.exec(line)?.[1]
       if (port) resolve(`http://127.0.0.1:${port}`)
     })
-    void exited.then(([code]) => reject(new Error(`the server ended with ${code}: ${log.join('\n')}`)))
+    exited.then(([code]) => reject(new Error(`the server ended with ${code}: ${log.join('\n')}`)))
   })
   return {
     url,
