@@ -1,30 +1,65 @@
+import { EventEmitter } from 'node:events'
+import type { IncomingMessage, Server } from 'node:http'
+import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 
 /** Largest frame, bytes: a heartbeat about many thousand jobs. A larger one closes the channel with 1009. */
 const MAX_FRAME_BYTES = 8 * 1024 * 1024
 
-/** Milliseconds that clients have to answer the closing frame when the server closes. */
+/** Milliseconds that a peer has to answer a closing frame before its connection is cut. */
 const CLOSE_MS = 1000
 
-/** WebSocket upgrades; on close every client is told 1001, "going away" (RFC 6455, section 7.4.1). */
+/** WebSocket upgrades of the routes with a `wsHandler`; on close every client is told 1001, "going away" (RFC 6455, section 7.4.1). */
 export default fp(async function webSocket (app) {
+  const upgrades = new EventEmitter()
+  const paths = new Set<string>()
+
+  app.addHook('onRoute', ({ url, wsHandler }) => {
+    if (wsHandler) paths.add(url)
+  })
+
+  function onUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer) {
+    const wanted = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+    if (wanted && paths.has(request.url?.split('?', 1)[0] ?? '')) upgrades.emit('upgrade', request, socket, head)
+    else ignoreOffer(app.server, request, socket, head)
+  }
+  app.server.on('upgrade', onUpgrade)
+
+  const options = {
+    server: upgrades as Server,
+    maxPayload: MAX_FRAME_BYTES,
+    perMessageDeflate: false,
+    closeTimeout: CLOSE_MS
+  }
   await app.register(websocket, {
-    options: { maxPayload: MAX_FRAME_BYTES, perMessageDeflate: false },
+    options,
+    // The socket is cut by the close timeout at the latest; until then the peer can read why it is closed.
     errorHandler (err, socket, request) {
-      request.log.info({ err }, 'a WebSocket failed')
-      socket.terminate()
+      const broken = 'code' in err && String(err.code).startsWith('WS_ERR_')
+      request.log[broken ? 'info' : 'error'](broken ? { code: err.code } : { err }, 'a WebSocket failed')
+      socket.close(1011)
     },
     async preClose () {
+      app.server.off('upgrade', onUpgrade)
       const { clients } = app.websocketServer
       const closed = [...clients].map(client => new Promise(resolve => client.once('close', resolve)))
       for (const client of clients) client.close(1001, 'the System Manager is closing')
-      const impatience = setTimeout(() => {
-        for (const client of clients) client.terminate()
-      }, CLOSE_MS)
       await Promise.all(closed)
-      clearTimeout(impatience)
       app.websocketServer.close()
     }
   })
 }, { name: 'websocket' })
+
+/**
+ * Serves a request as if it had not offered an upgrade, which a server may (RFC 9110, section 7.8): some HTTP clients
+ * offer h2c with every request. Node parses nothing after such an offer, so the request is handed to it once more without.
+ */
+function ignoreOffer (server: Server, { method, url, httpVersion, rawHeaders }: IncomingMessage, socket: Duplex, head: Buffer) {
+  const lines = [`${method} ${url} HTTP/${httpVersion}`]
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    if (!/^(upgrade|http2-settings)$/i.test(rawHeaders[i]!)) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)
+  }
+  socket.unshift(Buffer.concat([Buffer.from(lines.join('\r\n') + '\r\n\r\n', 'latin1'), head]))
+  server.emit('connection', socket)
+}

@@ -91,7 +91,7 @@ export type CommitOutcome =
   /** 172.30.0.0/16 has no free address left. */
   | { outcome: 'addresses_exhausted' }
 
-/** An instance as the heartbeat path and the scheduler need it, without its document. */
+/** An instance as the heartbeat path needs it, without its document. */
 export interface PlacedInstance {
   job_id: JobId
   instance_number: number
@@ -125,12 +125,15 @@ export interface JobStore {
   status (id: JobId): Promise<Status | undefined>
   /** In order of id, after `after`. */
   list (query: JobQuery): Promise<Job[]>
+  /** Every job that is not UNDEPLOYED as the contract's document in JSON, `_id` as `{"$oid"}`, in order of id (contract section 1). */
+  documents (): Promise<string[]>
   /** Jobs that want to run and have an instance without a cluster, in order of id, after `after`. */
   unplaced (query: { after?: JobId, limit: number }): Promise<Job[]>
-  /** How many jobs {@link unplaced} could give. Costs no scan. */
-  countUnplaced (): Promise<number>
-  /** All instances placed on a cluster. */
-  placedOn (clusterId: ClusterId): Promise<PlacedInstance[]>
+  /**
+   * Instances on a cluster whose stored status is not the one that the cluster tells of their job. Costs what was told,
+   * not what runs there: a heartbeat that says nothing new finds nothing.
+   */
+  contradicted (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): Promise<PlacedInstance[]>
   /** Requirements of instances that are placed but not yet RUNNING, summed per cluster: free figures of heartbeats do not show them yet. */
   reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
   /** Events of a job in order, after event id `after`. */

@@ -1,114 +1,154 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { WebSocket } from 'ws'
 import type { Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { OutboxStore } from '../../stores/store.js'
 
-/** Most commands sent and not yet settled. */
-const WINDOW = 64
-
-/** A socket with more bytes than this waiting gets no further commands until it has drained. */
-const MAX_BUFFERED_BYTES = 1024 * 1024
-
-/** Milliseconds until the next try when the store fails or the socket is full. */
-const RETRY_MS = 200
+/** The way to the cluster. */
+export interface Port {
+  send (command: Command): void
+  /** Bytes that wait to be taken by the network. */
+  backlog (): number
+}
 
 export interface Delivery {
-  /** There may be new commands, or room in the window. */
+  /** There may be new commands. */
   wake (): void
+  /** The network took something. */
+  flushed (): void
   /** Commands up to `seq` are settled. */
   settled (seq: number): void
   /** One command is settled. */
   dropped (seq: number): void
-  stop (): void
+  /** Resolves once nothing is read any more; nothing is sent from now on. */
+  stop (): Promise<void>
 }
 
+/** Most commands sent and not yet settled. */
+const MAX_IN_FLIGHT = 64
+
+/** With more bytes than this waiting, no further command is sent until the network has taken some. */
+export const MAX_BACKLOG_BYTES = 1024 * 1024
+
+/** Milliseconds until the next try when the store fails. */
+const RETRY_MS = 500
+
 /**
- * Sends the outbox of one cluster over one socket, in order of `seq`, from after `from` on. What is not settled within
- * `resendMs` is sent again, all of it in order (contract section 5: "a command is sent again until acked").
+ * Sends the outbox of one cluster in order of `seq`, from behind `after` on. When the oldest command that was sent is
+ * not settled within `resendMs`, all that are not settled are sent again in order (contract section 5).
  */
-export function startDelivery ({ clusterId, from, socket, outbox, resendMs, log }: {
+export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }: {
   clusterId: ClusterId
-  from: number
-  socket: WebSocket
+  after: number
   outbox: OutboxStore
+  port: Port
   resendMs: number
   log: FastifyBaseLogger
 }): Delivery {
-  /** Sent and not settled: seq, and when it was sent; in order. */
+  /** Sent and not settled: seq and when it was sent, in order. */
   const inFlight = new Map<number, number>()
-  let sent = from
-  let running = false
+  let sent = after
   let wanted = false
+  let stalled = false
   let stopped = false
-  let timer: NodeJS.Timeout | undefined
+  let running = Promise.resolve()
+  let isRunning = false
+  let retryTimer: NodeJS.Timeout | undefined
+  let resendTimer: NodeJS.Timeout | undefined
 
-  function later (ms: number): void {
-    clearTimeout(timer)
-    if (!stopped) timer = setTimeout(pump, ms)
+  function wake (): void {
+    if (stopped) return
+    wanted = true
+    if (isRunning) return
+    isRunning = true
+    running = run()
   }
 
   /** One round at a time; what is wanted meanwhile is done in the next. */
-  function pump (): void {
-    wanted = true
-    if (running || stopped) return
-    running = true
-    wanted = false
-    clearTimeout(timer)
-    resendOverdue()
-    sendPending().catch(err => {
-      log.error({ err }, 'commands could not be read, it is tried again')
-      later(RETRY_MS)
-    }).finally(() => {
-      running = false
-      if (wanted) pump()
-    })
-  }
-
-  /** Goes back to the oldest command in flight once it is overdue: order matters more than a repetition. */
-  function resendOverdue (): void {
-    const [oldest] = inFlight
-    if (oldest === undefined || performance.now() - oldest[1] < resendMs) return
-    sent = oldest[0] - 1
-    inFlight.clear()
+  async function run (): Promise<void> {
+    while (wanted) {
+      wanted = false
+      try {
+        await sendPending()
+      } catch (err) {
+        if (stopped) break
+        log.error({ err }, 'commands could not be read, it is tried again')
+        clearTimeout(retryTimer)
+        retryTimer = setTimeout(wake, RETRY_MS)
+      }
+    }
+    isRunning = false
   }
 
   async function sendPending (): Promise<void> {
-    const room = WINDOW - inFlight.size
-    if (room > 0 && socket.bufferedAmount <= MAX_BUFFERED_BYTES) {
-      const commands = await outbox.pending(clusterId, { after: sent, limit: room })
-      if (stopped) return
-      for (const command of commands) send(command)
-      if (commands.length === room) wanted = true
+    const room = MAX_IN_FLIGHT - inFlight.size
+    if (stopped || room <= 0 || isStalled()) return
+    const from = sent
+    const commands = await outbox.pending(clusterId, { after: from, limit: room })
+    if (stopped) return
+    // An ack or the resend timer has moved the place: what was read is not what follows.
+    if (sent !== from) {
+      wanted = true
+      return
     }
-    const [oldest] = inFlight
-    if (socket.bufferedAmount > MAX_BUFFERED_BYTES) later(RETRY_MS)
-    else if (oldest) later(Math.max(1, oldest[1] + resendMs - performance.now()))
+    for (const command of commands) {
+      if (isStalled()) break
+      port.send(command)
+      sent = command.seq
+      inFlight.set(command.seq, performance.now())
+    }
+    watchOldest()
   }
 
-  function send (command: Command): void {
-    socket.send(JSON.stringify({ event: 'command', data: command }))
-    sent = command.seq
-    inFlight.set(command.seq, performance.now())
+  function isStalled (): boolean {
+    stalled = port.backlog() > MAX_BACKLOG_BYTES
+    return stalled
   }
 
-  pump()
+  function watchOldest (): void {
+    clearTimeout(resendTimer)
+    const [sentAt] = inFlight.values()
+    if (sentAt !== undefined && !stopped) resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()))
+  }
+
+  function resend (): void {
+    const [oldest] = inFlight.keys()
+    if (oldest === undefined) return
+    // Still on its way out of here: a repetition would only queue up behind it.
+    if (port.backlog() > 0) {
+      resendTimer = setTimeout(resend, resendMs)
+      return
+    }
+    sent = oldest - 1
+    inFlight.clear()
+    wake()
+  }
+
+  wake()
+
   return {
-    wake: pump,
+    wake,
+    flushed () {
+      if (stalled) wake()
+    },
     settled (seq) {
       for (const known of inFlight.keys()) {
-        if (known <= seq) inFlight.delete(known)
+        if (known > seq) break
+        inFlight.delete(known)
       }
       sent = Math.max(sent, seq)
-      pump()
+      watchOldest()
+      wake()
     },
     dropped (seq) {
       inFlight.delete(seq)
-      pump()
+      watchOldest()
+      wake()
     },
     stop () {
       stopped = true
-      clearTimeout(timer)
+      clearTimeout(retryTimer)
+      clearTimeout(resendTimer)
+      return running
     }
   }
 }

@@ -1,57 +1,60 @@
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import type { Static } from '@sinclair/typebox'
+import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
+import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
 
 type Events = typeof clusterEvents
-export type ClusterEvent = keyof Events
+type ClusterEvent = keyof Events
 
 /** A frame of a cluster, checked. */
 export type ClusterFrame = { [E in ClusterEvent]: { event: E, data: Static<Events[E]> } }[ClusterEvent]
 
-/** What is wrong with a frame, for the `error` frame that answers it. */
-export class FrameError extends Error {
-  readonly code: string
-  readonly event: string | undefined
-
-  constructor (code: string, message: string, event?: string) {
-    super(message)
-    this.code = code
-    this.event = event
-  }
+/** Data of the event `error` (contract section 5). */
+export interface Complaint {
+  code: string
+  /** Names the field and what was expected. */
+  message: string
+  /** The event that is complained about. */
+  event?: string
 }
+
+/**
+ * Objects and arrays within each other. JSON.parse reads any depth, but what is kept is also written again, by code
+ * that would exhaust the stack.
+ */
+const MAX_DEPTH = 64
 
 const envelope = TypeCompiler.Compile(Frame)
-const checks = {
-  cs1: TypeCompiler.Compile(clusterEvents.cs1),
-  information: TypeCompiler.Compile(clusterEvents.information),
-  nodes: TypeCompiler.Compile(clusterEvents.nodes),
-  ack: TypeCompiler.Compile(clusterEvents.ack),
-  nack: TypeCompiler.Compile(clusterEvents.nack),
-  result: TypeCompiler.Compile(clusterEvents.result)
-}
+const checks = new Map<string, TypeCheck<Events[ClusterEvent]>>(
+  Object.entries(clusterEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)]))
 
-/** Reads a text frame of a cluster. Throws {@link FrameError}, naming the field and what was expected. */
-export function readFrame (text: string): ClusterFrame {
-  const frame = parse(text)
-  if (!envelope.Check(frame)) throw new FrameError('frame_malformed', 'expected an object {"event": name, "data": object}')
-  const { event, data } = frame
-  if (!isClusterEvent(event)) throw new FrameError('event_unknown', `expected one of ${Object.keys(checks).join(', ')}, got ${JSON.stringify(event)}`, event)
-  const check = checks[event]
-  if (!check.Check(data)) {
-    const error = check.Errors(data).First()
-    throw new FrameError('data_invalid', `data${error?.path.replaceAll('/', '.') ?? ''}: ${error?.message ?? 'is not valid'}`, event)
+/** Reads a frame, undefined for one that is not text. What breaks the contract comes back as the complaint about it. */
+export function readFrame (text: string | undefined): ClusterFrame | Complaint {
+  if (text === undefined) return { code: 'frame_not_text', message: 'expected a text frame, got a binary one' }
+  let frame: unknown
+  try {
+    frame = JSON.parse(text)
+  } catch {
+    return { code: 'json_invalid', message: 'expected one JSON object {"event": name, "data": object}' }
   }
+  if (!envelope.Check(frame)) return { code: 'frame_malformed', message: 'expected an object {"event": name, "data": object}' }
+  const { event, data } = frame
+  const check = checks.get(event)
+  if (!check) return { code: 'event_unknown', message: `expected one of ${[...checks.keys()].join(', ')}, got ${JSON.stringify(event)}`, event }
+  const error = check.Errors(data).First()
+  if (error) return { code: 'data_invalid', message: expectation(error), event }
+  if (isDeeperThan(MAX_DEPTH, data)) return { code: 'data_invalid', message: `data: expected at most ${MAX_DEPTH} levels of objects and arrays`, event }
   return { event, data } as ClusterFrame
 }
 
-function isClusterEvent (event: string): event is ClusterEvent {
-  return Object.hasOwn(checks, event)
+/** One sentence; for a field that may be one thing or another, with all of them. */
+function expectation ({ path, message, errors }: ValueError): string {
+  const variants = errors.flatMap(variant => variant.First() ?? []).map(expectation)
+  if (variants.length > 0) return [...new Set(variants)].join(', or ')
+  return `data${path.replaceAll('/', '.')}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
 }
 
-function parse (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (err) {
-    throw new FrameError('json_invalid', (err as Error).message)
-  }
+function isDeeperThan (levels: number, value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some(inner => isDeeperThan(levels - 1, inner))
 }

@@ -3,7 +3,9 @@ import fp from 'fastify-plugin'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import { textErrors } from '../../schemas/openapi.js'
-import { CLOSE, startSession, type Session, type SessionContext } from './session.js'
+import { startSession, type SessionContext } from './session.js'
+import { createSessions } from './sessions.js'
+import { createSettlement } from './settlement.js'
 
 declare module 'fastify' {
   interface FastifyInstance { clusterChannel: ClusterChannel }
@@ -16,43 +18,30 @@ export interface ClusterChannel {
 }
 
 export default fp(async function clusterChannel (app) {
-  const sessions = new Map<ClusterId, Session>()
-  const { config, clusterRegistry, jobLifecycle } = app
-
-  app.decorate('clusterChannel', { isConnected: id => sessions.has(id) })
-
-  // One listener for all sessions, not one for each of ten thousand.
-  jobLifecycle.events.on('commands', clusterIds => {
-    for (const id of clusterIds) sessions.get(id)?.wake()
-  })
-  clusterRegistry.events.on('removed', id => sessions.get(id)?.end(CLOSE.removed, 'cluster_removed', 'this cluster was deleted'))
-
+  const { config, store, clusterRegistry, jobLifecycle } = app
+  const sessions = createSessions(clusterRegistry, jobLifecycle)
   const context: SessionContext = {
     registry: clusterRegistry,
     lifecycle: jobLifecycle,
-    outbox: app.store.outbox,
+    outbox: store.outbox,
+    settlement: createSettlement(store.outbox, jobLifecycle),
+    sessions,
     heartbeatIntervalS: config.HEARTBEAT_INTERVAL_S,
     pingIntervalMs: config.PING_INTERVAL_S * 1000,
-    resendMs: config.COMMAND_RESEND_S * 1000,
-    log: app.log,
-    onRegistered (id, session) {
-      const older = sessions.get(id)
-      sessions.set(id, session)
-      if (older !== session) older?.end(CLOSE.replaced, 'session_replaced', 'a newer session of this cluster took over')
-    },
-    onClosed (id, session) {
-      // The late close of a replaced session must not take the newer one away.
-      if (sessions.get(id) === session) sessions.delete(id)
-    }
+    resendMs: config.COMMAND_RESEND_S * 1000
   }
+
+  app.decorate('clusterChannel', { isConnected: sessions.isConnected })
+  // By then the sockets are closed; what came on them is still finished before the lifecycle and the store go.
+  app.addHook('onClose', () => sessions.ended())
 
   app.route({
     method: 'GET',
     url: '/register',
     schema: {
       operationId: 'openChannel',
-      summary: 'The raw WebSocket channel of a cluster',
-      description: 'Upgrade to WebSocket; docs/channel.md tells the protocol.',
+      summary: 'Open the raw WebSocket channel of a cluster',
+      description: 'A WebSocket upgrade; docs/channel.md tells the protocol.',
       tags: ['edgeio clusters'],
       response: { 101: { description: 'The channel is open', content: { 'text/plain': { schema: Type.String() } } }, ...textErrors('upgrade_required') }
     },
@@ -61,7 +50,7 @@ export default fp(async function clusterChannel (app) {
       throw new ApiError('upgrade_required', 'GET /register is the WebSocket channel of clusters', { hint: 'Connect with a WebSocket client: ws://…/register' })
     },
     wsHandler (socket, request) {
-      startSession(socket, request.ip, context)
+      startSession(socket, { address: request.ip, log: request.log }, context)
     }
   })
 }, { name: 'cluster-channel', dependencies: ['config', 'store', 'websocket', 'cluster-registry', 'job-lifecycle'] })

@@ -36,6 +36,8 @@ export interface JobLifecycle {
   find (ref: string): Promise<Job>
   status (ref: string): Promise<Status>
   list (query: JobQuery): Promise<Job[]>
+  /** The contract's documents of all jobs that are not UNDEPLOYED, each as JSON. */
+  documents (): Promise<string[]>
   history (ref: string, query: { after?: number, limit: number }): Promise<JobEvent[]>
   /** Look-up for cluster managers (contract section 2): undefined where nothing has this name. */
   byNameForClusters (name: string): Promise<Job | undefined>
@@ -120,6 +122,7 @@ export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry, l
     commit,
     ...finder,
     list: query => jobs.list(query),
+    documents: () => jobs.documents(),
 
     async deploy (descriptor, cause) {
       const name = jobName(descriptor)
@@ -154,12 +157,11 @@ export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry, l
     async heartbeat (clusterId, body) {
       const { reports, warnings } = await registry.heartbeat(clusterId, body)
       if (reports.length === 0) return { warnings }
-      // One look at what is placed there decides; only jobs for which the heartbeat is news are read and written.
+      // Only jobs for which the heartbeat is news are read and written.
       const told = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
       const affected = new Set<JobId>()
-      for (const { job_id, status } of await jobs.placedOn(clusterId)) {
-        const word = told.get(job_id)
-        if (word !== undefined && isNews(status, word)) affected.add(job_id)
+      for (const { job_id, status } of await jobs.contradicted(clusterId, told)) {
+        if (isNews(status, told.get(job_id)!)) affected.add(job_id)
       }
       if (affected.size === 0) return { warnings }
       const decide = (job: Job) => reported(job, clusterId, told.get(job.id)!)

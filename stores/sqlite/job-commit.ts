@@ -1,5 +1,5 @@
 import type { Instance, Job } from '../../schemas/job.js'
-import { jobWithPlainId } from '../../schemas/job-document.js'
+import { jobWithOid, jobWithPlainId } from '../../schemas/job-document.js'
 import { WAY_UP, type Status } from '../../schemas/status.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
@@ -25,11 +25,11 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
   const selectStored = prepare<StoredJob>('SELECT job_name, live_name, status, unplaced, revision, last_event FROM jobs WHERE id = ?')
   const selectLive = prepare<{ id: string }>('SELECT id FROM jobs WHERE live_name = ?')
   const insertJob = prepare(`
-    INSERT INTO jobs (live_name, status, unplaced, job_name, underscored_name, app_name, created_at, revision, last_event, updated_at, doc, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+    INSERT INTO jobs (live_name, status, unplaced, job_name, underscored_name, app_name, created_at, revision, last_event, updated_at, doc, contract, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   // Two updates, since naming an indexed column rewrites its index even where the value stays.
   const updateKeys = prepare('UPDATE jobs SET live_name = ?, status = ?, unplaced = ?, job_name = ?, underscored_name = ?, app_name = ? WHERE id = ?')
-  const updateDoc = prepare('UPDATE jobs SET revision = ?, last_event = ?, updated_at = ?, doc = ? WHERE id = ?')
+  const updateDoc = prepare('UPDATE jobs SET revision = ?, last_event = ?, updated_at = ?, doc = ?, contract = ? WHERE id = ?')
 
   const selectInstances = prepare<InstanceRow>('SELECT instance_number, cluster_id, status, cpu, memory FROM instances WHERE job_id = ?')
   const upsertInstance = prepare(`
@@ -71,7 +71,7 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
   function saveJob (job: Job, stored: StoredJob | undefined, liveName: string | null, lastEvent: number): void {
     const unplaced = Number(job.desired_state === 'running' && job.instance_list.some(instance => instance.cluster_id === ''))
     const keys = [liveName, job.status, unplaced, job.job_name, job.job_name.replaceAll('.', '_'), job.descriptor.app_name] as const
-    const doc = [job.revision, lastEvent, job.updated_at, JSON.stringify(job), job.id] as const
+    const doc = [job.revision, lastEvent, job.updated_at, JSON.stringify(job), JSON.stringify(jobWithOid(job)), job.id] as const
     if (!stored) {
       insertJob.run(...keys, job.created_at, ...doc)
       return

@@ -22,8 +22,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     SELECT doc FROM jobs WHERE underscored_name = ? ORDER BY live_name IS NULL, created_at DESC, id DESC LIMIT 2`)
   const selectStatus = prepare<{ status: Status }>('SELECT status FROM jobs WHERE id = ?')
   const selectUnplaced = prepare<DocRow>('SELECT doc FROM jobs WHERE unplaced = 1 AND id > ? ORDER BY id LIMIT ?')
-  const countUnplaced = prepare<{ value: number }>("SELECT value FROM counters WHERE name = 'unplaced_jobs'")
-  const selectPlaced = prepare<PlacedInstance>("SELECT job_id, instance_number, status FROM instances WHERE cluster_id = ? AND cluster_id <> ''")
+  const selectDocuments = prepare<{ contract: string }>("SELECT contract FROM jobs WHERE status <> 'UNDEPLOYED' ORDER BY id")
+  const selectContradicted = prepare<PlacedInstance>(`
+    SELECT i.job_id, i.instance_number, i.status FROM json_each(?) AS told JOIN instances AS i ON i.job_id = told.key
+    WHERE i.cluster_id = ? AND i.status <> told.value`)
   const sumReserved = prepare<{ cluster_id: string, cpu: number, memory: number }>(`
     SELECT cluster_id, sum(cpu) AS cpu, sum(memory) AS memory FROM instances WHERE on_the_way = 1 GROUP BY cluster_id`)
   const selectEvents = prepare<DocRow & { id: number }>('SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?')
@@ -66,9 +68,9 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
     unplaced: ({ after = '', limit }) => read(() => toJobs(selectUnplaced.all(after, limit))),
 
-    countUnplaced: () => read(() => countUnplaced.get()!.value),
+    documents: () => read(() => selectDocuments.all().map(({ contract }) => contract)),
 
-    placedOn: clusterId => read(() => selectPlaced.all(clusterId).map(row => ({ ...row }))),
+    contradicted: (clusterId, told) => read(() => selectContradicted.all(JSON.stringify(Object.fromEntries(told)), clusterId).map(row => ({ ...row }))),
 
     reserved: () => read(() => new Map(sumReserved.all().map(({ cluster_id: clusterId, cpu, memory }) => [clusterId, { cpu, memory }]))),
 

@@ -42,7 +42,8 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (cluster_id, seq)
   ) STRICT;
 
-  -- doc is the whole job; the other columns are what is looked up. It comes last: they are read without it.
+  -- doc is the whole job, contract its document as GET /api/jobs lists it; the other columns are what is looked up.
+  -- The two come last: the others are read without them.
   CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
     job_name TEXT NOT NULL,
@@ -56,7 +57,8 @@ export const MIGRATIONS: readonly string[] = [
     last_event INTEGER NOT NULL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
-    doc TEXT NOT NULL
+    doc TEXT NOT NULL,
+    contract TEXT NOT NULL
   ) STRICT;
   CREATE INDEX jobs_by_name ON jobs (job_name, created_at, id);
   CREATE INDEX jobs_by_underscored_name ON jobs (underscored_name, created_at, id);
@@ -111,17 +113,7 @@ export const MIGRATIONS: readonly string[] = [
     name TEXT PRIMARY KEY,
     value INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
-  INSERT INTO counters (name, value) VALUES ('next_address', 1), ('next_subnet', 0), ('unplaced_jobs', 0), ('checks', 0);
-
-  CREATE TRIGGER count_new_unplaced AFTER INSERT ON jobs WHEN NEW.unplaced = 1 BEGIN
-    UPDATE counters SET value = value + 1 WHERE name = 'unplaced_jobs';
-  END;
-  CREATE TRIGGER count_changed_unplaced AFTER UPDATE OF unplaced ON jobs WHEN NEW.unplaced <> OLD.unplaced BEGIN
-    UPDATE counters SET value = value + NEW.unplaced - OLD.unplaced WHERE name = 'unplaced_jobs';
-  END;
-  CREATE TRIGGER count_gone_unplaced AFTER DELETE ON jobs WHEN OLD.unplaced = 1 BEGIN
-    UPDATE counters SET value = value - 1 WHERE name = 'unplaced_jobs';
-  END;
+  INSERT INTO counters (name, value) VALUES ('next_address', 1), ('next_subnet', 0), ('checks', 0);
   `
 ]
 

@@ -1,0 +1,33 @@
+import type { WebSocket } from 'ws'
+
+/** Pings in a row without a pong that end a connection. */
+const MAX_UNANSWERED = 2
+
+/**
+ * Pings the peer and cuts a connection that does not answer: a half-open one looks alive to TCP for many minutes.
+ * Gives the function that ends it.
+ * @param onPong The peer answered a ping.
+ */
+export function startPings (socket: WebSocket, intervalMs: number, { onPong, onSilence }: { onPong (): void, onSilence (): void }): () => void {
+  let unanswered = 0
+
+  socket.on('pong', () => {
+    // Only answers count: a peer that sends pongs by itself must not cause a write for each.
+    if (unanswered > 0) onPong()
+    unanswered = 0
+  })
+
+  const timer = setInterval(() => {
+    // While the peer is not read from, its pong cannot be seen.
+    if (socket.isPaused) return
+    if (unanswered >= MAX_UNANSWERED) {
+      onSilence()
+      socket.terminate()
+    } else {
+      unanswered++
+      socket.ping()
+    }
+  }, intervalMs)
+
+  return () => clearInterval(timer)
+}
