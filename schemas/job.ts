@@ -90,7 +90,7 @@ export const Job = Type.Object({
   explanation: Nullable(Explanation),
   rollout: Nullable(Rollout),
   revisions: Type.Array(Revision, { description: `Descriptors before this one, at most ${MAX_REVISIONS}, the newest first` }),
-  due_at: Nullable({ ...Timestamp, description: 'When it is looked at again, if nothing else happens before: a deadline, the next step of a rollout' }),
+  due_at: Nullable(Type.String({ description: 'ISO 8601, UTC. When it is looked at again, if nothing else happens before: a deadline, the next step of a rollout' })),
   fence: Type.Integer({ description: 'Highest token of a reconciler that changed it: one with a lower token has lost its lease' }),
   generation: Type.Integer({ description: 'Rises with each change of the descriptor' }),
   revision: Type.Integer({ description: 'Rises with each change of the document' }),
