@@ -51,7 +51,7 @@ export interface ClusterFigures {
 }
 
 /** What the lifecycle and operators set on a cluster. */
-export type ClusterUpkeep = Partial<Pick<Cluster, 'scheduling' | 'failovers' | 'last_failover_at' | 'unknown_jobs'>>
+export type ClusterUpkeep = Partial<Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>>
 
 export interface ClusterStore {
   /**

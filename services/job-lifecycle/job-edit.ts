@@ -90,10 +90,11 @@ export function newInstance (instanceNumber: number, generation: number, now: st
     status_reason: null,
     status_since: now,
     generation,
-    moving_from: null,
+    move: null,
     location: null,
     node: null,
     attempts: 0,
+    silent: false,
     awaits: null,
     refusals: []
   }

@@ -27,10 +27,11 @@ export function anInstance (number: number, fields: Partial<Instance> = {}): Ins
     status_reason: null,
     status_since: NOW,
     generation: 1,
-    moving_from: null,
+    move: null,
     location: null,
     node: null,
     attempts: 0,
+    silent: false,
     awaits: null,
     refusals: [],
     ...fields
