@@ -34,8 +34,8 @@ export const Descriptor = Type.Object({
     node: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Worker node' }))
   }, { additionalProperties: true })),
   replicas: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Number of instances; when not given 1, or as many as the job has already' })),
-  placement: Type.Optional(OneOf(['spread', 'pack'], { description: 'spread, the default, prefers clusters with fewer instances of the job; pack prefers those with more' })),
-  failover: Type.Optional(OneOf(['any', 'pinned'], { description: 'Where instances may go when their cluster is lost: any cluster, or only as cluster_location and node allow, the default' })),
+  placement: Type.Optional(OneOf(['spread', 'pack'] as const, { description: 'spread, the default, prefers clusters with fewer instances of the job; pack prefers those with more' })),
+  failover: Type.Optional(OneOf(['any', 'pinned'] as const, { description: 'Where instances may go when their cluster is lost: any cluster, or only as cluster_location and node allow, the default' })),
   rollout: Type.Optional(Type.Object({
     max_unavailable: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Instances that may be down for an update at a time; 1 when not given, 0 with a max_surge' })),
     max_surge: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Instances more than replicas that an update may start; 0 when not given' })),
