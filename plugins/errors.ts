@@ -47,8 +47,8 @@ function toProblem (error: ApiError, requestId: string): Problem {
 /** The same for someone at a terminal: `curl` shows what to mend, and where. */
 function toText (error: ApiError): string {
   const lines = [`${error.code}: ${error.message}`]
-  for (const { field, message, line, column } of error.violations ?? []) {
-    const at = line === undefined ? '' : ` (line ${line}${column === undefined ? '' : `, column ${column}`})`
+  for (const { field, message, document, line, column } of error.violations ?? []) {
+    const at = line === undefined ? '' : ` (${document === undefined ? '' : `document ${document}, `}line ${line}${column === undefined ? '' : `, column ${column}`})`
     lines.push(`  ${field || 'file'}${at}: ${message}`)
   }
   if (error.hint) lines.push(`  hint: ${error.hint}`)

@@ -9,6 +9,9 @@ const Name = (of: string) => Type.String({
 /** Most instances of one job; a higher wish is refused at the door instead of emptying the address pool. */
 export const MAX_REPLICAS = 1000
 
+/** Most services in one file. */
+export const MAX_SERVICES = 100
+
 /**
  * Deployment descriptor, after the shorthand of the file is normalised (contract section 6).
  * Unknown fields are kept and handed on: clusters may know them.
@@ -67,3 +70,28 @@ export const Descriptor = Type.Object({
   }]
 })
 export type Descriptor = Static<typeof Descriptor> & Record<string, unknown>
+
+/** Several services of one application in one file, as it is written: `services.ts` of the reader tells the rules. */
+export const ApplicationDescriptor = Type.Object({
+  app_name: Descriptor.properties.app_name,
+  app_ns: Descriptor.properties.app_ns,
+  microservices: Type.Array(Type.Object({ service_name: Descriptor.properties.service_name }, { additionalProperties: true }), {
+    minItems: 1,
+    maxItems: MAX_SERVICES,
+    description: 'Descriptors without app_name and app_ns. Each inherits the fields that stand beside the list and not in it, whole'
+  })
+}, {
+  $id: 'ApplicationDescriptor',
+  additionalProperties: true,
+  description: 'Deployment descriptors of several services of one application',
+  examples: [{
+    app_name: 'shop',
+    app_ns: 'default',
+    service_ns: 'test',
+    cluster_location: 'hpi',
+    microservices: [
+      { service_name: 'web', image: 'docker.io/library/nginx:alpine', port: 80, replicas: 2 },
+      { service_name: 'cache', image: 'docker.io/library/redis:alpine', port: 6379, requirements: { cpu: 0.5, memory: 200 } }
+    ]
+  }]
+})

@@ -11,9 +11,11 @@ export const catalogue = {
   descriptor_unreadable: { status: 400, title: 'The deployment descriptor is neither valid YAML nor JSON' },
   descriptor_invalid: { status: 400, title: 'The deployment descriptor does not say what is needed' },
   job_ref_malformed: { status: 400, title: 'This is neither a job id nor a job name' },
+  application_ref_malformed: { status: 400, title: 'This is not the name of an application' },
   cluster_id_malformed: { status: 400, title: 'This is not a cluster id' },
   address_malformed: { status: 400, title: 'This is not an IPv4 address' },
   job_not_found: { status: 404, title: 'There is no such job' },
+  application_not_found: { status: 404, title: 'There is no such application' },
   cluster_not_found: { status: 404, title: 'There is no such cluster' },
   instance_not_found: { status: 404, title: 'There is no such instance' },
   node_not_found: { status: 404, title: 'There is no such worker node' },
@@ -40,7 +42,8 @@ export type ErrorCode = keyof typeof catalogue
 export const Violation = Type.Object({
   field: Type.String({ description: 'Path of the field, "" for the whole', examples: ['requirements.cpu'] }),
   message: Type.String({ description: 'What was expected, and what came' }),
-  line: Type.Optional(Type.Integer({ description: 'From 1' })),
+  document: Type.Optional(Type.Integer({ description: 'Number of the YAML document, from 1, where there are several' })),
+  line: Type.Optional(Type.Integer({ description: 'Of the whole text, from 1' })),
   column: Type.Optional(Type.Integer({ description: 'From 1' }))
 })
 export type Violation = Static<typeof Violation>

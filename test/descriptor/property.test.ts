@@ -7,7 +7,7 @@ import { readDescriptor } from '../../services/job-lifecycle/descriptor/read.js'
 import { leastRead } from './sample.js'
 
 /** Keys that mean something here, so that they cannot be unknown fields. */
-const taken = new Set([...Object.keys(Descriptor.properties), '_id', 'job_name', 'status', 'service_ip_list', 'instance_list', 'system_manager'])
+const taken = new Set([...Object.keys(Descriptor.properties), '_id', 'job_name', 'status', 'service_ip_list', 'instance_list', 'system_manager', 'microservices'])
 const forbidden = new Set(['__proto__', 'constructor', 'prototype', '<<'])
 
 const text = fc.string({ unit: 'grapheme', maxLength: 20 }).filter((s) => !s.includes('\0'))

@@ -64,10 +64,6 @@ t.test('merge keys are refused, since they would be passed on as a field called 
   t.equal(readDescriptor(`${least}"<<": 1\n`)['<<'], 1)
 })
 
-t.test('several documents are refused at the second', async (t) => {
-  t.strictSame(unreadable(`${least}---\n${least}`), ['6:1 : expected one document, got a second one'])
-})
-
 t.test('YAML 1.1 is refused instead of read differently, and so are directives nobody knows', async (t) => {
   t.strictSame(unreadable(`%YAML 1.1\n---\n${least}`), ['1:1 : expected YAML 1.2, got %YAML 1.1'])
   t.strictSame(unreadable(`%FOO bar\n---\n${least}`), ['1:1 : unknown directive %FOO'])

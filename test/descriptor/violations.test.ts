@@ -19,7 +19,7 @@ cluster_location: 5
 requirements:
   cpu: lots
   memory: -1
-replicas: 0
+replicas: -1
 RR_ip: 10.0.0.1
 `
   t.equal(refusal(text).code, 'descriptor_invalid')
@@ -31,7 +31,7 @@ RR_ip: 10.0.0.1
     '8:19 cluster_location: expected a string of 1 to 255 characters, got the number 5',
     '10:8 requirements.cpu: expected a number of at least 0, got the string "lots"',
     '11:11 requirements.memory: expected a number of at least 0, got the number -1',
-    '12:11 replicas: expected a whole number of at least 1, got the number 0',
+    '12:11 replicas: expected a whole number of at least 0, got the number -1',
     '13:8 RR_ip: expected a service (round robin) address wished for, from 172.30.0.0/16, got the string "10.0.0.1"'
   ])
   t.equal(refusal(text).message, 'Line 2, column 9: app_ns: expected 1 to 63 letters, digits, "-" or "_", got the string "my.ns" (and 8 more)')
@@ -87,9 +87,9 @@ t.test('quantities with units or quotes are converted in the hint', async (t) =>
   }
 })
 
-t.test('replicas are whole and from 1 to 1000', async (t) => {
-  t.equal(about('replicas: -1').complaint, '6:11 replicas: expected a whole number of at least 1, got the number -1')
-  t.equal(about('replicas: 0').hint, 'replicas: To have no instance at all, delete the job.')
+t.test('replicas are whole and from 0 to 1000', async (t) => {
+  t.equal(about('replicas: -1').complaint, '6:11 replicas: expected a whole number of at least 0, got the number -1')
+  t.equal(about('replicas: -1').hint, 'replicas: To have no instance for now, write 0; to be rid of the service, delete its job.')
   t.equal(about('replicas: 1001').complaint, '6:11 replicas: expected a whole number of at most 1000, got the number 1001')
   t.match(about('replicas: 2.5').complaint, 'a whole number')
   t.equal(about('replicas: "3"').hint, 'replicas: Write it without quotes: 3.')

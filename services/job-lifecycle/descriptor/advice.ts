@@ -55,7 +55,7 @@ function memoryAdvice (value: unknown): string | undefined {
 }
 
 function replicasAdvice (value: unknown): string | undefined {
-  if (typeof value === 'number' && value <= 0) return 'To have no instance at all, delete the job.'
+  if (typeof value === 'number' && value < 0) return 'To have no instance for now, write 0; to be rid of the service, delete its job.'
   if (typeof value === 'string' && /^\d+$/.test(value)) return `Write it without quotes: ${Number(value)}.`
   return undefined
 }

@@ -28,7 +28,7 @@ export function checkDescriptor (
   candidate: Record<string, unknown>,
   sourceOf: (path: Path) => string | undefined
 ): { descriptor?: Descriptor, findings: Finding[] } {
-  const findings = [...systemFields(candidate), ...ports(candidate)]
+  const findings = [...systemFields(candidate), ...ports(candidate), ...standstill(candidate)]
   if (!shape.Check(candidate)) findings.push(...shapeFindings(candidate, sourceOf, findings))
   else if (findings.length === 0) return { descriptor: candidate, findings }
   return { findings }
@@ -59,6 +59,17 @@ function ports ({ port }: Record<string, unknown>): Finding[] {
   if (parts.every((part) => onePort.Check(part))) return []
   const range = `${portNumber.minimum ?? 0} to ${portNumber.maximum ?? Infinity}`
   return [{ path: ['port'], message: `expected each port to be a whole number from ${range}, got ${kindOf(port)}`, hint: adviceFor('port', port, undefined) }]
+}
+
+/** An update that may neither stop an instance nor start one more would never begin. */
+function standstill ({ rollout }: Record<string, unknown>): Finding[] {
+  const { max_unavailable: unavailable, max_surge: surge = 0 } = (rollout ?? {}) as Record<string, unknown>
+  if (unavailable !== 0 || surge !== 0) return []
+  return [{
+    path: ['rollout', 'max_unavailable'],
+    message: 'expected at least 1 here or in max_surge: an update could never begin',
+    hint: 'Leave it out, or give a max_surge.'
+  }]
 }
 
 function systemFields (candidate: Record<string, unknown>): Finding[] {

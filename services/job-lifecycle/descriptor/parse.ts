@@ -1,7 +1,8 @@
-import { Composer, CST, Lexer, Parser, type Document, type ErrorCode, type ParsedNode } from 'yaml'
+import { Composer, CST, isScalar, Lexer, Parser, type Document, type ErrorCode, type ParsedNode } from 'yaml'
+import { MAX_SERVICES } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
-import { MAX_VIOLATIONS } from './places.js'
-import { unreadable, type Defect } from './unreadable.js'
+import { unreadable, type Defect } from './defects.js'
+import { MAX_VIOLATIONS, type Source } from './places.js'
 
 /** Deepest nesting of mappings and lists; the descriptor's own mapping is level 1. */
 export const MAX_DEPTH = 32
@@ -35,16 +36,20 @@ const hints: Partial<Record<ErrorCode, string>> = {
   TAG_RESOLVE_FAILED: 'Remove the tag: plain strings, numbers, true, false, lists and mappings are all there is.'
 }
 
+/** A document with something in it. */
+export type FilledDocument = Document.Parsed<ParsedNode> & { contents: ParsedNode }
+
 /**
- * Reads the text as one YAML 1.2 document (core schema; JSON is a part of it) in time that grows with its length only.
+ * Reads the text as YAML 1.2 documents (core schema; JSON is a part of it) in time that grows with its length only.
+ * Documents with nothing in them are left out, as after a last `---`.
  *
  * @throws ApiError `descriptor_missing` or `descriptor_unreadable`
  */
-export function parseYaml (text: string): Document.Parsed<ParsedNode> {
+export function parseYaml (text: string): { source: Source, documents: FilledDocument[] } {
   const control = CONTROL.exec(text)
   if (control) {
     const code = control[0].charCodeAt(0).toString(16).padStart(2, '0')
-    throw unreadable(text, [{ offset: control.index, message: `the control character \\x${code} is not allowed in YAML or JSON` }])
+    throw unreadable({ text, documents: [] }, [{ offset: control.index, message: `the control character \\x${code} is not allowed in YAML or JSON` }])
   }
   const tokens = syntaxTree(text)
   const composer = new Composer<ParsedNode>({
@@ -57,19 +62,20 @@ export function parseYaml (text: string): Document.Parsed<ParsedNode> {
     prettyErrors: false,
     logLevel: 'silent'
   })
-  const [document] = composer.compose(tokens)
-  if (!document) throw missing()
-  const complaints = [...document.errors, ...document.warnings]
+  const documents = [...composer.compose(tokens)]
+  const source = { text, documents: documents.map(({ range: [start] }) => start) }
+  const complaints = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])
   if (complaints.length > 0) {
     const defects = complaints.slice(0, MAX_VIOLATIONS)
       .map(({ pos, code, message }) => ({ offset: pos[0], message: reworded(code, message), hint: hints[code] }))
-    throw unreadable(text, defects, complaints.length)
+    throw unreadable(source, defects, complaints.length)
   }
-  if (!document.contents || isNull(document.contents)) throw missing()
-  return document
+  const filled = documents.filter(isFilled)
+  if (filled.length === 0) throw new ApiError('descriptor_missing', 'The deployment descriptor is empty')
+  return { source, documents: filled }
 }
 
-/** Syntax tokens of a stream of at most one document, within the limits of size and depth. */
+/** Syntax tokens of a stream of documents, within the limits of number, size and depth. */
 function syntaxTree (text: string): CST.Token[] {
   const parser = new Parser()
   const tokens: CST.Token[] = []
@@ -92,8 +98,8 @@ function syntaxTree (text: string): CST.Token[] {
     if (token.type === 'directive' && /^%YAML\s+(?!1\.2\b)/.test(token.source)) {
       refuse(`expected YAML 1.2, got ${token.source}`, token.offset, 'Remove the %YAML line; "yes" and "no" are strings in YAML 1.2, write true and false.')
     }
-    if (token.type === 'document' && ++documents > 1) {
-      refuse('expected one document, got a second one', token.offset, 'Deploy one service per descriptor: send each document by itself.')
+    if (token.type === 'document' && ++documents > MAX_SERVICES) {
+      refuse(`expected at most ${MAX_SERVICES} documents, got one more`, token.offset, 'Deploy them in several files.')
     }
     // Once the document is over, each stray token is an error; the first ones say it all.
     if (token.type !== 'error' || ++strays <= MAX_VIOLATIONS) tokens.push(token)
@@ -110,7 +116,7 @@ function syntaxTree (text: string): CST.Token[] {
 
   function refuse (message: string, offset = parser.offset, hint?: string): never {
     const defect: Defect = { offset, message, hint }
-    throw unreadable(text, [defect])
+    throw unreadable({ text, documents: [] }, [defect])
   }
 }
 
@@ -121,10 +127,7 @@ function reworded (code: ErrorCode, message: string): string {
   return message.charAt(0).toLowerCase() + message.slice(1)
 }
 
-function isNull (node: ParsedNode): boolean {
-  return 'value' in node && node.value === null
-}
-
-function missing (): ApiError {
-  return new ApiError('descriptor_missing', 'The deployment descriptor is empty')
+function isFilled (document: Document.Parsed<ParsedNode>): document is FilledDocument {
+  const { contents } = document
+  return contents !== null && !(isScalar(contents) && contents.value === null)
 }

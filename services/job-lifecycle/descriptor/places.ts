@@ -10,6 +10,12 @@ export interface Place { key: Span, value: Span }
 /** Keys and indexes from the root to a field. */
 export type Path = ReadonlyArray<string | number>
 
+/** The text of a descriptor, and the offsets at which its YAML documents begin: empty while that is not known. */
+export interface Source {
+  text: string
+  documents: readonly number[]
+}
+
 /** A descriptor as plain data, and where its members came from. Plain data has no room for places, so they stand beside it. */
 export interface PlacedTree {
   value: Record<string, unknown>
@@ -47,16 +53,16 @@ export function fieldName (path: Path): string {
 }
 
 /**
- * Finds line and column of offsets, both from 1; the column counts UTF-16 units, as most editors do.
- * The lines are counted once, since a megabyte of them takes its time.
+ * Finds line and column of offsets, both from 1; the column counts UTF-16 units, as most editors do. Where there are
+ * several YAML documents, their number from 1 too. The lines are counted once, since a megabyte of them takes its time.
  */
-export function positionsIn (text: string): (offset: number) => { line: number, column: number } {
+export function positionsIn ({ text, documents }: Source): (offset: number) => Pick<Violation, 'document' | 'line' | 'column'> & { line: number } {
   const lines = new LineCounter()
   lines.addNewLine(0)
   for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1)
   return (offset) => {
     const { line, col: column } = lines.linePos(offset)
-    return { line, column }
+    return { ...(documents.length > 1 && { document: documents.filter((start) => start <= offset).length }), line, column }
   }
 }
 
@@ -64,7 +70,7 @@ export function positionsIn (text: string): (offset: number) => { line: number, 
 export function summary (violations: readonly Violation[], found: number): string {
   const [first] = violations
   if (!first) return 'Nothing is known about what is wrong'
-  const where = first.line === undefined ? '' : `Line ${first.line}, column ${first.column ?? 1}: `
+  const where = first.line === undefined ? '' : `${first.document === undefined ? 'Line' : `Document ${first.document}, line`} ${first.line}, column ${first.column ?? 1}: `
   const what = first.field === '' ? first.message : `${first.field}: ${first.message}`
   return `${where}${what}${found > 1 ? ` (and ${found - 1} more)` : ''}`
 }

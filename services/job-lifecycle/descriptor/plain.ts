@@ -1,15 +1,14 @@
-import { isAlias, isMap, isPair, isScalar, isSeq, type Document, type Pair, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml'
-import type { Finding } from './check.js'
-import { MAX_DEPTH } from './parse.js'
-import type { Place, PlacedTree, Span } from './places.js'
-import { unreadable, type Defect } from './unreadable.js'
+import { isAlias, isMap, isPair, isScalar, isSeq, type Pair, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml'
+import { unreadable, type Defect } from './defects.js'
+import { MAX_DEPTH, type FilledDocument } from './parse.js'
+import type { Place, PlacedTree, Source, Span } from './places.js'
 import { kindOf } from './wording.js'
 
 /** Keys that reach into the prototype of whatever the data is later copied into. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** Most that aliases may add to a descriptor, in characters: enough for any repetition by hand, too little for a bomb. */
-const MAX_ALIASED = 1024 * 1024
+/** Most that repetitions, such as aliases, may add to a text, in characters: enough for any made by hand, too little for a bomb. */
+export const MAX_REPEATED = 1024 * 1024
 
 /** What a mapping, a list or a number adds besides its text, so that a bomb of empty lists counts too. */
 const NODE_COST = 16
@@ -18,25 +17,28 @@ const NODE_COST = 16
 interface Built { value: unknown, size: number, height: number }
 
 /**
- * Turns a document into plain data with the place of each member.
- * Numbers that JSON cannot tell and text that UTF-8 cannot are returned as findings, since they belong to a field.
+ * Turns documents into plain data with the place of each member.
+ * Numbers that JSON cannot tell and text that UTF-8 cannot are returned as oddities, since they belong to a field.
  *
  * @throws ApiError `descriptor_unreadable` for duplicate, forbidden or merge keys, for aliases that lead nowhere, to
- * themselves or to too much, for too deep nesting, and when the document is not a mapping
+ * themselves or to too much, for too deep nesting, and for documents that are no mapping
  */
-export function plainTree (text: string, document: Document.Parsed<ParsedNode>): { root: PlacedTree, findings: Finding[] } {
+export function plainTrees (source: Source, documents: readonly FilledDocument[]): { trees: PlacedTree[], oddities: Defect[] } {
   const places: PlacedTree['places'] = new WeakMap()
   const anchors = new Map<string, Built | 'open'>()
   const defects: Defect[] = []
-  const findings: Finding[] = []
+  const oddities: Defect[] = []
   const path: Array<string | number> = []
   let aliased = 0
 
-  const { contents } = document
-  if (!isMap(contents)) throw notAMapping()
-  const { value } = build(contents, 1)
-  if (defects.length > 0) throw unreadable(text, defects)
-  return { root: { value: value as Record<string, unknown>, span: spanOf(contents), places }, findings }
+  const trees = documents.map(({ contents }) => {
+    anchors.clear()
+    if (isMap(contents)) return { value: build(contents, 1).value as Record<string, unknown>, span: spanOf(contents), places }
+    defects.push(notAMapping(contents))
+    return { value: {}, span: spanOf(contents), places }
+  })
+  if (defects.length > 0) throw unreadable(source, defects)
+  return { trees, oddities }
 
   function build (node: ParsedNode | null, depth: number): Built {
     if (isAlias(node)) return follow(node.source, spanOf(node), depth)
@@ -53,16 +55,16 @@ export function plainTree (text: string, document: Document.Parsed<ParsedNode>):
       spoil(span, target ? `the alias *${name} stands inside of what it repeats` : `there is no anchor &${name} before the alias *${name}`)
       return { value: null, size: NODE_COST, height: 0 }
     }
-    if (depth + target.height - 1 > MAX_DEPTH) throw unreadable(text, [tooDeep(span)])
+    if (depth + target.height - 1 > MAX_DEPTH) throw unreadable(source, [tooDeep(span)])
     aliased += target.size
-    if (aliased > MAX_ALIASED) {
-      throw unreadable(text, [{ offset: span.start, path, message: 'the aliases up to here would blow the descriptor up beyond 1 MiB' }])
+    if (aliased > MAX_REPEATED) {
+      throw unreadable(source, [{ offset: span.start, path, message: 'the aliases up to here would blow the descriptor up beyond 1 MiB' }])
     }
     return target
   }
 
   function collection (node: YAMLMap.Parsed | YAMLSeq.Parsed, depth: number): Built {
-    if (depth > MAX_DEPTH) throw unreadable(text, [tooDeep(spanOf(node))])
+    if (depth > MAX_DEPTH) throw unreadable(source, [tooDeep(spanOf(node))])
     const value: Record<string, unknown> | unknown[] = isMap(node) ? {} : []
     const members = new Map<string | number, Place>()
     places.set(value, members)
@@ -98,10 +100,10 @@ export function plainTree (text: string, document: Document.Parsed<ParsedNode>):
   function scalar (node: ParsedNode | null): Built {
     const value: unknown = isScalar(node) ? node.value : null
     if (typeof value === 'string') {
-      if (isBroken(value)) find('expected text without NUL and without half of a surrogate pair')
+      if (isBroken(value)) find(node, 'expected text without NUL and without half of a surrogate pair')
       return { value, size: value.length, height: 0 }
     }
-    if (typeof value === 'number' && !Number.isFinite(value)) find(`expected a number that JSON can hold, got ${kindOf(value)}`)
+    if (typeof value === 'number' && !Number.isFinite(value)) find(node, `expected a number that JSON can hold, got ${kindOf(value)}`)
     return { value, size: NODE_COST, height: 0 }
   }
 
@@ -109,22 +111,22 @@ export function plainTree (text: string, document: Document.Parsed<ParsedNode>):
     defects.push({ offset: span.start, message, hint, path: [...path] })
   }
 
-  function find (message: string): void {
-    findings.push({ path: [...path], message })
+  function find (node: ParsedNode | null, message: string): void {
+    oddities.push({ offset: node ? spanOf(node).start : 0, path: [...path], message })
   }
 
   function tooDeep (span: Span): Defect {
     return { offset: span.start, message: `more than ${MAX_DEPTH} levels of nesting are too deep` }
   }
 
-  function notAMapping (): Error {
-    const offset = contents ? spanOf(contents).start : 0
+  function notAMapping (contents: ParsedNode): Defect {
     const kind = isScalar(contents) ? kindOf(contents.value) : 'a list'
+    const written = source.text.trim()
     // The usual cause of a lone word: curl -F file=deploy.yaml, without the @, sends the file's name.
-    const hint = isScalar(contents) && /^\S+\.(ya?ml|json)$/.test(text.trim())
-      ? `This is the name of a file, not what is in it. With curl, write -F file=@${text.trim().slice(0, 100)}`
+    const hint = isScalar(contents) && /^\S+\.(ya?ml|json)$/.test(written)
+      ? `This is the name of a file, not what is in it. With curl, write -F file=@${written.slice(0, 100)}`
       : undefined
-    return unreadable(text, [{ offset, hint, message: `expected a mapping of fields, like "app_name: demo", got ${kind}` }])
+    return { offset: spanOf(contents).start, hint, message: `expected a mapping of fields, like "app_name: demo", got ${kind}` }
   }
 }
 
