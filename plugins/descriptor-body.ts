@@ -1,8 +1,8 @@
 import multipart from '@fastify/multipart'
-import { Type } from '@sinclair/typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Descriptor } from '../schemas/descriptor.js'
+import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { ApiError } from '../schemas/errors.js'
 import { ref } from '../schemas/openapi.js'
 import { MAX_DESCRIPTOR_BYTES } from '../services/job-lifecycle/descriptor/read.js'
@@ -13,13 +13,18 @@ export const autoload = false
 /** Content types of a descriptor sent as the body itself (contract section 1). */
 const DESCRIPTOR_TYPES = ['application/yaml', 'text/yaml', 'application/x-yaml', 'application/json']
 
-/** The body of a route that takes a descriptor, for OpenAPI. */
-export const descriptorContent = {
+const bodyOf = (what: string, schema: TSchema) => ({
   content: {
-    'multipart/form-data': { schema: Type.Object({ file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: 'The descriptor, YAML or JSON' }) }) },
-    ...Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema: ref(Descriptor) }]))
+    'multipart/form-data': { schema: Type.Object({ file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: `${what}, YAML or JSON` }) }) },
+    ...Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema }]))
   }
-}
+})
+
+/** The body of a route that takes the descriptor of one service, for OpenAPI. */
+export const descriptorContent = bodyOf('The descriptor', ref(Descriptor))
+
+/** The body of a route that takes those of several services too. */
+export const descriptorsContent = bodyOf('The descriptor of a service, or those of several: as microservices, or as YAML documents', Type.Union([ref(Descriptor), ref(ApplicationDescriptor)]))
 
 /**
  * Takes deployment descriptors: as a multipart part `file`, or as a YAML or JSON body. Bodies stay text, JSON too,

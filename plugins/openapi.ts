@@ -1,14 +1,15 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
+import { Application } from '../schemas/application.js'
 import { Cluster, ClusterView, Heartbeat } from '../schemas/cluster.js'
-import { Descriptor } from '../schemas/descriptor.js'
+import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { Problem } from '../schemas/errors.js'
 import { DeployResult, Job, JobEvent } from '../schemas/job.js'
 
 /** OpenAPI 3.1 at /docs/json and a page to try it at /docs. */
 export default fp(async function openapi (app) {
-  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, Problem, DeployResult, Job, JobEvent]) app.addSchema(schema)
+  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, ApplicationDescriptor, Problem, DeployResult, Job, JobEvent, Application]) app.addSchema(schema)
 
   await app.register(swagger, {
     openapi: {
@@ -21,6 +22,7 @@ export default fp(async function openapi (app) {
       },
       tags: [
         { name: 'jobs', description: 'Deployed services, as resources' },
+        { name: 'applications', description: 'Services that share app_name and app_ns, as resources' },
         { name: 'clusters', description: 'Registered clusters, as resources' },
         { name: 'edgeio users', description: 'The EdgeIO contract, user side' },
         { name: 'edgeio clusters', description: 'The EdgeIO contract, cluster side' },

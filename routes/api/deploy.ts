@@ -1,9 +1,11 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { descriptorContent, descriptorText } from '../../plugins/descriptor-body.js'
+import descriptorBody, { descriptorsContent, descriptorText } from '../../plugins/descriptor-body.js'
 import { json, textErrors } from '../../schemas/openapi.js'
 import { HexId } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
-import { readDescriptor } from '../../services/job-lifecycle/descriptor/read.js'
+import { readDescriptors } from '../../services/job-lifecycle/descriptor/read.js'
+
+const Deployed = Type.Object({ job_id: HexId, job_name: Type.String({ examples: ['demo.default.service1.test'] }), status: Status })
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(descriptorBody)
@@ -13,20 +15,21 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post('/deploy', {
     schema: {
       operationId: 'deployService',
-      summary: 'Deploy a service',
-      description: 'Takes a deployment descriptor. The answer comes when the job is durable; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
+      summary: 'Deploy a service, or several',
+      description: 'Takes a deployment descriptor, or a file of several; of these, all are deployed or none. The answer comes when the job is durable; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
       tags: ['edgeio users'],
-      body: descriptorContent,
+      body: descriptorsContent,
       response: {
-        200: json('The job', Type.Object({ job_id: HexId, job_name: Type.String({ examples: ['demo.default.service1.test'] }), status: Status })),
+        200: json('The job; of several services a list of their jobs, in the order of the file', Type.Union([Deployed, Type.Array(Deployed)])),
         ...textErrors('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'addresses_exhausted')
       }
     },
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async request => {
-    const { job } = await app.jobLifecycle.deploy(readDescriptor(await descriptorText(request)), 'user')
-    return { job_id: job.id, job_name: job.job_name, status: job.status }
+    const deployed = await app.jobLifecycle.deploy(readDescriptors(await descriptorText(request)), 'user')
+    const answers = deployed.map(({ job }) => ({ job_id: job.id, job_name: job.job_name, status: job.status }))
+    return answers.length === 1 ? answers[0]! : answers
   })
 }
 export default routes

@@ -76,14 +76,19 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
 }
 
 /** The job that was saved, undefined when the decision has to be made anew; throws what only the user can mend. */
-export function savedOrStale (outcome: CommitOutcome | undefined): Job | undefined {
-  switch (outcome?.outcome) {
-    case 'saved':
-      return outcome.job
+function savedOrStale (outcome: CommitOutcome | undefined): Job | undefined {
+  const refusal = outcome && refusalOf(outcome)
+  if (refusal) throw refusal
+  return outcome?.outcome === 'saved' ? outcome.job : undefined
+}
+
+/** The error of an outcome that only the user can mend. */
+export function refusalOf (outcome: CommitOutcome): ApiError | undefined {
+  switch (outcome.outcome) {
     case 'address_taken':
-      throw new ApiError('address_taken', `${outcome.address} belongs to another job`, { hint: 'Leave RR_ip out to be given a free address' })
+      return new ApiError('address_taken', `${outcome.address} belongs to another job`, { hint: 'Leave RR_ip out to be given a free address' })
     case 'addresses_exhausted':
-      throw new ApiError('addresses_exhausted')
+      return new ApiError('addresses_exhausted')
   }
   return undefined
 }

@@ -1,5 +1,6 @@
 import type { Job, JobEvent } from '../../schemas/job.js'
 import type { JobQuery, JobStore } from '../../stores/store.js'
+import type { Applications } from './applications.js'
 import type { ClusterSide } from './cluster-side.js'
 import type { ClusterUpkeeper } from './cluster-upkeep.js'
 import type { Committer } from './commit.js'
@@ -7,7 +8,7 @@ import type { JobFinder } from './find.js'
 import type { UserSide } from './user-side.js'
 
 /** The state machine of jobs and their instances, as the rest of the server sees it. */
-export interface JobLifecycle extends UserSide, ClusterSide, ClusterUpkeeper, JobFinder, Committer {
+export interface JobLifecycle extends UserSide, Applications, ClusterSide, ClusterUpkeeper, JobFinder, Committer {
   list (query: JobQuery): Promise<Job[]>
   /** The contract's documents of all jobs that are not UNDEPLOYED, each as JSON. */
   documents (): Promise<string[]>
@@ -16,7 +17,7 @@ export interface JobLifecycle extends UserSide, ClusterSide, ClusterUpkeeper, Jo
 }
 
 /** Puts the parts together, with what is a plain look into the store. */
-export function createJobLifecycle (jobs: JobStore, parts: UserSide & ClusterSide & ClusterUpkeeper & JobFinder & Committer): JobLifecycle {
+export function createJobLifecycle (jobs: JobStore, parts: UserSide & Applications & ClusterSide & ClusterUpkeeper & JobFinder & Committer): JobLifecycle {
   return {
     ...parts,
     list: query => jobs.list(query),

@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { createApplications } from './applications.js'
 import { createClusterSide } from './cluster-side.js'
 import { createClusterUpkeeper } from './cluster-upkeep.js'
 import { createCommitter } from './commit.js'
@@ -25,12 +26,14 @@ export default fp(async function jobLifecycle (app) {
   const finder = createJobFinder(jobs)
   const comparison = createComparison({ jobs, clusters, committer, intervalMs: config.RECONCILE_S * 1000, log })
   const upkeep = createClusterUpkeeper({ jobs, clusters, registry, committer })
+  const userSide = createUserSide({ jobs, registry, committer, finder, policy })
   const lifecycle = createJobLifecycle(jobs, {
     ...committer,
     ...finder,
     ...upkeep,
     ...createClusterSide({ jobs, registry, committer, comparison }),
-    ...createUserSide({ jobs, registry, committer, finder, policy })
+    ...userSide,
+    ...createApplications(jobs, userSide)
   })
   app.decorate('jobLifecycle', lifecycle)
 

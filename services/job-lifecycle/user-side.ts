@@ -4,11 +4,11 @@ import { ApiError } from '../../schemas/errors.js'
 import type { Job } from '../../schemas/job.js'
 import type { JobChange, JobStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
-import { MAX_TRIES, savedOrStale, type Committer } from './commit.js'
-import { created, rolledBackTo, undeploying, updated } from './decisions/deploy.js'
+import type { Committer } from './commit.js'
+import { rolledBackTo, undeploying, updated } from './decisions/deploy.js'
 import { moved, movedBetweenNodes } from './decisions/move.js'
 import { scaled } from './decisions/scale.js'
-import { jobName } from './descriptor/name.js'
+import { createDeployer, type Deployer } from './deploying.js'
 import type { JobFinder } from './find.js'
 import type { Policy } from './policy.js'
 
@@ -16,14 +16,7 @@ import type { Policy } from './policy.js'
  * What users ask for. A `ref` is a job id or a job name, also with "_" for "."; one that can be neither:
  * `job_ref_malformed`; one that names nothing: `job_not_found`. All is durable when it resolves.
  */
-export interface UserSide {
-  /**
-   * Creates the job, or brings the live job of the same name to this descriptor; the same descriptor again changes nothing.
-   * The placement follows by itself.
-   */
-  deploy (descriptor: Descriptor, cause: string): Promise<Deployed>
-  /** What {@link UserSide.deploy} would make of a descriptor: nothing is written. */
-  preview (descriptor: Descriptor, cause: string): Promise<{ before: Job | undefined, change: JobChange | undefined }>
+export interface UserSide extends Deployer {
   /** Asks the clusters to remove the job. It is UNDEPLOYED once they have confirmed; asking again changes nothing. */
   undeploy (ref: string, cause: string): Promise<Job>
   /** Another number of instances in all. A job that is being removed: `job_not_running`. */
@@ -37,11 +30,6 @@ export interface UserSide {
   moveBetweenNodes (ref: string, wish: NodeMoveRequest, cause: string): Promise<Job>
   /** Back to an earlier generation, the one before when none is named. `revision_not_found` when it is not kept. */
   rollBack (ref: string, generation: number | undefined, cause: string): Promise<Job>
-}
-
-export interface Deployed {
-  job: Job
-  outcome: 'created' | 'updated' | 'unchanged'
 }
 
 export interface MoveRequest {
@@ -67,7 +55,7 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
   finder: JobFinder
   policy: Policy
 }): UserSide {
-  const { commit, change } = committer
+  const { change } = committer
 
   /** Which clusters of a job the new descriptor still allows: the same test as the scheduler's, on those few only. */
   async function staying (job: Job, descriptor: Descriptor): Promise<(id: ClusterId) => boolean> {
@@ -99,22 +87,8 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
     return found
   }
 
-  const self: UserSide = {
-    async deploy (descriptor, cause) {
-      for (let tries = 0; tries < MAX_TRIES; tries++) {
-        const { before, change } = await self.preview(descriptor, cause)
-        if (before && !change) return { job: before, outcome: 'unchanged' }
-        const job = savedOrStale((await commit([change!]))[0])
-        if (job) return { job, outcome: before ? 'updated' : 'created' }
-      }
-      throw new ApiError('conflict', `${jobName(descriptor)} kept changing`, { hint: 'Try again' })
-    },
-
-    async preview (descriptor, cause) {
-      const live = await jobs.byName(jobName(descriptor))
-      if (live?.desired_state !== 'running') return { before: undefined, change: created(descriptor, cause) }
-      return { before: live, change: await updating(live, descriptor, cause) }
-    },
+  return {
+    ...createDeployer({ jobs, committer, updating }),
 
     async undeploy (ref, cause) {
       const { id } = await finder.find(ref)
@@ -164,7 +138,6 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
       return rolledBackTo(job, revision, { policy, cause, mayStay: await staying(job, revision.descriptor) })
     })
   }
-  return self
 }
 
 const isAt = (place: string) => ({ cluster_name: name, cluster_location: location }: Cluster) => name === place || location === place

@@ -20,7 +20,7 @@ t.test('the description of the API is valid OpenAPI 3.1', async t => {
   t.equal(document.openapi, '3.1.0')
   const { valid, errors } = await new Validator().validate(document as unknown as Record<string, unknown>)
   t.ok(valid, JSON.stringify(errors)?.slice(0, 2000))
-  for (const name of ['Cluster', 'ClusterView', 'DeployResult', 'Descriptor', 'Heartbeat', 'Job', 'JobEvent', 'Problem']) {
+  for (const name of ['Application', 'ApplicationDescriptor', 'Cluster', 'ClusterView', 'DeployResult', 'Descriptor', 'Heartbeat', 'Job', 'JobEvent', 'Problem']) {
     t.match(document.components.schemas[name], { examples: [Object] }, `${name} is a named shape with an example`)
   }
 })

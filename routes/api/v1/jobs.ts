@@ -24,6 +24,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         cluster_id: Type.Optional(HexId),
         job_name: Type.Optional(Type.String()),
         app_name: Type.Optional(Type.String()),
+        app_ns: Type.Optional(Type.String()),
         after: Type.Optional(Type.String({ ...HexId, description: '`next` of the page before' })),
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),
@@ -55,7 +56,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
-    const { job, outcome } = await app.jobLifecycle.deploy(readDescriptor(await descriptorText(request)), 'user')
+    const [deployed] = await app.jobLifecycle.deploy([readDescriptor(await descriptorText(request))], 'user')
+    const { job, outcome } = deployed!
     if (outcome === 'created') reply.code(201).header('location', `/api/v1/jobs/${job.id}`)
     return job
   })
