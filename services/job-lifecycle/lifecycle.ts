@@ -5,10 +5,11 @@ import type { ClusterSide } from './cluster-side.js'
 import type { ClusterUpkeeper } from './cluster-upkeep.js'
 import type { Committer } from './commit.js'
 import type { JobFinder } from './find.js'
+import type { Planner } from './plan/planner.js'
 import type { UserSide } from './user-side.js'
 
 /** The state machine of jobs and their instances, as the rest of the server sees it. */
-export interface JobLifecycle extends UserSide, Applications, ClusterSide, ClusterUpkeeper, JobFinder, Committer {
+export interface JobLifecycle extends UserSide, Applications, Planner, ClusterSide, ClusterUpkeeper, JobFinder, Committer {
   list (query: JobQuery): Promise<Job[]>
   /** The contract's documents of all jobs that are not UNDEPLOYED, each as JSON. */
   documents (): Promise<string[]>
@@ -17,7 +18,7 @@ export interface JobLifecycle extends UserSide, Applications, ClusterSide, Clust
 }
 
 /** Puts the parts together, with what is a plain look into the store. */
-export function createJobLifecycle (jobs: JobStore, parts: UserSide & Applications & ClusterSide & ClusterUpkeeper & JobFinder & Committer): JobLifecycle {
+export function createJobLifecycle (jobs: JobStore, parts: UserSide & Applications & Planner & ClusterSide & ClusterUpkeeper & JobFinder & Committer): JobLifecycle {
   return {
     ...parts,
     list: query => jobs.list(query),

@@ -7,6 +7,7 @@ import { createComparison } from './comparison.js'
 import { createJobFinder } from './find.js'
 import { createJobLifecycle, type JobLifecycle } from './lifecycle.js'
 import { startPlacementLoop } from './placement.js'
+import { createPlanner } from './plan/planner.js'
 import { policyOf } from './policy.js'
 import { startReconciler } from './reconciler.js'
 import { startRetention } from './retention.js'
@@ -33,7 +34,8 @@ export default fp(async function jobLifecycle (app) {
     ...upkeep,
     ...createClusterSide({ jobs, registry, committer, comparison }),
     ...userSide,
-    ...createApplications(jobs, userSide)
+    ...createApplications(jobs, userSide),
+    ...createPlanner({ ...userSide, scheduler: app.embeddedScheduler, clusters, decidedBy: config.CLOUD_SCHEDULER_URL === '' ? 'embedded' : 'cloud' })
   })
   app.decorate('jobLifecycle', lifecycle)
 

@@ -1,10 +1,11 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { descriptorContent, descriptorText } from '../../../plugins/descriptor-body.js'
+import descriptorBody, { descriptorContent, descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
 import { Job, JobEvent } from '../../../schemas/job.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
+import { Plan } from '../../../schemas/plan.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 import { Status } from '../../../schemas/status.js'
-import { readDescriptor } from '../../../services/job-lifecycle/descriptor/read.js'
+import { readDescriptor, readDescriptors } from '../../../services/job-lifecycle/descriptor/read.js'
 
 const JobRef = Type.Object({ job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] }) })
 const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
@@ -61,6 +62,22 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     if (outcome === 'created') reply.code(201).header('location', `/api/v1/jobs/${job.id}`)
     return job
   })
+
+  app.post('/jobs/plan', {
+    schema: {
+      operationId: 'planJobs',
+      summary: 'What a deploy would do',
+      description: 'Takes what a deploy takes, of one service or several, and writes nothing. The placement is that of the embedded scheduler by the figures of now.',
+      tags: ['jobs'],
+      body: descriptorsContent,
+      response: {
+        200: json('What would become of each service', ref(Plan)),
+        ...problems('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'body_too_large', 'media_type_unsupported')
+      }
+    },
+    // The reader of descriptors checks the body: it knows lines and columns.
+    validatorCompiler: () => value => ({ value })
+  }, async request => app.jobLifecycle.plan(readDescriptors(await descriptorText(request)), 'user'))
 
   app.get('/jobs/:job', {
     schema: {

@@ -1,0 +1,71 @@
+import { Type, type Static } from '@sinclair/typebox'
+import { Explanation } from './job.js'
+import { HexId, Nullable, OneOf } from './primitives.js'
+
+/** A cluster by id and name. */
+const ClusterRef = Type.Object({ cluster_id: HexId, cluster_name: Type.String() })
+export type ClusterRef = Static<typeof ClusterRef>
+
+/** An instance and the cluster it is on, or would be. */
+const InstanceOn = Type.Object({ instance_number: Type.Integer(), cluster_id: HexId, cluster_name: Type.String() })
+
+/** A field of the descriptor that would be another one. */
+export const FieldChange = Type.Object({
+  path: Type.String({ description: 'Path of the field', examples: ['requirements.cpu'] }),
+  from: Type.Optional(Type.Unknown({ description: 'Absent where the field is new' })),
+  to: Type.Optional(Type.Unknown({ description: 'Absent where the field goes' }))
+})
+export type FieldChange = Static<typeof FieldChange>
+
+/** What would become of the instances of a service. */
+export const Movements = Type.Object({
+  placed: Type.Array(InstanceOn, { description: 'Had no cluster and would get this one; an update may start more than `replicas` for its time' }),
+  moved: Type.Array(Type.Object({ instance_number: Type.Integer(), from: ClusterRef, to: Nullable(ClusterRef) }), { description: 'Would go to another cluster; to: null while none has room' }),
+  renewed: Type.Array(InstanceOn, { description: 'Would be brought to the new descriptor where they are' }),
+  removed: Type.Array(InstanceOn, { description: 'Would be removed from this cluster' }),
+  waiting: Type.Array(Type.Integer(), { description: 'Numbers of the instances that would have no cluster' })
+})
+export type Movements = Static<typeof Movements>
+
+/** What would become of one service. */
+export const ServicePlan = Type.Object({
+  job_name: Type.String(),
+  job_id: Nullable(Type.String({ description: 'Id of the job that is there' })),
+  outcome: OneOf(['create', 'update', 'unchanged']),
+  summary: Type.String({ description: 'One sentence for a human' }),
+  changes: Type.Array(FieldChange, { description: 'Fields that would change; none for a new job' }),
+  instances: Movements,
+  explanation: Nullable(Explanation)
+})
+export type ServicePlan = Static<typeof ServicePlan>
+
+const example = { cluster_id: '65a1b2c3d4e5f60718293a00', cluster_name: 'hpi' }
+
+/** What would happen if descriptors were deployed now. */
+export const Plan = Type.Object({
+  summary: Type.String({ description: 'One sentence for a human' }),
+  scheduler: OneOf(['embedded', 'cloud'], { description: 'Which scheduler decides when it is deployed. The plan always is that of the embedded one: where the Cloud Scheduler decides, it may decide otherwise' }),
+  services: Type.Array(ServicePlan, { description: 'In the order of the file' })
+}, {
+  $id: 'Plan',
+  examples: [{
+    summary: '1 service: 1 updated; 1 instance placed, 1 renewed in place',
+    scheduler: 'embedded',
+    services: [{
+      job_name: 'demo.default.service1.test',
+      job_id: '65a1b2c3d4e5f60718293a4b',
+      outcome: 'update',
+      summary: 'demo.default.service1.test would be updated (image, replicas): 1 instance placed, 1 renewed in place',
+      changes: [{ path: 'image', from: 'nginx:1', to: 'nginx:2' }, { path: 'replicas', from: 1, to: 2 }],
+      instances: { placed: [{ instance_number: 1, ...example }], moved: [], renewed: [{ instance_number: 0, ...example }], removed: [], waiting: [] },
+      explanation: {
+        decided_at: '2026-01-31T12:00:00.012Z',
+        outcome: 'placed',
+        summary: 'placed on hpi',
+        clusters: [{ ...example, fits: true, score: 1, reason: 'hpi: chosen, 12 cores and 24000 MB free' }],
+        omitted: 0
+      }
+    }]
+  }]
+})
+export type Plan = Static<typeof Plan>
