@@ -60,6 +60,8 @@ export interface JobLifecycle {
   removeCluster (clusterId: ClusterId, options: { force: boolean, cause: string }): Promise<void>
   /** Commits changes that were decided on what the store held; those that came too late are dropped, to be decided anew by the caller. */
   commit (changes: JobChange[]): Promise<CommitOutcome[]>
+  /** Decides on the newest state of a job until the decision holds. Gives the job as it is then, undefined for an unknown one. */
+  change (id: JobId, decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>): Promise<Job | undefined>
 }
 
 /** Tries of one change against others of the same job; each round at least one of them wins. */
@@ -84,8 +86,7 @@ export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry, l
     return outcomes
   }
 
-  /** Decides on the newest state of a job until the decision holds. Gives the job as it is then. */
-  async function change (id: JobId, decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>): Promise<Job | undefined> {
+  const change: JobLifecycle['change'] = async (id, decide) => {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const job = await jobs.get(id)
       if (!job) return undefined
@@ -120,6 +121,7 @@ export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry, l
   return {
     events,
     commit,
+    change,
     ...finder,
     list: query => jobs.list(query),
     documents: () => jobs.documents(),
