@@ -2,14 +2,16 @@ import fp from 'fastify-plugin'
 import { createJobLifecycle, type JobLifecycle } from './lifecycle.js'
 import { startPlacementLoop } from './placement.js'
 import { startRetention } from './retention.js'
+import { createSchedulerAnswers, type SchedulerAnswers } from './scheduler-answer.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { jobLifecycle: JobLifecycle }
+  interface FastifyInstance { jobLifecycle: JobLifecycle, schedulerAnswers: SchedulerAnswers }
 }
 
 export default fp(async function jobLifecycle (app) {
   const lifecycle = createJobLifecycle(app.store.jobs, app.clusterRegistry, app.log)
   app.decorate('jobLifecycle', lifecycle)
+  app.decorate('schedulerAnswers', createSchedulerAnswers({ lifecycle, registry: app.clusterRegistry, scheduler: app.schedulerClient }))
 
   const closing = new AbortController()
   const loop = startPlacementLoop({
@@ -23,6 +25,7 @@ export default fp(async function jobLifecycle (app) {
   const retention = startRetention({ jobs: app.store.jobs, hours: app.config.JOB_RETENTION_H, signal: closing.signal, log: app.log })
   lifecycle.events.on('unplaced', loop.wake)
   app.clusterRegistry.events.on('alive', loop.wake)
+  app.schedulerClient.events.on('news', loop.wake)
 
   app.addHook('onClose', async () => {
     closing.abort()
