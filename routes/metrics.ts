@@ -41,6 +41,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   })
 
+  const backlogCount = kept(() => app.store.outbox.backlog())
+  const backlog = new Gauge({
+    name: 'outbox_backlog',
+    help: 'Commands that clusters have not acknowledged yet',
+    registers,
+    async collect () {
+      backlog.set(await backlogCount() ?? Number.NaN)
+    }
+  })
+
   app.get('/metrics', {
     schema: {
       operationId: 'getMetrics',
