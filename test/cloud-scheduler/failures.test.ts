@@ -31,7 +31,7 @@ t.test('an answer that does not come in time is asked for again, and the job tel
 })
 
 t.test('a question that fails in passing is tried again at once', async t => {
-  const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t)
+  const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t, { PLACEMENT_RETRY_S: 3600 })
   const hpi = await cluster('hpi')
   let failures = 2
   scheduler.behave((_request, response) => { response.writeHead(failures-- > 0 ? 503 : 200).end() })

@@ -20,6 +20,16 @@ t.test('a job is asked about once, and goes where the scheduler says', async t =
   t.match(await hpi.take('command'), { kind: 'deploy', job_id: id })
 })
 
+t.test('what the job says is stored before the question goes out, so nothing that the scheduler writes is older', async t => {
+  const { scheduler, deploy, job } = await startOrchestrator(t)
+  const seen = new Promise(resolve => scheduler.behave((_request, response) => {
+    resolve(job('demo.default.service1.test'))
+    response.end('ok')
+  }))
+  await deploy()
+  t.match(await seen, { status_reason: /its answer is awaited/ })
+})
+
 t.test('every shape of an answer is taken, whatever its content type', async t => {
   const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t)
   const { id: hpi } = await cluster('hpi', { cpu_cores: 100 })
