@@ -30,6 +30,7 @@ export const catalogue = {
   internal_error: { status: 500, title: 'Something went wrong here; it has been logged under the request id' },
   addresses_exhausted: { status: 503, title: 'No address of 172.30.0.0/16 is free' },
   subnets_exhausted: { status: 503, title: 'No subnet is left' },
+  scheduler_unavailable: { status: 503, title: 'The Cloud Scheduler does not answer' },
   store_unavailable: { status: 503, title: 'The database does not answer' },
   shutting_down: { status: 503, title: 'The System Manager is closing' }
 } as const satisfies Record<string, { status: number, title: string }>
