@@ -1,6 +1,5 @@
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Config } from './plugins/config.js'
 import { answerError, answerUnreadable } from './plugins/errors.js'
@@ -23,7 +22,6 @@ export const serverOptions = {
  * `config` overrides the environment, for tests and embedding.
  */
 export default async function app (app: FastifyInstance, options: { config?: Partial<Config> }) {
-  app.setValidatorCompiler(TypeBoxValidatorCompiler)
   // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
   app.removeContentTypeParser('text/plain')
   // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the way out.

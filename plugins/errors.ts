@@ -4,6 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import Negotiator from 'negotiator'
 import { ApiError, catalogue, type Problem, type Violation } from '../schemas/errors.js'
+import { dotted } from '../schemas/expectation.js'
 
 /** Seconds after which a client may try again what the server could not do for now. */
 const RETRY_AFTER_S = 2
@@ -100,7 +101,7 @@ function toApiError (err: FastifyError): ApiError {
   if (err instanceof ApiError) return err
   if (err.validation) {
     const violations: Violation[] = err.validation.slice(0, 50).map(({ instancePath, message }) =>
-      ({ field: instancePath.slice(1).replaceAll('/', '.'), message: message ?? 'is not valid' }))
+      ({ field: dotted(instancePath), message: message ?? 'is not valid' }))
     return new ApiError('bad_request', `The ${err.validationContext ?? 'request'} is not valid`, { violations, cause: err })
   }
   switch (err.code) {

@@ -27,10 +27,10 @@ t.test('text or JSON, as the client would rather have it, for answers and for er
     const headers = accept === undefined ? [] : [['accept', accept] as [string, string]]
     // fetch would add */* where nothing is wished for: it means the same.
     const status = await server.fetch('/api/job/status/demo.default.service1.test', { headers })
-    t.equal(status.headers.get('content-type'), form === 'json' ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8', accept)
+    t.equal(status.headers.get('content-type'), form === 'json' ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8', `Accept: ${accept}`)
     const error = await server.fetch('/api/job/status/no.such.job.here', { headers })
     t.equal(error.status, 404)
-    t.equal(error.headers.get('content-type'), form === 'json' ? 'application/problem+json; charset=utf-8' : 'text/plain; charset=utf-8', accept)
+    t.equal(error.headers.get('content-type'), form === 'json' ? 'application/problem+json; charset=utf-8' : 'text/plain; charset=utf-8', `Accept: ${accept}`)
   }
 })
 
@@ -49,7 +49,7 @@ t.test('a body of the wrong kind is named as the body', async t => {
   const server = await startServer(t)
   const answer = await server.fetch(`/api/information/${'f'.repeat(24)}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '[]' })
   t.equal(answer.status, 400)
-  t.equal(await answer.text(), 'bad_request: The body is not valid\n  body: Expected object\n')
+  t.equal(await answer.text(), 'bad_request: The body is not valid\n  body: expected object\n')
 })
 
 t.test('control characters of the address do not reach the terminal of whoever reads the answer or the log', async t => {
