@@ -42,7 +42,7 @@ export class ConfigError extends Error {}
 /** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return supported(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
+    return supported(finite(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false })))
   } catch (err) {
     const problem = (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> }).errors?.[0]
     const name = problem?.instancePath.slice(1)
@@ -50,6 +50,13 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
     throw new ConfigError(`${name}=${env[name] ?? ''} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
   }
+}
+
+/** Infinity is a number to the validator, and within any bounds. */
+function finite (config: Config): Config {
+  const endless = Object.entries(config).find(([, value]) => value === Infinity || value === -Infinity)
+  if (endless) throw new ConfigError(`${endless[0]}=${endless[1]} cannot be used: it must be finite. ${Config.properties[endless[0] as keyof Config].description ?? ''}`)
+  return config
 }
 
 /** To serve from the embedded database when another one was asked for would look like lost data. */
