@@ -6,6 +6,7 @@ import { textErrors } from '../../schemas/openapi.js'
 import { startSession, type SessionContext } from './session.js'
 import { createSessions } from './sessions.js'
 import { createSettlement } from './settlement.js'
+import { serveSocketIo } from './socket-io.js'
 
 declare module 'fastify' {
   interface FastifyInstance { clusterChannel: ClusterChannel }
@@ -35,6 +36,7 @@ export default fp(async function clusterChannel (app) {
   // By then the sockets are closed; what came on them is still finished before the lifecycle and the store go.
   app.addHook('onClose', () => sessions.ended())
 
+  serveSocketIo(app, clusterRegistry)
   app.route({
     method: 'GET',
     url: '/register',

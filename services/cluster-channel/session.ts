@@ -7,7 +7,7 @@ import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
-import { readFrame, type ClusterFrame, type Complaint } from './frames.js'
+import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
 import { openInbox } from './inbox.js'
 import { startPings } from './pings.js'
 import type { Sessions } from './sessions.js'
@@ -49,7 +49,8 @@ export const CLOSE = {
   tooManyFrames: 4013
 } as const
 
-const REGISTRATION_TIMEOUT_MS = 10_000
+/** Milliseconds that a peer has to present itself, here and over Socket.IO. */
+export const REGISTRATION_TIMEOUT_MS = 10_000
 
 /** Bad frames in a row that end a registered session; before registration one is enough. */
 const MAX_BAD_FRAMES = 20
@@ -184,15 +185,11 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
   }
 
   function tellFailure (err: unknown, event: string): void {
-    if (!(err instanceof ApiError)) {
-      log.error({ err, event }, 'a frame could not be handled')
-      complain({ code: 'internal_error', message: 'something went wrong here; it has been logged', event })
-    } else if (err.code === 'cluster_not_found') {
-      end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back', event })
-    } else {
-      if (err.status >= 500) log.error({ err, event }, 'a frame could not be handled')
-      complain({ code: err.code, message: err.message, event })
+    if (err instanceof ApiError && err.code === 'cluster_not_found') {
+      return end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back', event })
     }
+    if (!(err instanceof ApiError) || err.status >= 500) log.error({ err, event }, 'a frame could not be handled')
+    complain(complaintOf(err, event))
   }
 
   function signOfLife (): void {
