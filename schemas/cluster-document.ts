@@ -20,6 +20,10 @@ function contractCluster (cluster: Cluster): Record<string, unknown> {
     last_modified_timestamp: cluster.last_modified_timestamp,
     workers: cluster.workers,
     warnings: cluster.warnings,
+    scheduling: cluster.scheduling,
+    failovers: cluster.failovers,
+    last_failover_at: cluster.last_failover_at,
+    unknown_jobs: cluster.unknown_jobs,
     network_component_port: cluster.network_component_port,
     registered_at: cluster.registered_at,
     last_heartbeat_at: cluster.last_heartbeat_at

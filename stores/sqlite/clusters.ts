@@ -4,17 +4,18 @@ import type { ClusterStore } from '../store.js'
 import type { Connection } from './connection.js'
 
 /** A row of clusters: JSON text where the cluster has lists and objects. */
-type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings'> & {
+type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | 'unknown_jobs'> & {
   clusterinfo: string
   technology: string | null
   more: string
   workers: string | null
   warnings: string
+  unknown_jobs: string
 }
 
 const COLUMNS = `id, cluster_name, ip, port, network_component_port, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
-  registered_at, last_heartbeat_at, last_modified_timestamp`
+  scheduling, failovers, last_failover_at, unknown_jobs, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
@@ -43,10 +44,15 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   const touch = prepare('UPDATE clusters SET last_modified_timestamp = max(last_modified_timestamp, ?) WHERE id = ?')
   const addNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes')
   const setNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, ?) WHERE id = ? RETURNING nodes')
+  const update = prepare(`
+    UPDATE clusters SET
+      scheduling = coalesce(?, scheduling), failovers = coalesce(?, failovers),
+      last_failover_at = coalesce(?, last_failover_at), unknown_jobs = coalesce(?, unknown_jobs)
+    WHERE id = ?`)
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
-  const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ?`)
+  const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ORDER BY id LIMIT ?`)
   const countActive = prepare<{ count: number }>('SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?')
-  // Its outbox goes with it, by the foreign key.
+  // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
 
   return {
@@ -83,12 +89,16 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 
     setNodes: (id, count) => write(() => setNodes.get(count, id)?.nodes),
 
+    update: (id, { scheduling, failovers, last_failover_at: lastFailoverAt, unknown_jobs: unknownJobs }) => write(() =>
+      update.run(scheduling ?? null, failovers ?? null, lastFailoverAt ?? null, jsonOrNull(unknownJobs), id).changes > 0),
+
     get: id => read(() => {
       const row = select.get(id)
       return row && toCluster(row)
     }),
 
-    list: ({ activeSince = -Infinity, after = '', limit = -1 }) => read(() => selectPage.all(after, activeSince / 1000, limit).map(toCluster)),
+    list: ({ activeSince = -Infinity, silentSince = Infinity, after = '', limit = -1 }) =>
+      read(() => selectPage.all(after, activeSince / 1000, silentSince / 1000, limit).map(toCluster)),
 
     countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
 
@@ -103,7 +113,8 @@ function toCluster (row: ClusterRow): Cluster {
     technology: row.technology === null ? null : JSON.parse(row.technology),
     more: JSON.parse(row.more),
     workers: row.workers === null ? null : JSON.parse(row.workers),
-    warnings: JSON.parse(row.warnings)
+    warnings: JSON.parse(row.warnings),
+    unknown_jobs: JSON.parse(row.unknown_jobs)
   }
 }
 
