@@ -30,7 +30,7 @@ const CLOSE_MS = 500
 export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegistry, 'register'>): void {
   // Engine.IO would put itself between the HTTP server and Fastify. It is given requests by a route instead.
   const requests = new EventEmitter()
-  const io = new Server(requests as HttpServer, {
+  const io = new Server({
     path: '/socket.io',
     addTrailingSlash: false,
     serveClient: false,
@@ -41,7 +41,7 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
     connectTimeout: REGISTRATION_TIMEOUT_MS,
     httpCompression: false,
     allowRequest: (_request, decide) => decide('too many connections', io.engine.clientsCount < MAX_CONNECTIONS)
-  })
+  }).attach(requests as HttpServer)
   const upgraded = new Set<Duplex>()
   const registering = new Set<Promise<void>>()
 
