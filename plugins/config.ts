@@ -20,6 +20,7 @@ export const Config = Type.Object({
   HEARTBEAT_INTERVAL_S: Type.Number({ default: 15, minimum: 1, maximum: 3600, description: 'Seconds between heartbeats, told to clusters on the raw WebSocket channel' }),
   PING_INTERVAL_S: Type.Number({ default: 15, minimum: 0.05, maximum: 3600, description: 'Seconds between WebSocket pings; two without a pong close the channel' }),
   COMMAND_RESEND_S: Type.Number({ default: 20, minimum: 0.05, maximum: 3600, description: 'Seconds after which an unacknowledged command is sent again' }),
+  CLUSTER_NETWORKS: Type.String({ default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128', description: 'Networks that cluster managers may be called in, separated by commas; an address elsewhere is never contacted' }),
   PLACEMENT_RETRY_S: Type.Number({ default: 5, minimum: 0.05, maximum: 3600, description: 'Seconds between tries to place what could not be placed, besides the tries that news of a cluster causes' }),
   JOB_RETENTION_H: Type.Number({ default: 168, minimum: 0, maximum: 87600, description: 'Hours that an undeployed job and its events can still be looked up' })
 })

@@ -20,6 +20,8 @@ export interface SessionContext {
   outbox: OutboxStore
   settlement: Settlement
   sessions: Sessions
+  /** Nothing is pushed to the cluster over HTTP any more, once it resolves. */
+  leaveToChannel (clusterId: ClusterId): Promise<void>
   heartbeatIntervalS: number
   pingIntervalMs: number
   resendMs: number
@@ -160,14 +162,14 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
     if (socket.bufferedAmount > MAX_BACKLOG_BYTES) {
       return end(CLOSE.tooManyFrames, { code: 'too_many_frames', message: 'cs1 came again before the answer to the last one was read', event: 'cs1' })
     }
-    const known = await registry.register(registration, peer.address)
+    const known = await registry.register(registration, peer.address, 'channel')
     if (!session.isOpen) return
     await delivery?.stop()
     delivery = undefined
     cluster = known
     log = peer.log.child({ cluster: known.cluster_name, cluster_id: known.id })
-    sessions.claim(known.id, session)
-
+    await sessions.claim(known.id, session)
+    await context.leaveToChannel(known.id)
     const { resumed, nextSeq, desired } = await settlement.start(known.id, registration.last_seq)
     if (!session.isOpen) return
     clearTimeout(patience)

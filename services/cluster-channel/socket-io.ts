@@ -72,7 +72,7 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
     if ('code' in frame) return turnAway(socket, frame)
     if (frame.event !== 'cs1') return
     try {
-      const cluster = await registry.register(frame.data, socket.handshake.address)
+      const cluster = await registry.register(frame.data, socket.handshake.address, 'socket.io')
       app.log.info({ cluster: cluster.cluster_name, cluster_id: cluster.id }, 'a cluster registered over Socket.IO')
       // The client parses it itself: JSON in a string.
       socket.emit('sc2', JSON.stringify({ id: cluster.id }))

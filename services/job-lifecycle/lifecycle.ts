@@ -9,6 +9,7 @@ import type { Status } from '../../schemas/status.js'
 import type { CommitOutcome, JobChange, JobQuery, JobStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import { acknowledged, clusterLost, created, detailed, isNews, refused, reported, undeploying, updated } from './changes.js'
+import { delivery } from './delivery.js'
 import { jobName } from './descriptor/name.js'
 import { createJobFinder } from './find.js'
 
@@ -51,6 +52,8 @@ export interface JobLifecycle {
   acknowledged (clusterId: ClusterId, commands: Command[]): Promise<void>
   /** A cluster refused a command. Idempotent; to be called before it is settled in the outbox. */
   refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
+  /** Why commands about these jobs have not come to an end on a cluster, for people to see; null when that is over. Repeating it changes nothing. */
+  delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
   /** All live jobs with an instance on this cluster: what it should be running. */
   desiredOn (clusterId: ClusterId): Promise<Job[]>
   /**
@@ -183,6 +186,10 @@ export function createJobLifecycle (jobs: JobStore, registry: ClusterRegistry, l
 
     async refused (clusterId, command, error) {
       toPlace(await change(command.job_id, job => refused(job, clusterId, command, error)))
+    },
+
+    async delivery (clusterId, jobIds, reason) {
+      for (const id of new Set(jobIds)) await change(id, job => delivery(job, clusterId, reason))
     },
 
     async removeCluster (clusterId, { force, cause }) {
