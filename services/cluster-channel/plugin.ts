@@ -82,6 +82,7 @@ export default fp(async function clusterChannel (app) {
     closing.abort()
     // By now the sockets are closed; what came on them is still finished before the lifecycle and the store go.
     await Promise.all([rounds.stopped, push.stop(), sessions.ended()])
+    await rounds.handOver()
   })
 
   serveSocketIo(app, clusterRegistry)

@@ -8,17 +8,14 @@ import type { Sessions } from './sessions.js'
 /** Who holds it pushes over HTTP. */
 const LEASE = 'http-push'
 
-/** A process that dies is followed by another after this, milliseconds. */
+/** A process that dies is followed by another within this and a round, milliseconds. */
 const LEASE_MS = 10_000
-const RENEW_MS = 3000
-
-/** News of other processes may get lost: so often, in milliseconds, is looked at everything that waits. */
-const ROUND_MS = 15_000
+const ROUND_MS = 3000
 const PAGE = 500
 
 /**
- * Holds or waits for the lease of HTTP push, and finds what no event told: commands that wait since before the start,
- * commands of other processes, channels that other processes took over.
+ * Holds or waits for the lease of HTTP push, and finds what no event told: commands that wait since before the start, and,
+ * where news of other processes got lost, their commands and the channels they took over.
  */
 export function startRounds ({ store, holder, sessions, push, signal, log }: {
   store: Pick<Store, 'leases' | 'outbox' | 'channels'>
@@ -27,7 +24,7 @@ export function startRounds ({ store, holder, sessions, push, signal, log }: {
   push: HttpPush
   signal: AbortSignal
   log: FastifyBaseLogger
-}): { stopped: Promise<void> } {
+}): { stopped: Promise<void>, handOver (): Promise<void> } {
   async function round (): Promise<void> {
     let after: ClusterId | undefined
     do {
@@ -42,25 +39,22 @@ export function startRounds ({ store, holder, sessions, push, signal, log }: {
   }
 
   async function run (): Promise<void> {
-    let isLeading = false
-    let nextRound = 0
     while (!signal.aborted) {
       const now = performance.now()
       try {
-        const wasLeading = isLeading
-        isLeading = await store.leases.acquire(LEASE, holder, LEASE_MS) !== undefined
+        const isLeading = await store.leases.acquire(LEASE, holder, LEASE_MS) !== undefined
         push.lead(isLeading ? now + LEASE_MS : 0)
-        if (now >= nextRound || (isLeading && !wasLeading)) {
-          nextRound = now + ROUND_MS
-          await round()
-        }
+        await round()
       } catch (err) {
         log.warn({ err }, 'the database could not be asked for commands that wait, it is tried again')
       }
-      await sleep(RENEW_MS, undefined, { signal, ref: false }).catch(() => {})
+      await sleep(ROUND_MS, undefined, { signal, ref: false }).catch(() => {})
     }
-    if (isLeading) await store.leases.release(LEASE, holder).catch(err => log.warn({ err }, 'the lease of HTTP push was not given back'))
   }
 
-  return { stopped: run() }
+  return {
+    stopped: run(),
+    // Once nothing is pushed any more: the next process need not wait for the lease to expire.
+    handOver: () => store.leases.release(LEASE, holder).catch(err => log.warn({ err }, 'the lease of HTTP push was not given back'))
+  }
 }

@@ -10,22 +10,23 @@ import { registerOverSocketIo, startClusterManager } from './cluster-manager.js'
 /** Two System Managers on one store, in one process: each hears of the other by `news` alone, where the test wants it to. */
 async function two (t: Test, { news = true } = {}): Promise<[ChannelServer, ChannelServer]> {
   const shared = await openSqliteStore({ file: join(t.testdir(), 'shared.db') })
-  const stores = [0, 1].map((): Store => ({ ...shared, news: new EventEmitter() }))
-  const servers = [await startChannel(t, { store: stores[0]! }), await startChannel(t, { store: stores[1]! })] as const
   t.teardown(() => shared.close())
-  if (news) {
-    for (const [from, to] of [[0, 1], [1, 0]] as const) {
-      servers[from].app.jobLifecycle.events.on('commands', ids => stores[to]!.news.emit('commands', ids))
-      const { claim } = stores[from]!.channels
-      stores[from]!.channels = { ...stores[from]!.channels }
-      stores[from]!.channels.claim = async (id, holder) => {
-        const number = await claim(id, holder)
-        stores[to]!.news.emit('claims', [id])
-        return number
-      }
+  const stores = [0, 1].map((): Store => ({ ...shared, news: new EventEmitter() }))
+  for (const [from, to] of news ? [[0, 1], [1, 0]] as const : []) {
+    const { channels, jobs } = shared
+    stores[from]!.channels = { ...channels, claim: async (id, holder) => told(await channels.claim(id, holder), () => stores[to]!.news.emit('claims', [id])) }
+    stores[from]!.jobs = {
+      ...jobs,
+      commit: async changes => told(await jobs.commit(changes), () => stores[to]!.news.emit('commands', changes.flatMap(({ commands }) => commands.map(command => command.cluster_id))))
     }
   }
+  const servers = [await startChannel(t, { store: stores[0]! }), await startChannel(t, { store: stores[1]! })] as const
   return [...servers]
+}
+
+function told<T> (outcome: T, tell: () => void): T {
+  tell()
+  return outcome
 }
 
 t.test('a newer session in another process replaces the older one, whose end changes nothing', async t => {
@@ -58,7 +59,7 @@ t.test('only one of two processes pushes, none to a cluster whose channel is wit
   await until(async () => (await a.app.store.outbox.pending(id, { after: 0, limit: 1 })).length === 0, 'the outbox to be empty')
   t.equal(manager.calls.length, 40)
 
-  const peer = await register(t, b.url, { cluster_name: 'tum', manager_port: manager.port, advertise_address: '127.0.0.1' })
+  const peer = await register(t, b.url, { cluster_name: 'tum', manager_port: manager.port, advertise_address: '127.0.0.1', last_seq: 40 })
   await a.command(id, ['deploy'])
   await peer.next('command')
   peer.send('ack', { seq: 41 })

@@ -32,7 +32,7 @@ export interface PushContext {
 }
 
 /** Commands read ahead: a job that is deleted within them is not deployed first. */
-const LOOKAHEAD = 32
+const LOOKAHEAD = 16
 
 /** Tries of a command that the cluster itself fails at, before it counts as refused. */
 const MAX_FAILURES = 5
