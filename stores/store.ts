@@ -51,7 +51,7 @@ export interface ClusterFigures {
 }
 
 /** What the lifecycle and operators set on a cluster. */
-export type ClusterUpkeep = Partial<Pick<Cluster, 'scheduling' | 'failovers' | 'last_failover_at' | 'unknown_jobs'>>
+export type ClusterUpkeep = Partial<Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>>
 
 export interface ClusterStore {
   /**
@@ -77,6 +77,8 @@ export interface ClusterStore {
    * `silentSince` those whose last one is not later.
    */
   list (query: { activeSince?: number, silentSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /** The clusters of this location, name or id, in order of id. */
+  at (place: string): Promise<Cluster[]>
   countActive (activeSince: number): Promise<number>
   /** Forgets a cluster, its outbox and the claim to its channel. False when there was none. */
   remove (id: ClusterId): Promise<boolean>

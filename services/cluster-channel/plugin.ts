@@ -25,9 +25,10 @@ export interface ClusterChannel {
 }
 
 export default fp(async function clusterChannel (app) {
-  const { config, store, holder, clusterRegistry, jobLifecycle, log } = app
+  const { config, store, self, clusterRegistry, jobLifecycle, log } = app
   const settlement = createSettlement(store.outbox, jobLifecycle)
-  const sessions = createSessions(store.channels, holder, log)
+  const sessions = createSessions(store.channels, self.name, log)
+  const lease = self.keep('http-push')
 
   async function connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>> {
     const held = await store.channels.current(clusterIds)
@@ -35,6 +36,7 @@ export default fp(async function clusterChannel (app) {
   }
 
   const push = createHttpPush({
+    lease,
     registry: clusterRegistry,
     lifecycle: jobLifecycle,
     outbox: store.outbox,
@@ -73,7 +75,7 @@ export default fp(async function clusterChannel (app) {
   store.news.on('claims', claimedElsewhere)
 
   const closing = new AbortController()
-  const rounds = startRounds({ store, holder, sessions, push, signal: closing.signal, log })
+  const rounds = startRounds({ outbox: store.outbox, channels: store.channels, lease, sessions, push, signal: closing.signal, log })
 
   app.decorate('clusterChannel', { isConnected: sessions.isConnected, connected })
   app.addHook('onClose', async () => {
@@ -82,7 +84,6 @@ export default fp(async function clusterChannel (app) {
     closing.abort()
     // By now the sockets are closed; what came on them is still finished before the lifecycle and the store go.
     await Promise.all([rounds.stopped, push.stop(), sessions.ended()])
-    await rounds.handOver()
   })
 
   serveSocketIo(app, clusterRegistry)
@@ -104,4 +105,4 @@ export default fp(async function clusterChannel (app) {
       startSession(socket, { address: request.ip, log: request.log }, context)
     }
   })
-}, { name: 'cluster-channel', dependencies: ['config', 'store', 'holder', 'websocket', 'cluster-registry', 'job-lifecycle'] })
+}, { name: 'cluster-channel', dependencies: ['config', 'store', 'self', 'websocket', 'cluster-registry', 'job-lifecycle'] })

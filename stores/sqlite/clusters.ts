@@ -1,21 +1,24 @@
 import { ObjectId } from 'bson'
 import type { Cluster } from '../../schemas/cluster.js'
-import type { ClusterStore } from '../store.js'
+import type { ClusterStore, ClusterUpkeep } from '../store.js'
 import type { Connection } from './connection.js'
 
 /** A row of clusters: JSON text where the cluster has lists and objects. */
-type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | 'unknown_jobs'> & {
+type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | keyof ClusterUpkeep> & {
   clusterinfo: string
   technology: string | null
   more: string
   workers: string | null
   warnings: string
-  unknown_jobs: string
+  upkeep: string
 }
+
+/** Of a cluster that nobody has set anything on. */
+const NO_UPKEEP: Required<ClusterUpkeep> = { scheduling: 'active', lost_at: null, recovered_at: null, losses: 0, unknown_jobs: [] }
 
 const COLUMNS = `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
-  scheduling, failovers, last_failover_at, unknown_jobs, registered_at, last_heartbeat_at, last_modified_timestamp`
+  upkeep, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
@@ -44,13 +47,11 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   const touch = prepare('UPDATE clusters SET last_modified_timestamp = max(last_modified_timestamp, ?) WHERE id = ?')
   const addNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes')
   const setNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, ?) WHERE id = ? RETURNING nodes')
-  const update = prepare(`
-    UPDATE clusters SET
-      scheduling = coalesce(?, scheduling), failovers = coalesce(?, failovers),
-      last_failover_at = coalesce(?, last_failover_at), unknown_jobs = coalesce(?, unknown_jobs)
-    WHERE id = ?`)
+  // A null in the patch takes the field away, and what is not there is null.
+  const update = prepare('UPDATE clusters SET upkeep = json_patch(upkeep, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
   const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ORDER BY id LIMIT ?`)
+  const selectAt = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`)
   const countActive = prepare<{ count: number }>('SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?')
   // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
@@ -90,8 +91,7 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 
     setNodes: (id, count) => write(() => setNodes.get(count, id)?.nodes),
 
-    update: (id, { scheduling, failovers, last_failover_at: lastFailoverAt, unknown_jobs: unknownJobs }) => write(() =>
-      update.run(scheduling ?? null, failovers ?? null, lastFailoverAt ?? null, jsonOrNull(unknownJobs), id).changes > 0),
+    update: (id, fields) => write(() => update.run(JSON.stringify(fields), id).changes > 0),
 
     get: id => read(() => {
       const row = select.get(id)
@@ -101,6 +101,8 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
     list: ({ activeSince = -Infinity, silentSince = Infinity, after = '', limit = -1 }) =>
       read(() => selectPage.all(after, activeSince / 1000, silentSince / 1000, limit).map(toCluster)),
 
+    at: place => read(() => selectAt.all(place).map(toCluster)),
+
     countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
 
     remove: id => write(() => remove.run(id).changes > 0)
@@ -108,14 +110,16 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 }
 
 function toCluster (row: ClusterRow): Cluster {
+  const { upkeep, ...columns } = row
   return {
-    ...row,
+    ...columns,
+    ...NO_UPKEEP,
+    ...JSON.parse(upkeep) as ClusterUpkeep,
     clusterinfo: JSON.parse(row.clusterinfo),
     technology: row.technology === null ? null : JSON.parse(row.technology),
     more: JSON.parse(row.more),
     workers: row.workers === null ? null : JSON.parse(row.workers),
-    warnings: JSON.parse(row.warnings),
-    unknown_jobs: JSON.parse(row.unknown_jobs)
+    warnings: JSON.parse(row.warnings)
   }
 }
 

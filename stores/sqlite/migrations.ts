@@ -6,7 +6,7 @@ import type { Database } from './database.js'
  */
 export const MIGRATIONS: readonly string[] = [
   `
-  -- JSON text: clusterinfo, technology, more, workers, warnings, unknown_jobs.
+  -- JSON text: clusterinfo, technology, more, workers, warnings, upkeep.
   CREATE TABLE clusters (
     id TEXT PRIMARY KEY,
     cluster_name TEXT NOT NULL UNIQUE,
@@ -31,11 +31,9 @@ export const MIGRATIONS: readonly string[] = [
     last_modified_timestamp REAL NOT NULL,
     acked_seq INTEGER NOT NULL DEFAULT 0,
     last_seq INTEGER NOT NULL DEFAULT 0,
-    scheduling TEXT NOT NULL DEFAULT 'active',
-    failovers INTEGER NOT NULL DEFAULT 0,
-    last_failover_at TEXT,
-    unknown_jobs TEXT NOT NULL DEFAULT '[]'
+    upkeep TEXT NOT NULL DEFAULT '{}'
   ) STRICT;
+  CREATE INDEX clusters_by_location ON clusters (cluster_location);
   CREATE INDEX clusters_by_sign_of_life ON clusters (last_modified_timestamp);
 
   -- Commands not settled yet. job is the job document of the contract, where the kind of command carries one.

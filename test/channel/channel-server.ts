@@ -4,12 +4,13 @@ import fp from 'fastify-plugin'
 import type { Test } from 'tap'
 import config, { type Config } from '../../plugins/config.js'
 import errors from '../../plugins/errors.js'
-import holder from '../../plugins/holder.js'
+import self from '../../plugins/self.js'
 import store from '../../plugins/store.js'
 import websocket from '../../plugins/websocket.js'
 import clusterChannel from '../../services/cluster-channel/plugin.js'
 import clusterRegistry from '../../services/cluster-registry/plugin.js'
-import { createJobLifecycle, type JobLifecycle } from '../../services/job-lifecycle/lifecycle.js'
+import type { JobLifecycle } from '../../services/job-lifecycle/lifecycle.js'
+import jobLifecycle from '../../services/job-lifecycle/plugin.js'
 import type { CommandDraft } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { Problem } from '../../schemas/errors.js'
@@ -41,19 +42,17 @@ export async function startChannel (t: Test, { lifecycle: replaced = {}, store: 
   await app.register(errors)
   await app.register(config, { config: { DATA_DIR: t.testdir(), ...settings } })
   await app.register(shared ? fp(async app => { app.decorate('store', shared) }, { name: 'store' }) : store)
-  await app.register(holder)
   await app.register(websocket)
   await app.register(clusterRegistry)
-  await app.register(fp(async app => {
-    const real = { ...createJobLifecycle(app.store.jobs, app.clusterRegistry, app.log), ...replaced }
-    const noted = { ...real }
-    const note = <K extends 'acknowledged' | 'refused' | 'heartbeat' | 'result'> (what: K) => {
-      const part = real[what] as (...args: unknown[]) => unknown
-      Object.assign(noted, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
-    }
-    for (const what of ['acknowledged', 'refused', 'heartbeat', 'result'] as const) note(what)
-    app.decorate('jobLifecycle', noted)
-  }, { name: 'job-lifecycle' }))
+  await app.register(self)
+  await app.register(fp(async app => { app.decorate('schedulerClient', { place: async () => [] }) }, { name: 'scheduler-client' }))
+  await app.register(jobLifecycle)
+  Object.assign(app.jobLifecycle, replaced)
+  const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {
+    const part = app.jobLifecycle[what] as (...args: unknown[]) => unknown
+    Object.assign(app.jobLifecycle, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
+  }
+  for (const what of ['acknowledged', 'refused', 'heartbeat', 'result'] as const) note(what)
   await app.register(clusterChannel)
   app.get('/plain', async () => 'plain')
   app.post('/plain', async ({ body }) => body)

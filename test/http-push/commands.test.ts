@@ -122,25 +122,27 @@ t.test('nothing is pushed to a cluster with an open channel, nor to one behind N
 
   const hidden = await register(t, server.url, { cluster_name: 'tum', manager_port: manager.port })
   hidden.close()
-  await until(() => !server.app.clusterChannel.isConnected(hidden.id))
+  await until(async () => (await server.app.clusterChannel.connected([hidden.id])).size === 0)
   await server.command(hidden.id, ['deploy'])
   await aWhile()
   t.same(manager.calls, [])
   t.equal((await server.app.store.outbox.pending(hidden.id, { after: 0, limit: 5 })).length, 1)
 
   peer.close()
-  await until(() => !server.app.clusterChannel.isConnected(peer.id))
+  await until(async () => (await server.app.clusterChannel.connected([peer.id])).size === 0)
   await server.command(peer.id, ['deploy'])
   t.match(await manager.take(), { path: '/api/deploy' }, 'the one that advertises an address is called there')
 })
 
 t.test('a cluster that opens its channel while a call hangs gets the command there', async t => {
   const { server, manager, id } = await pair(t)
-  manager.answer = () => {}
+  let cut = false
+  manager.answer = (_call, _reply, request) => request.socket.once('close', () => { cut = true })
   await server.command(id, ['deploy', 'replicate'])
   await manager.take()
   const peer = await register(t, server.url, { cluster_name: 'hpi' })
   t.match([(await peer.next('command')).seq, (await peer.next('command')).seq], [1, 2])
+  t.equal(cut, true, 'the call was ended before')
   await aWhile()
   t.equal(manager.calls.length, 1)
 })

@@ -32,8 +32,9 @@ export function clusterContract (t: Test, open: Open): void {
       workers: null,
       warnings: [],
       scheduling: 'active',
-      failovers: 0,
-      last_failover_at: null,
+      lost_at: null,
+      recovered_at: null,
+      losses: 0,
       unknown_jobs: [],
       registered_at: '2026-01-31T12:00:00.250Z',
       last_heartbeat_at: null,
@@ -154,17 +155,37 @@ export function clusterContract (t: Test, open: Open): void {
     t.strictSame((await store.clusters.list({ silentSince: T0 + 1000, activeSince: T0 })).map(({ id }) => id), [edge.id])
   })
 
+  t.test('clusters are found by location, name and id', async t => {
+    const { store } = await open(t)
+    const [a, b] = [await registered(store, 'a'), await registered(store, 'b')]
+    const ids = async (place: string) => (await store.clusters.at(place)).map(({ id }) => id)
+    t.strictSame(await ids('hpi'), [a.id, b.id].sort(), 'the location of both')
+    t.strictSame(await ids('a'), [a.id])
+    t.strictSame(await ids(b.id), [b.id])
+    t.strictSame(await ids('nowhere'), [])
+  })
+
   t.test('upkeep sets the fields it names, and neither heartbeat nor registration takes them back', async t => {
     const { store, reopen } = await open(t)
     const { id } = await registered(store, 'hpi', T0)
-    t.match(await store.clusters.get(id), { scheduling: 'active', failovers: 0, last_failover_at: null, unknown_jobs: [] })
+    t.match(await store.clusters.get(id), { scheduling: 'active', losses: 0, lost_at: null, unknown_jobs: [] })
     const unknown = [{ job_id: 'ffffffffffffffffffffffff', status: 'RUNNING' as const }]
+    const at = '2026-01-31T12:00:00.000Z'
     t.equal(await store.clusters.update(id, { scheduling: 'draining', unknown_jobs: unknown }), true)
-    t.equal(await store.clusters.update(id, { failovers: 2, last_failover_at: '2026-01-31T12:00:00.000Z' }), true)
+    t.equal(await store.clusters.update(id, { losses: 2, lost_at: at }), true)
     await store.clusters.heartbeat(id, { warnings: [] }, T0 + 1)
     await registered(store, 'hpi', T0 + 2)
-    t.match(await (await reopen()).clusters.get(id), { scheduling: 'draining', failovers: 2, last_failover_at: '2026-01-31T12:00:00.000Z', unknown_jobs: unknown })
-    t.equal(await store.clusters.update('ffffffffffffffffffffffff', { failovers: 1 }).catch(() => false), false)
+    t.match(await (await reopen()).clusters.get(id), { scheduling: 'draining', losses: 2, lost_at: at, recovered_at: null, unknown_jobs: unknown })
+  })
+
+  t.test('upkeep takes null for an answer, and knows no cluster that is not there', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store)
+    const at = '2026-01-31T12:00:00.000Z'
+    await store.clusters.update(id, { lost_at: at, losses: 1 })
+    await store.clusters.update(id, { lost_at: null, recovered_at: at })
+    t.match(await store.clusters.get(id), { lost_at: null, recovered_at: at, losses: 1, scheduling: 'active' })
+    t.equal(await store.clusters.update('ffffffffffffffffffffffff', { losses: 1 }), false)
   })
 
   t.test('a removed cluster is forgotten with its outbox, and its name is a new cluster', async t => {

@@ -193,7 +193,7 @@ export function jobQueryContract (t: Test, open: Open): void {
     const { store } = await open(t)
     const [here, there] = [await registered(store), await registered(store)]
     const job = await saved(store, on(await saved(store, aJob({ instances: 2 })), here.id, 'RUNNING'))
-    const moving = anInstance(1, { cluster_id: there.id, moving_from: here.id, instance_ip: job.instance_list[1]!.instance_ip, status: 'CLUSTER_SCHEDULED' })
+    const moving = anInstance(1, { cluster_id: there.id, move: { from: here.id, why: 'asked', since: job.updated_at }, instance_ip: job.instance_list[1]!.instance_ip, status: 'CLUSTER_SCHEDULED' })
     const during = await saved(store, { ...job, instance_list: [...job.instance_list, moving] })
     t.strictSame(await store.jobs.instancesOn(here.id), [0, 1].map(instance_number => ({ job_id: job.id, instance_number, status: 'RUNNING' })))
     t.strictSame(await store.jobs.instancesOn(there.id), [{ job_id: job.id, instance_number: 1, status: 'CLUSTER_SCHEDULED' }])

@@ -1,3 +1,4 @@
+import type { KeptLease } from '../../../plugins/self.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { createSlots } from './slots.js'
 import { startPushWorker, type PushContext, type PushWorker } from './worker.js'
@@ -7,8 +8,6 @@ import { startPushWorker, type PushContext, type PushWorker } from './worker.js'
  * does that, while it holds the lease for it. One cluster that is slow or away delays no other.
  */
 export interface HttpPush {
-  /** This process pushes until then, by `performance.now()`. */
-  lead (until: number): void
   /** There may be commands for these clusters. */
   wake (clusterIds: ClusterId[]): void
   /** The cluster gave a sign of life. */
@@ -26,20 +25,18 @@ const MAX_CALLS = 128
 const PATIENCE_MS = 1000
 
 /** @param isHeld Whether a channel of this cluster is open, in any process. */
-export function createHttpPush ({ isHeld, ...context }: Omit<PushContext, 'slots' | 'isOurs'> & { isHeld (clusterId: ClusterId): Promise<boolean> }): HttpPush {
+export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'slots' | 'isOurs'> & {
+  lease: KeptLease
+  isHeld (clusterId: ClusterId): Promise<boolean>
+}): HttpPush {
   const workers = new Map<ClusterId, PushWorker>()
   const slots = createSlots(MAX_CALLS)
-  let leadsUntil = 0
   let stopped = false
 
-  const leads = (): boolean => !stopped && performance.now() < leadsUntil
+  const leads = (): boolean => !stopped && lease.token !== undefined
   const isOurs = async (clusterId: ClusterId): Promise<boolean> => leads() && !await isHeld(clusterId)
 
   return {
-    lead (until) {
-      leadsUntil = until
-    },
-
     wake (clusterIds) {
       if (!leads()) return
       for (const id of clusterIds) {
