@@ -41,7 +41,7 @@ export default fp(async function clusterChannel (app) {
     lifecycle: jobLifecycle,
     outbox: store.outbox,
     settlement,
-    caller: createCaller(readNetworks(config.CLUSTER_NETWORKS)),
+    caller: createCaller(readNetworks(config.CLUSTER_NETWORKS), config.CLUSTER_ANSWER_S * 1000),
     isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
     log
   })

@@ -75,6 +75,16 @@ t.test('a job whose delete waits behind it is never deployed, and both are settl
   t.equal(manager.calls.length, 2)
 })
 
+t.test('of deploys of one job that waited, the newest alone is sent; a replicate between two is not lost', async t => {
+  const { server, manager, id } = await pair(t)
+  await manager.hangUp()
+  await server.command(id, ['deploy', 'deploy', 'deploy'])
+  await server.command(id, ['deploy', 'replicate', 'deploy'])
+  await manager.listen()
+  await settled(server, id)
+  t.same(manager.calls.map(({ path }) => path), ['/api/deploy', '/api/deploy', '/api/replicate/', '/api/deploy'])
+})
+
 t.test('4xx is a refusal with the text as its reason; for lack of a worker the job is placed anew', async t => {
   const { server, manager, id } = await pair(t)
   manager.answer = status(400, 'no such\n  image')

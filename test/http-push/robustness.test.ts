@@ -78,6 +78,15 @@ t.test('an answer that is not HTTP, and a connection that is cut, are tried agai
   t.equal(manager.calls.length, 3)
 })
 
+t.test('a call that is not answered in time is made again', async t => {
+  const { server, manager, id } = await pair(t, { CLUSTER_ANSWER_S: 0.2 })
+  manager.answer = () => { manager.answer = status(200) }
+  const { id: jobId } = await server.command(id, ['deploy'])
+  await until(async () => /Headers Timeout Error/.test(await reason(server, jobId)))
+  await settled(server, id)
+  t.equal(manager.calls.length, 2)
+})
+
 t.test('what the cluster fails at is refused after a few tries, with its reason', async t => {
   const { server, manager, id } = await pair(t)
   const { id: jobId } = await server.command(id, ['deploy'])

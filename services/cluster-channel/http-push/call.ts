@@ -27,9 +27,6 @@ export interface Caller {
 
 const CONNECT_MS = 5000
 
-/** A cluster manager may ask its own scheduler before it answers. */
-const ANSWER_MS = 15_000
-
 /** Milliseconds that the body of an answer may take once the status is there. */
 const BODY_MS = 5000
 
@@ -42,12 +39,15 @@ const NOT_NOW = [408, 425, 429]
 /** 5xx of something in front of a cluster manager that is away. */
 const GATEWAY = [502, 503, 504]
 
-/** Addresses outside of `networks` are never contacted, redirects not followed. */
-export function createCaller (networks: Networks): Caller {
+/**
+ * Addresses outside of `networks` are never contacted, redirects not followed.
+ * @param answerMs Milliseconds until the status of an answer must have come.
+ */
+export function createCaller (networks: Networks, answerMs: number): Caller {
   const dispatcher = new Agent({
     connect: createConnector(networks, CONNECT_MS),
     connections: 1,
-    headersTimeout: ANSWER_MS,
+    headersTimeout: answerMs,
     bodyTimeout: BODY_MS
   })
 

@@ -4,7 +4,7 @@ import { buildConnector } from 'undici'
 import type { Networks } from './networks.js'
 
 /** The address of a cluster manager is in none of the networks that may be contacted. */
-export class AddressRefused extends Error {
+class AddressRefused extends Error {
   constructor (hostname: string, addresses: string[] = []) {
     super(`the address ${hostname}${addresses.length > 0 ? ` (${addresses.join(', ')})` : ''} is in none of CLUSTER_NETWORKS, so it is not contacted`)
   }

@@ -31,7 +31,7 @@ export interface PushContext {
   log: FastifyBaseLogger
 }
 
-/** Commands read ahead: a job that is deleted within them is not deployed first. */
+/** Commands read ahead: what is superseded within them is not sent. */
 const LOOKAHEAD = 16
 
 /** Tries of a command that the cluster itself fails at, before it counts as refused. */
@@ -94,8 +94,8 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   }
 
   async function settle (page: Command[], command: Command, outcome: Outcome, where: string): Promise<Next> {
-    // What the delete made needless ends with it, and before it: else a crash in between would send it after all.
-    const settled = command.kind === 'delete' ? page.filter(({ job_id: id, seq }) => id === command.job_id && seq <= command.seq) : [command]
+    // What it superseded ends with it, and before it: else a crash in between would send that after all.
+    const settled = page.filter(({ job_id: id, seq }) => id === command.job_id && seq <= command.seq)
     switch (outcome.kind) {
       case 'taken':
       case 'doubtful':
@@ -148,8 +148,12 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   }
 }
 
-/** A command that a later one undoes before it was sent: the cluster need not see it. */
+/**
+ * A command that the cluster need not see, since a later one for the same job was not sent either: a delete ends all
+ * before it, and the next deploy or replicate holds the whole newer state.
+ */
 function isSuperseded (page: Command[], index: number): boolean {
   const { kind, job_id: jobId } = page[index]!
-  return kind !== 'delete' && page.slice(index + 1).some(later => later.kind === 'delete' && later.job_id === jobId)
+  const later = page.slice(index + 1).filter(command => command.job_id === jobId)
+  return later.some(command => command.kind === 'delete') || (kind !== 'move' && later[0]?.kind === kind)
 }
