@@ -29,7 +29,7 @@ export const Instance = Type.Object({
 export type Instance = Static<typeof Instance>
 
 /** Instances that a cluster was told to remove and has not yet confirmed: their addresses stay leased until it has. */
-export const Retiring = Type.Object({
+const Retiring = Type.Object({
   command_id: Type.String(),
   cluster_id: HexId,
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
@@ -49,7 +49,7 @@ export const Revision = Type.Object({
 export const MAX_REVISIONS = 10
 
 /** An update on its way through the instances of a job. */
-export const Rollout = Type.Object({
+const Rollout = Type.Object({
   from_generation: Type.Integer({ description: 'What a failure goes back to' }),
   started_at: Timestamp,
   deadline_at: Timestamp,
