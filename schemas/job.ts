@@ -35,7 +35,6 @@ const Retiring = Type.Object({
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
   error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' }))
 })
-export type Retiring = Static<typeof Retiring>
 
 /** A descriptor that a job had before, to go back to. */
 export const Revision = Type.Object({
