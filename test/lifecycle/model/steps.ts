@@ -53,16 +53,16 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('rest') }) }
 )
 
-export function take (world: World, step: Step): void {
+export function take (world: World, step: Step): unknown {
   const at = world.at
   const member = 'cluster' in step ? world.members[step.cluster]! : undefined
   const job = 'name' in step ? world.jobs.find(job => job.descriptor.service_name === step.name && job.desired_state === 'running') : undefined
   switch (step.do) {
     case 'deploy': return deploy(world, job, sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more }))
-    case 'scale': return void (job && world.commit(scaled(job, step.replicas, 'user', at)))
-    case 'move': return void (job && move(world, job, step))
-    case 'roll back': return void (job?.revisions[0] && world.commit(rolledBackTo(job, job.revisions[0], { policy: POLICY, cause: 'user', mayStay: world.mayStay(job.revisions[0].descriptor) }, at)))
-    case 'undeploy': return void (job && world.commit(undeploying(job, 'user', at)))
+    case 'scale': return (job && world.commit(scaled(job, step.replicas, 'user', at)))
+    case 'move': return (job && move(world, job, step))
+    case 'roll back': return (job?.revisions[0] && world.commit(rolledBackTo(job, job.revisions[0], { policy: POLICY, cause: 'user', mayStay: world.mayStay(job.revisions[0].descriptor) }, at)))
+    case 'undeploy': return (job && world.commit(undeploying(job, 'user', at)))
     case 'drain':
       member!.known.scheduling = 'draining'
       return world.decide(job => moved(job, { from: new Set([member!.known.id]), location: null, why: 'drain', order: 'start-first' }, 'user', at))
@@ -70,7 +70,7 @@ export function take (world: World, step: Step): void {
     case 'cordon': member!.known.scheduling = 'cordoned'; return
     case 'die': return world.die(member!)
     case 'come back': return world.comeBack(member!, step.having)
-    case 'deliver': return void world.deliver(member!, step.answer)
+    case 'deliver': return world.deliver(member!, step.answer)
     case 'heartbeat': return world.heartbeat(member!)
     case 'climb': return member!.model.climb(world.failing)
     case 'old heartbeat': return world.report(member!, member!.told.at(-1 - step.age) ?? new Map())
