@@ -12,7 +12,9 @@ export const serverOptions = {
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
   frameworkErrors: (err, request, reply) => answerError(err, request, reply),
-  forceCloseConnections: 'idle'
+  forceCloseConnections: 'idle',
+  // Ten seconds are not always enough on a machine that is just booting everything else too.
+  pluginTimeout: 60_000
 } satisfies FastifyServerOptions
 
 /**
