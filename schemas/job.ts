@@ -33,7 +33,8 @@ const Retiring = Type.Object({
   command_id: Type.String(),
   cluster_id: HexId,
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
-  error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' }))
+  error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' })),
+  refused_at: Type.Optional(Timestamp)
 })
 
 /** A descriptor that a job had before, to go back to. */
@@ -53,6 +54,7 @@ const Rollout = Type.Object({
   started_at: Timestamp,
   deadline_at: Timestamp,
   max_unavailable: Type.Integer({ description: 'Instances that may be down for it at a time' }),
+  max_surge: Type.Integer({ description: 'Instances more than replicas while it lasts' }),
   auto_rollback: Type.Boolean({ description: 'A failure goes back by itself' }),
   rollback: Type.Boolean({ description: 'It is itself the way back after a failure' })
 })
