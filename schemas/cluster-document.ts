@@ -20,6 +20,11 @@ function contractCluster (cluster: Cluster): Record<string, unknown> {
     last_modified_timestamp: cluster.last_modified_timestamp,
     workers: cluster.workers,
     warnings: cluster.warnings,
+    scheduling: cluster.scheduling,
+    lost_at: cluster.lost_at,
+    recovered_at: cluster.recovered_at,
+    losses: cluster.losses,
+    unknown_jobs: cluster.unknown_jobs,
     network_component_port: cluster.network_component_port,
     registered_at: cluster.registered_at,
     last_heartbeat_at: cluster.last_heartbeat_at

@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Count, HexId, Nullable, Quantity, Timestamp } from './primitives.js'
+import { Count, HexId, Nullable, OneOf, Quantity, Timestamp } from './primitives.js'
 import { Status } from './status.js'
 
 /** A worker node as a cluster on the raw WebSocket channel lists it (contract section 6). */
@@ -63,6 +63,8 @@ export const Heartbeat = Type.Object({
 })
 export type Heartbeat = Static<typeof Heartbeat>
 
+const SCHEDULING = ['active', 'cordoned', 'draining'] as const
+
 const exampleCluster = {
   id: '65a1b2c3d4e5f60718293a00',
   cluster_name: 'hpi',
@@ -81,6 +83,11 @@ const exampleCluster = {
   more: null,
   workers: null,
   warnings: [],
+  scheduling: 'active',
+  lost_at: null,
+  recovered_at: null,
+  losses: 0,
+  unknown_jobs: [],
   registered_at: '2026-01-31T12:00:00.000Z',
   last_heartbeat_at: '2026-01-31T12:00:15.000Z',
   last_modified_timestamp: 1769860815.2
@@ -108,6 +115,11 @@ export const Cluster = Type.Object({
   more: Type.Unknown(),
   workers: Nullable(Type.Array(Worker)),
   warnings: Type.Array(Type.String(), { description: 'What was wrong with the last heartbeat' }),
+  scheduling: OneOf(SCHEDULING, { description: 'active takes new instances; cordoned takes none; draining takes none, and what it has moves away' }),
+  lost_at: Nullable(Type.String({ description: 'ISO 8601, UTC. Since when its instances count as lost; null while it gives signs of life' })),
+  recovered_at: Nullable(Type.String({ description: 'ISO 8601, UTC. When it last came back after it was lost' })),
+  losses: Type.Integer({ description: 'How often it was lost lately: one that comes and goes is not trusted with new instances at once' }),
+  unknown_jobs: Type.Array(Type.Object({ job_id: Type.String(), status: Status }), { description: 'What its heartbeats report that it was not asked to run' }),
   registered_at: Timestamp,
   last_heartbeat_at: Nullable(Timestamp),
   last_modified_timestamp: Type.Number({ description: 'Last sign of life, Unix seconds' })

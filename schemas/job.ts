@@ -14,7 +14,17 @@ export const Instance = Type.Object({
   status: Status,
   status_reason: Nullable(Type.String({ description: 'Why it is so, for a human' })),
   status_since: Timestamp,
-  awaits: Nullable(Type.String({ description: 'Id of an update command that the cluster has not acknowledged: until then its reports are about the earlier state' })),
+  generation: Type.Integer({ description: 'Generation of the descriptor that it is to run' }),
+  move: Nullable(Type.Object({
+    from: HexId,
+    why: OneOf(['asked', 'update', 'drain', 'failover']),
+    since: Timestamp
+  }, { description: 'It is started beside the entry of the same number on the cluster `from`, which is removed once this one runs' })),
+  location: Nullable(Type.String({ description: 'Location or name of a cluster that a move asked for, "" for any; wins over the descriptor' })),
+  node: Nullable(Type.String({ description: 'Worker node that a move asked for, "" for any; wins over the descriptor' })),
+  attempts: Type.Integer({ description: 'Starts that failed since it last ran' }),
+  silent: Type.Boolean({ description: 'Its cluster gives no sign of life: what became of it is not known' }),
+  awaits: Nullable(Type.String({ description: 'Id of a command that the cluster has not acknowledged: until then its reports are about the earlier state, and an instance without a cluster is not placed' })),
   refusals: Type.Array(Type.Object({ cluster_id: HexId, at: Timestamp, error: Type.String() }), { description: 'Clusters that turned it down, newest last; they are not asked again for a while' })
 })
 export type Instance = Static<typeof Instance>
@@ -27,6 +37,25 @@ export const Retiring = Type.Object({
   error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' }))
 })
 export type Retiring = Static<typeof Retiring>
+
+/** A descriptor that a job had before, to go back to. */
+export const Revision = Type.Object({
+  generation: Type.Integer(),
+  descriptor: Descriptor,
+  replaced_at: Timestamp,
+  cause: Type.String({ description: 'Who or what replaced it' })
+})
+
+/** Most revisions kept of a job, the newest first. */
+export const MAX_REVISIONS = 10
+
+/** An update on its way through the instances of a job. */
+export const Rollout = Type.Object({
+  from_generation: Type.Integer({ description: 'What a failure goes back to' }),
+  started_at: Timestamp,
+  deadline_at: Timestamp,
+  rollback: Type.Boolean({ description: 'It is itself the way back after a failure' })
+})
 
 /** Verdict on one cluster. */
 export const ClusterVerdict = Type.Object({
@@ -64,6 +93,10 @@ export const Job = Type.Object({
   instance_list: Type.Array(Instance),
   retiring: Type.Array(Retiring),
   explanation: Nullable(Explanation),
+  rollout: Nullable(Rollout),
+  revisions: Type.Array(Revision, { description: `Descriptors before this one, at most ${MAX_REVISIONS}, the newest first` }),
+  due_at: Nullable(Type.String({ description: 'ISO 8601, UTC. When it is looked at again, if nothing else happens before: a deadline, the next step of a rollout' })),
+  fence: Type.Integer({ description: 'Highest token of a reconciler that changed it: one with a lower token has lost its lease' }),
   generation: Type.Integer({ description: 'Rises with each change of the descriptor' }),
   revision: Type.Integer({ description: 'Rises with each change of the document' }),
   created_at: Timestamp,
@@ -89,6 +122,12 @@ export const Job = Type.Object({
       status: 'RUNNING',
       status_reason: null,
       status_since: '2026-01-31T12:00:09.000Z',
+      generation: 1,
+      move: null,
+      location: null,
+      node: null,
+      attempts: 0,
+      silent: false,
       awaits: null,
       refusals: []
     }],
@@ -100,13 +139,18 @@ export const Job = Type.Object({
       clusters: [{ cluster_id: '65a1b2c3d4e5f60718293a00', cluster_name: 'hpi', fits: true, score: 1, reason: 'hpi: chosen, 12 cores and 24000 MB free' }],
       omitted: 0
     },
+    rollout: null,
+    revisions: [],
+    due_at: null,
+    fence: 0,
     generation: 1,
     revision: 5,
     created_at: '2026-01-31T12:00:00.000Z',
     updated_at: '2026-01-31T12:00:09.000Z'
   }]
 })
-export type Job = Omit<Static<typeof Job>, 'descriptor'> & { descriptor: Descriptor }
+export type Revision = Omit<Static<typeof Revision>, 'descriptor'> & { descriptor: Descriptor }
+export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & { descriptor: Descriptor, revisions: Revision[] }
 export type JobId = Job['id']
 
 /** One change of a job: what, when, why, and who asked. */

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { Command, CommandDraft } from '../schemas/channel.js'
 import type { Cluster, ClusterId, Worker } from '../schemas/cluster.js'
 import type { Job, JobEvent, JobId } from '../schemas/job.js'
@@ -13,10 +14,23 @@ export interface Store {
   jobs: JobStore
   outbox: OutboxStore
   subnets: SubnetStore
+  channels: ChannelStore
+  leases: LeaseStore
+  /** What other processes on the same database did. Best effort: whoever listens also looks by itself from time to time. */
+  news: EventEmitter<StoreNews>
   /** Rejects when the database does not answer. */
   check (): Promise<void>
   /** Writes what is pending, then lets go of the database. */
   close (): Promise<void>
+}
+
+export interface StoreNews {
+  /** Commands for these clusters were put into the outbox. */
+  commands: [ClusterId[]]
+  /** Instances may wait for a cluster. */
+  unplaced: []
+  /** The channels of these clusters were claimed. */
+  claims: [ClusterId[]]
 }
 
 /** What a registration sets; heartbeat figures of a known cluster stay as they are. */
@@ -36,6 +50,9 @@ export interface ClusterFigures {
   warnings: string[]
 }
 
+/** What the lifecycle and operators set on a cluster. */
+export type ClusterUpkeep = Partial<Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>>
+
 export interface ClusterStore {
   /**
    * Registers by `cluster_name`: a known name keeps its id. `now` in Unix milliseconds becomes the last sign of life.
@@ -53,10 +70,15 @@ export interface ClusterStore {
   /** Sets the worker count. The new count, or undefined for an unknown cluster. */
   setNodes (id: ClusterId, count: number): Promise<number | undefined>
   get (id: ClusterId): Promise<Cluster | undefined>
-  /** In order of id, after `after`. `activeSince` in Unix milliseconds keeps those with a sign of life later than that. */
-  list (query: { activeSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /** Sets these fields and no others. False for an unknown cluster. */
+  update (id: ClusterId, fields: ClusterUpkeep): Promise<boolean>
+  /**
+   * In order of id, after `after`. Unix milliseconds: `activeSince` keeps those with a sign of life later than that,
+   * `silentSince` those whose last one is not later.
+   */
+  list (query: { activeSince?: number, silentSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
   countActive (activeSince: number): Promise<number>
-  /** Forgets a cluster and its outbox. False when there was none. */
+  /** Forgets a cluster, its outbox and the claim to its channel. False when there was none. */
   remove (id: ClusterId): Promise<boolean>
 }
 
@@ -106,6 +128,7 @@ export interface JobQuery {
   cluster_id?: ClusterId
   job_name?: string
   app_name?: string
+  app_ns?: string
   after?: JobId
   limit?: number
 }
@@ -127,8 +150,12 @@ export interface JobStore {
   list (query: JobQuery): Promise<Job[]>
   /** Every job that is not UNDEPLOYED as the contract's document in JSON, `_id` as `{"$oid"}`, in order of id (contract section 1). */
   documents (): Promise<string[]>
-  /** Jobs that want to run and have an instance without a cluster, in order of id, after `after`. */
+  /** Jobs that want to run and have an instance without a cluster that awaits nothing, in order of id, after `after`. */
   unplaced (query: { after?: JobId, limit: number }): Promise<Job[]>
+  /** Jobs whose `due_at` is at or before `before` (ISO time), the longest due first. */
+  due (before: string, limit: number): Promise<Job[]>
+  /** All instances that are placed on a cluster. Costs what is there, and reads no documents. */
+  instancesOn (clusterId: ClusterId): Promise<PlacedInstance[]>
   /**
    * Instances on a cluster whose stored status is not the one that the cluster tells of their job. Costs what was told,
    * not what runs there: a heartbeat that says nothing new finds nothing.
@@ -151,6 +178,35 @@ export interface OutboxStore {
   ack (clusterId: ClusterId, seq: number): Promise<void>
   /** Settles one command that the cluster refused. */
   drop (clusterId: ClusterId, seq: number): Promise<void>
+  /** Clusters with commands that are not settled, in order of id, after `after`. */
+  clusters (query: { after?: ClusterId, limit: number }): Promise<ClusterId[]>
+}
+
+/** Who speaks with a cluster over its channel, where several processes share the database. */
+export interface ChannelClaim {
+  /** The process, by its name in {@link LeaseStore}. */
+  holder: string
+  /** Rises by one with each claim to the channel of a cluster, across restarts: the higher one is the newer session. */
+  claim: number
+}
+
+export interface ChannelStore {
+  /** The newest session of this cluster is with `holder` from now on. Gives the number of the claim. */
+  claim (clusterId: ClusterId, holder: string): Promise<number>
+  /** The session has ended. Changes nothing when a newer one was claimed since. */
+  release (clusterId: ClusterId, claim: number): Promise<void>
+  /** The claims of these clusters whose holder has a lease `process/<holder>` that has not expired. */
+  current (clusterIds: ClusterId[]): Promise<Map<ClusterId, ChannelClaim>>
+}
+
+export interface LeaseStore {
+  /**
+   * Takes a lease, or prolongs it for who holds it already. Gives a fencing token, which rises by one each time that
+   * the lease changes hands or is taken after it expired; undefined while another holds it.
+   */
+  acquire (name: string, holder: string, ttlMs: number): Promise<number | undefined>
+  /** Gives it back early. Changes nothing when another holds it. */
+  release (name: string, holder: string): Promise<void>
 }
 
 export interface SubnetStore {

@@ -35,9 +35,13 @@ export function created (descriptor: Descriptor, cause: string, at = new Date())
     status: 'REQUESTED',
     status_reason: null,
     service_ip_list: [{ IpType: 'RR', Address: descriptor.RR_ip ?? '' }],
-    instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, now)),
+    instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, 1, now)),
     retiring: [],
     explanation: null,
+    rollout: null,
+    revisions: [],
+    due_at: null,
+    fence: 0,
     generation: 1,
     revision: 0,
     created_at: now,
@@ -96,7 +100,7 @@ export function updated (job: Job, descriptor: Descriptor, mayStay: (clusterId: 
   }
   next.instance_list = next.instance_list.filter(instance => instance.instance_number < replicas)
   for (let number = 0; number < replicas; number++) {
-    if (!next.instance_list.some(instance => instance.instance_number === number)) next.instance_list.push(newInstance(number, now))
+    if (!next.instance_list.some(instance => instance.instance_number === number)) next.instance_list.push(newInstance(number, next.generation, now))
   }
   // What could not be placed may fit the new descriptor: it is a new request.
   for (const instance of next.instance_list) {

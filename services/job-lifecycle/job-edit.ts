@@ -78,7 +78,7 @@ function summarise (job: Job): void {
 }
 
 /** A new instance, not placed yet. Its address is leased when the change is stored. */
-export function newInstance (instanceNumber: number, now: string): Instance {
+export function newInstance (instanceNumber: number, generation: number, now: string): Instance {
   return {
     instance_number: instanceNumber,
     instance_ip: '',
@@ -89,6 +89,12 @@ export function newInstance (instanceNumber: number, now: string): Instance {
     status: 'REQUESTED',
     status_reason: null,
     status_since: now,
+    generation,
+    move: null,
+    location: null,
+    node: null,
+    attempts: 0,
+    silent: false,
     awaits: null,
     refusals: []
   }

@@ -1,20 +1,24 @@
 import { ObjectId } from 'bson'
 import type { Cluster } from '../../schemas/cluster.js'
-import type { ClusterStore } from '../store.js'
+import type { ClusterStore, ClusterUpkeep } from '../store.js'
 import type { Connection } from './connection.js'
 
 /** A row of clusters: JSON text where the cluster has lists and objects. */
-type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings'> & {
+type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | keyof ClusterUpkeep> & {
   clusterinfo: string
   technology: string | null
   more: string
   workers: string | null
   warnings: string
+  upkeep: string
 }
+
+/** Of a cluster that nobody has set anything on. */
+const NO_UPKEEP: Required<ClusterUpkeep> = { scheduling: 'active', lost_at: null, recovered_at: null, losses: 0, unknown_jobs: [] }
 
 const COLUMNS = `id, cluster_name, ip, port, network_component_port, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
-  registered_at, last_heartbeat_at, last_modified_timestamp`
+  upkeep, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
@@ -43,10 +47,12 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   const touch = prepare('UPDATE clusters SET last_modified_timestamp = max(last_modified_timestamp, ?) WHERE id = ?')
   const addNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes')
   const setNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, ?) WHERE id = ? RETURNING nodes')
+  // A null in the patch takes the field away, and what is not there is null.
+  const update = prepare('UPDATE clusters SET upkeep = json_patch(upkeep, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
-  const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ?`)
+  const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ORDER BY id LIMIT ?`)
   const countActive = prepare<{ count: number }>('SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?')
-  // Its outbox goes with it, by the foreign key.
+  // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
 
   return {
@@ -83,12 +89,15 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 
     setNodes: (id, count) => write(() => setNodes.get(count, id)?.nodes),
 
+    update: (id, fields) => write(() => update.run(JSON.stringify(fields), id).changes > 0),
+
     get: id => read(() => {
       const row = select.get(id)
       return row && toCluster(row)
     }),
 
-    list: ({ activeSince = -Infinity, after = '', limit = -1 }) => read(() => selectPage.all(after, activeSince / 1000, limit).map(toCluster)),
+    list: ({ activeSince = -Infinity, silentSince = Infinity, after = '', limit = -1 }) =>
+      read(() => selectPage.all(after, activeSince / 1000, silentSince / 1000, limit).map(toCluster)),
 
     countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
 
@@ -97,8 +106,11 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 }
 
 function toCluster (row: ClusterRow): Cluster {
+  const { upkeep, ...columns } = row
   return {
-    ...row,
+    ...columns,
+    ...NO_UPKEEP,
+    ...JSON.parse(upkeep) as ClusterUpkeep,
     clusterinfo: JSON.parse(row.clusterinfo),
     technology: row.technology === null ? null : JSON.parse(row.technology),
     more: JSON.parse(row.more),

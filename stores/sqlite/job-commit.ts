@@ -8,10 +8,10 @@ import type { Outbox } from './outbox.js'
 
 /** What is stored of a job beside its document. */
 interface StoredJob {
-  job_name: string
   live_name: string | null
   status: Status
   unplaced: number
+  due_at: string | null
   revision: number
   last_event: number
 }
@@ -22,21 +22,21 @@ const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING
 
 /** Commits one change of a job inside of a write: everything of it, or nothing when it is not saved. */
 export function createJobCommit ({ prepare, attempt }: Connection, addresses: AddressPool, outbox: Outbox): (change: JobChange) => CommitOutcome {
-  const selectStored = prepare<StoredJob>('SELECT job_name, live_name, status, unplaced, revision, last_event FROM jobs WHERE id = ?')
+  const selectStored = prepare<StoredJob>('SELECT live_name, status, unplaced, due_at, revision, last_event FROM jobs WHERE id = ?')
   const selectLive = prepare<{ id: string }>('SELECT id FROM jobs WHERE live_name = ?')
   const insertJob = prepare(`
-    INSERT INTO jobs (live_name, status, unplaced, job_name, underscored_name, app_name, created_at, revision, last_event, updated_at, doc, contract, id)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+    INSERT INTO jobs (live_name, status, unplaced, due_at, job_name, underscored_name, app_name, app_ns, created_at, revision, last_event, updated_at, doc, contract, id)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   // Two updates, since naming an indexed column rewrites its index even where the value stays.
-  const updateKeys = prepare('UPDATE jobs SET live_name = ?, status = ?, unplaced = ?, job_name = ?, underscored_name = ?, app_name = ? WHERE id = ?')
+  const updateKeys = prepare('UPDATE jobs SET live_name = ?, status = ?, unplaced = ?, due_at = ? WHERE id = ?')
   const updateDoc = prepare('UPDATE jobs SET revision = ?, last_event = ?, updated_at = ?, doc = ?, contract = ? WHERE id = ?')
 
   const selectInstances = prepare<InstanceRow>('SELECT instance_number, cluster_id, status, cpu, memory FROM instances WHERE job_id = ?')
   const upsertInstance = prepare(`
     INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory) VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (job_id, instance_number) DO UPDATE SET
-      cluster_id = excluded.cluster_id, status = excluded.status, on_the_way = excluded.on_the_way, cpu = excluded.cpu, memory = excluded.memory`)
-  const deleteInstance = prepare('DELETE FROM instances WHERE job_id = ? AND instance_number = ?')
+    ON CONFLICT (job_id, instance_number, cluster_id) DO UPDATE SET
+      status = excluded.status, on_the_way = excluded.on_the_way, cpu = excluded.cpu, memory = excluded.memory`)
+  const deleteInstance = prepare('DELETE FROM instances WHERE job_id = ? AND instance_number = ? AND cluster_id = ?')
 
   const selectRetiring = prepare<{ cluster_id: string }>('SELECT cluster_id FROM retiring WHERE job_id = ?')
   const insertRetiring = prepare('INSERT INTO retiring (job_id, cluster_id) VALUES (?, ?)')
@@ -69,15 +69,16 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
   }
 
   function saveJob (job: Job, stored: StoredJob | undefined, liveName: string | null, lastEvent: number): void {
-    const unplaced = Number(job.desired_state === 'running' && job.instance_list.some(instance => instance.cluster_id === ''))
-    const keys = [liveName, job.status, unplaced, job.job_name, job.job_name.replaceAll('.', '_'), job.descriptor.app_name] as const
+    const unplaced = Number(job.desired_state === 'running' && job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null))
+    const keys = [liveName, job.status, unplaced, job.due_at] as const
     const doc = [job.revision, lastEvent, job.updated_at, JSON.stringify(job), JSON.stringify(jobWithOid(job)), job.id] as const
     if (!stored) {
-      insertJob.run(...keys, job.created_at, ...doc)
+      const { app_name: appName, app_ns: appNs } = job.descriptor
+      insertJob.run(...keys, job.job_name, job.job_name.replaceAll('.', '_'), appName, appNs, job.created_at, ...doc)
       return
     }
     updateDoc.run(...doc)
-    if (stored.live_name !== liveName || stored.status !== job.status || stored.unplaced !== unplaced || stored.job_name !== job.job_name) {
+    if (stored.live_name !== liveName || stored.status !== job.status || stored.unplaced !== unplaced || stored.due_at !== job.due_at) {
       updateKeys.run(...keys, job.id)
     }
   }
@@ -85,15 +86,16 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
   /** Writes only the rows that differ: one instance of a thousand may change its status every second. */
   function saveInstances (job: Job): void {
     const { cpu = 0, memory = 0 } = job.descriptor.requirements ?? {}
-    const rows = new Map(selectInstances.all(job.id).map(row => [row.instance_number, row]))
-    for (const { instance_number: number, cluster_id: clusterId, status } of job.instance_list) {
-      const row = rows.get(number)
-      rows.delete(number)
-      if (row && row.cluster_id === clusterId && row.status === status && row.cpu === cpu && row.memory === memory) continue
+    const rows = new Map(selectInstances.all(job.id).map(row => [rowKey(row), row]))
+    for (const instance of job.instance_list) {
+      const { instance_number: number, cluster_id: clusterId, status } = instance
+      const row = rows.get(rowKey(instance))
+      rows.delete(rowKey(instance))
+      if (row && row.status === status && row.cpu === cpu && row.memory === memory) continue
       const onTheWay = Number(clusterId !== '' && BELOW_RUNNING.includes(status))
       upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory)
     }
-    for (const number of rows.keys()) deleteInstance.run(job.id, number)
+    for (const { instance_number: number, cluster_id: clusterId } of rows.values()) deleteInstance.run(job.id, number, clusterId)
   }
 
   function saveRetiring (job: Job): void {
@@ -106,3 +108,5 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
 
   return change => attempt(() => commit(change), ({ outcome }) => outcome === 'saved')
 }
+
+const rowKey = ({ instance_number: number, cluster_id: clusterId }: Pick<Instance, 'instance_number' | 'cluster_id'>) => `${number} ${clusterId}`

@@ -23,6 +23,8 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
   const selectStatus = prepare<{ status: Status }>('SELECT status FROM jobs WHERE id = ?')
   const selectUnplaced = prepare<DocRow>('SELECT doc FROM jobs WHERE unplaced = 1 AND id > ? ORDER BY id LIMIT ?')
   const selectDocuments = prepare<{ contract: string }>("SELECT contract FROM jobs WHERE status <> 'UNDEPLOYED' ORDER BY id")
+  const selectDue = prepare<DocRow>('SELECT doc FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?')
+  const selectOn = prepare<PlacedInstance>("SELECT job_id, instance_number, status FROM instances WHERE cluster_id = ? AND cluster_id <> ''")
   const selectContradicted = prepare<PlacedInstance>(`
     SELECT i.job_id, i.instance_number, i.status FROM json_each(?) AS told JOIN instances AS i ON i.job_id = told.key
     WHERE i.cluster_id = ? AND i.status <> told.value`)
@@ -68,6 +70,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
     unplaced: ({ after = '', limit }) => read(() => toJobs(selectUnplaced.all(after, limit))),
 
+    due: (before, limit) => read(() => toJobs(selectDue.all(before, limit))),
+
+    instancesOn: clusterId => read(() => selectOn.all(clusterId).map(row => ({ ...row }))),
+
     documents: () => read(() => selectDocuments.all().map(({ contract }) => contract)),
 
     contradicted: (clusterId, told) => read(() => selectContradicted.all(JSON.stringify(Object.fromEntries(told)), clusterId).map(row => ({ ...row }))),
@@ -85,7 +91,7 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 }
 
 /** Only the conditions that are asked for, so that each combination finds its index. */
-function listQuery ({ status, undeployed, cluster_id: clusterId, job_name: jobName, app_name: appName, after, limit }: JobQuery) {
+function listQuery ({ status, undeployed, cluster_id: clusterId, job_name: jobName, app_name: appName, app_ns: appNs, after, limit }: JobQuery) {
   const conditions: string[] = []
   const values: Array<string | number> = []
   const where = (condition: string, ...given: string[]) => {
@@ -101,6 +107,7 @@ function listQuery ({ status, undeployed, cluster_id: clusterId, job_name: jobNa
   }
   if (jobName !== undefined) where('job_name = ?', jobName)
   if (appName !== undefined) where('app_name = ?', appName)
+  if (appNs !== undefined) where('app_ns = ?', appNs)
   if (after !== undefined) where('id > ?', after)
   const filter = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''
   return { sql: `SELECT doc FROM jobs ${filter} ORDER BY id LIMIT ?`, values: [...values, limit ?? -1] }

@@ -6,7 +6,7 @@ import type { Database } from './database.js'
  */
 export const MIGRATIONS: readonly string[] = [
   `
-  -- JSON text: clusterinfo, technology, more, workers, warnings.
+  -- JSON text: clusterinfo, technology, more, workers, warnings, upkeep.
   CREATE TABLE clusters (
     id TEXT PRIMARY KEY,
     cluster_name TEXT NOT NULL UNIQUE,
@@ -29,7 +29,8 @@ export const MIGRATIONS: readonly string[] = [
     last_heartbeat_at TEXT,
     last_modified_timestamp REAL NOT NULL,
     acked_seq INTEGER NOT NULL DEFAULT 0,
-    last_seq INTEGER NOT NULL DEFAULT 0
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    upkeep TEXT NOT NULL DEFAULT '{}'
   ) STRICT;
   CREATE INDEX clusters_by_sign_of_life ON clusters (last_modified_timestamp);
 
@@ -49,6 +50,7 @@ export const MIGRATIONS: readonly string[] = [
     job_name TEXT NOT NULL,
     underscored_name TEXT NOT NULL,
     app_name TEXT NOT NULL,
+    app_ns TEXT NOT NULL,
     -- The name while the job is wanted; free for another one from then on.
     live_name TEXT UNIQUE,
     status TEXT NOT NULL,
@@ -57,17 +59,19 @@ export const MIGRATIONS: readonly string[] = [
     last_event INTEGER NOT NULL,
     created_at TEXT NOT NULL,
     updated_at TEXT NOT NULL,
+    due_at TEXT,
     doc TEXT NOT NULL,
     contract TEXT NOT NULL
   ) STRICT;
   CREATE INDEX jobs_by_name ON jobs (job_name, created_at, id);
   CREATE INDEX jobs_by_underscored_name ON jobs (underscored_name, created_at, id);
-  CREATE INDEX jobs_by_app ON jobs (app_name, id);
+  CREATE INDEX jobs_by_app ON jobs (app_name, app_ns, id);
   CREATE INDEX jobs_by_status ON jobs (status, id);
   CREATE INDEX jobs_unplaced ON jobs (id) WHERE unplaced = 1;
+  CREATE INDEX jobs_due ON jobs (due_at) WHERE due_at IS NOT NULL;
   CREATE INDEX jobs_undeployed ON jobs (updated_at) WHERE status = 'UNDEPLOYED';
 
-  -- Drawn from the job's instance_list. on_the_way: placed but not RUNNING yet, so cpu and memory are spoken for.
+  -- Drawn from the job's instance_list; while an instance moves, it is on two clusters. on_the_way: placed but not RUNNING yet, so cpu and memory are spoken for.
   CREATE TABLE instances (
     job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     instance_number INTEGER NOT NULL,
@@ -76,7 +80,7 @@ export const MIGRATIONS: readonly string[] = [
     on_the_way INTEGER NOT NULL,
     cpu REAL NOT NULL,
     memory REAL NOT NULL,
-    PRIMARY KEY (job_id, instance_number)
+    PRIMARY KEY (job_id, instance_number, cluster_id)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX instances_by_cluster ON instances (cluster_id, status) WHERE cluster_id <> '';
   CREATE INDEX instances_on_the_way ON instances (cluster_id, cpu, memory) WHERE on_the_way = 1;
@@ -108,6 +112,21 @@ export const MIGRATIONS: readonly string[] = [
     turn INTEGER PRIMARY KEY,
     address INTEGER NOT NULL UNIQUE
   ) STRICT;
+
+  -- The row outlives the session, so that the numbers of claims go on rising; then it has no holder.
+  CREATE TABLE channels (
+    cluster_id TEXT PRIMARY KEY REFERENCES clusters (id) ON DELETE CASCADE,
+    holder TEXT,
+    claim INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  -- expires_at in Unix milliseconds.
+  CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    token INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
 
   CREATE TABLE counters (
     name TEXT PRIMARY KEY,

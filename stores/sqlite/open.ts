@@ -1,8 +1,11 @@
+import { EventEmitter } from 'node:events'
 import type { Store } from '../store.js'
 import { createAddressPool } from './addresses.js'
+import { createChannelStore } from './channels.js'
 import { createClusterStore } from './clusters.js'
 import { openConnection, type StoreLog } from './connection.js'
 import { createJobStore } from './jobs.js'
+import { createLeaseStore } from './leases.js'
 import { createOutbox } from './outbox.js'
 import { createSubnetStore } from './subnets.js'
 
@@ -20,6 +23,10 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
     jobs: createJobStore(connection, createAddressPool(connection), outbox),
     outbox,
     subnets: createSubnetStore(connection),
+    channels: createChannelStore(connection),
+    leases: createLeaseStore(connection),
+    // Nobody else can open the file.
+    news: new EventEmitter(),
     check: () => connection.write(() => { probe.run() }, { durable: false }),
     close: connection.close
   }

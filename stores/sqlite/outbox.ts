@@ -19,6 +19,7 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
     'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ?')
   // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
   const moveAcked = prepare<{ acked_seq: number }>('UPDATE clusters SET acked_seq = max(acked_seq, min(?, last_seq)) WHERE id = ? RETURNING acked_seq')
+  const selectClusters = prepare<{ cluster_id: string }>('SELECT DISTINCT cluster_id FROM outbox WHERE cluster_id > ? ORDER BY cluster_id LIMIT ?')
   const removeAcked = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq <= ?')
   const removeOne = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq = ?')
 
@@ -43,6 +44,8 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
       if (acked !== undefined) removeAcked.run(clusterId, acked)
     }),
 
-    drop: (clusterId, seq) => write(() => { removeOne.run(clusterId, seq) })
+    drop: (clusterId, seq) => write(() => { removeOne.run(clusterId, seq) }),
+
+    clusters: ({ after = '', limit }) => read(() => selectClusters.all(after, limit).map(row => row.cluster_id))
   }
 }

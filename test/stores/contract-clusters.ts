@@ -30,6 +30,11 @@ export function clusterContract (t: Test, open: Open): void {
       more: null,
       workers: null,
       warnings: [],
+      scheduling: 'active',
+      lost_at: null,
+      recovered_at: null,
+      losses: 0,
+      unknown_jobs: [],
       registered_at: '2026-01-31T12:00:00.250Z',
       last_heartbeat_at: null,
       last_modified_timestamp: T0 / 1000
@@ -138,6 +143,38 @@ export function clusterContract (t: Test, open: Open): void {
     t.strictSame((await store.clusters.list({ activeSince: T0 + 1000, limit: 1 })).map(({ id }) => id), [old.id])
     t.equal(await store.clusters.countActive(0), 3)
     t.not(edge.id, late.id)
+  })
+
+  t.test('silent clusters are those whose last sign of life is not later than the given time', async t => {
+    const { store } = await open(t)
+    const old = await registered(store, 'old', T0)
+    const edge = await registered(store, 'edge', T0 + 1000)
+    await registered(store, 'late', T0 + 1001)
+    t.strictSame((await store.clusters.list({ silentSince: T0 + 1000 })).map(({ id }) => id), [old.id, edge.id].sort())
+    t.strictSame((await store.clusters.list({ silentSince: T0 + 1000, activeSince: T0 })).map(({ id }) => id), [edge.id])
+  })
+
+  t.test('upkeep sets the fields it names, and neither heartbeat nor registration takes them back', async t => {
+    const { store, reopen } = await open(t)
+    const { id } = await registered(store, 'hpi', T0)
+    t.match(await store.clusters.get(id), { scheduling: 'active', losses: 0, lost_at: null, unknown_jobs: [] })
+    const unknown = [{ job_id: 'ffffffffffffffffffffffff', status: 'RUNNING' as const }]
+    const at = '2026-01-31T12:00:00.000Z'
+    t.equal(await store.clusters.update(id, { scheduling: 'draining', unknown_jobs: unknown }), true)
+    t.equal(await store.clusters.update(id, { losses: 2, lost_at: at }), true)
+    await store.clusters.heartbeat(id, { warnings: [] }, T0 + 1)
+    await registered(store, 'hpi', T0 + 2)
+    t.match(await (await reopen()).clusters.get(id), { scheduling: 'draining', losses: 2, lost_at: at, recovered_at: null, unknown_jobs: unknown })
+  })
+
+  t.test('upkeep takes null for an answer, and knows no cluster that is not there', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store)
+    const at = '2026-01-31T12:00:00.000Z'
+    await store.clusters.update(id, { lost_at: at, losses: 1 })
+    await store.clusters.update(id, { lost_at: null, recovered_at: at })
+    t.match(await store.clusters.get(id), { lost_at: null, recovered_at: at, losses: 1, scheduling: 'active' })
+    t.equal(await store.clusters.update('ffffffffffffffffffffffff', { losses: 1 }), false)
   })
 
   t.test('a removed cluster is forgotten with its outbox, and its name is a new cluster', async t => {

@@ -174,4 +174,49 @@ export function jobQueryContract (t: Test, open: Open): void {
     await saved(store, { ...later, descriptor: { ...later.descriptor, requirements: { cpu: 2, memory: 7 } } })
     t.strictSame((await store.jobs.reserved()).get(there.id), { cpu: 2, memory: 7 }, 'a new descriptor asks for something else')
   })
+
+  t.test('due are the jobs whose time has come, the longest due first', async t => {
+    const { store, reopen } = await open(t)
+    const at = (second: number) => new Date(Date.UTC(2026, 0, 31, 12, 0, second)).toISOString()
+    const [early, late] = [await saved(store, aJob({ due_at: at(1) })), await saved(store, aJob({ due_at: at(2) }))]
+    await saved(store, aJob())
+    t.strictSame(ids(await store.jobs.due(at(0), 9)), [])
+    t.strictSame(ids(await store.jobs.due(at(1), 9)), [early.id])
+    t.strictSame(ids(await store.jobs.due(at(3), 9)), [early.id, late.id])
+    t.strictSame(ids(await store.jobs.due(at(3), 1)), [early.id])
+    await saved(store, { ...early, due_at: at(9) })
+    await saved(store, { ...late, due_at: null })
+    t.strictSame(ids(await (await reopen()).jobs.due(at(8), 9)), [])
+  })
+
+  t.test('instances of a cluster are told without their jobs, on both clusters while one moves', async t => {
+    const { store } = await open(t)
+    const [here, there] = [await registered(store), await registered(store)]
+    const job = await saved(store, on(await saved(store, aJob({ instances: 2 })), here.id, 'RUNNING'))
+    const moving = anInstance(1, { cluster_id: there.id, move: { from: here.id, why: 'asked', since: job.updated_at }, instance_ip: job.instance_list[1]!.instance_ip, status: 'CLUSTER_SCHEDULED' })
+    const during = await saved(store, { ...job, instance_list: [...job.instance_list, moving] })
+    t.strictSame(await store.jobs.instancesOn(here.id), [0, 1].map(instance_number => ({ job_id: job.id, instance_number, status: 'RUNNING' })))
+    t.strictSame(await store.jobs.instancesOn(there.id), [{ job_id: job.id, instance_number: 1, status: 'CLUSTER_SCHEDULED' }])
+    await saved(store, { ...during, instance_list: [job.instance_list[0]!, moving] })
+    t.strictSame(await store.jobs.instancesOn(here.id), [{ job_id: job.id, instance_number: 0, status: 'RUNNING' }])
+    t.strictSame(await store.jobs.instancesOn('ffffffffffffffffffffffff'), [])
+  })
+
+  t.test('an instance that awaits the confirmation of a removal is not unplaced yet', async t => {
+    const { store } = await open(t)
+    const job = await saved(store, aJob())
+    const [instance] = job.instance_list
+    const waiting = await saved(store, { ...job, instance_list: [{ ...instance!, awaits: 'command-1' }] })
+    t.strictSame(ids(await store.jobs.unplaced({ limit: 9 })), [])
+    await saved(store, { ...waiting, instance_list: [instance!] })
+    t.strictSame(ids(await store.jobs.unplaced({ limit: 9 })), [job.id])
+  })
+
+  t.test('jobs of an application are found by its name and namespace', async t => {
+    const { store } = await open(t)
+    const job = await saved(store, aJob({ job_name: 'shop.prod.web.v1' }))
+    await saved(store, aJob({ job_name: 'shop.test.web.v1' }))
+    t.strictSame(ids(await store.jobs.list({ app_name: 'shop', app_ns: 'prod' })), [job.id])
+    t.equal((await store.jobs.list({ app_name: 'shop' })).length, 2)
+  })
 }

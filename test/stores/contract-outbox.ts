@@ -121,6 +121,20 @@ export function outboxContract (t: Test, open: Open): void {
     }))
     t.strictSame(await seqs(store, id), Array.from({ length: 50 }, (_, index) => index + 1))
   })
+
+  t.test('clusters with unsettled commands are told in pages', async t => {
+    const { store } = await open(t)
+    const clusters = [await registered(store), await registered(store), await registered(store)]
+    const all = clusters.map(({ id }) => id).sort()
+    t.strictSame(await store.outbox.clusters({ limit: 9 }), [])
+    const job = aJob()
+    await saved(store, job, { commands: all.flatMap(id => [aCommand(job, id), aCommand(job, id, 'delete')]) })
+    t.strictSame(await store.outbox.clusters({ limit: 9 }), all)
+    t.strictSame(await store.outbox.clusters({ after: all[0]!, limit: 1 }), [all[1]])
+    await store.outbox.ack(all[0]!, 2)
+    await store.outbox.drop(all[1]!, 1)
+    t.strictSame(await store.outbox.clusters({ limit: 9 }), [all[1], all[2]])
+  })
 }
 
 async function seqs (store: Store, clusterId: string, after = 0, limit = 1000): Promise<number[]> {

@@ -4,6 +4,7 @@ import { addressContract } from './contract-addresses.js'
 import { clusterContract } from './contract-clusters.js'
 import { commitContract } from './contract-commit.js'
 import { jobQueryContract } from './contract-job-queries.js'
+import { leaseContract } from './contract-leases.js'
 import { outboxContract } from './contract-outbox.js'
 import { registered, saved, aJob } from './samples.js'
 
@@ -24,6 +25,7 @@ export function storeContract (t: Test, open: Open): void {
   addressContract(t, open)
   jobQueryContract(t, open)
   outboxContract(t, open)
+  leaseContract(t, open)
 
   t.test('check answers while the store is open and rejects once it is closed', async t => {
     const { store } = await open(t)

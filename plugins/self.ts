@@ -1,0 +1,71 @@
+import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fp from 'fastify-plugin'
+
+declare module 'fastify' {
+  interface FastifyInstance { self: Self }
+}
+
+/** A lease that this process tries to hold for as long as it runs. */
+export interface KeptLease {
+  /** The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in time. */
+  readonly token: number | undefined
+}
+
+/** This process among the System Managers that share a database. */
+export interface Self {
+  /** New with each start. Its lease `process/<name>` says that it lives. */
+  name: string
+  /** Keeps trying to get a lease, and holds it until the server closes. */
+  keep (lease: string): KeptLease
+}
+
+/** Milliseconds a lease lasts. A dead process is followed by another within this and one try: below 15 s. */
+const LEASE_MS = 9_000
+
+/** Milliseconds between tries. */
+const TRY_MS = 3_000
+
+export default fp(async function self (app) {
+  const name = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
+  const closing = new AbortController()
+  const loops: Array<Promise<void>> = []
+
+  function keep (lease: string): KeptLease {
+    let token: number | undefined
+    let validUntil = 0
+
+    async function attempt (): Promise<void> {
+      // Counted from before the question: the store counts from when it gets it, which is later.
+      const asked = performance.now()
+      try {
+        token = await app.store.leases.acquire(lease, name, LEASE_MS)
+        validUntil = asked + LEASE_MS
+      } catch (err) {
+        app.log.warn({ err, lease }, 'a lease could not be prolonged, it is tried again')
+      }
+    }
+
+    async function run (): Promise<void> {
+      while (!closing.signal.aborted) {
+        await attempt()
+        await sleep(TRY_MS, undefined, { signal: closing.signal, ref: false }).catch(() => {})
+      }
+      // Others need not wait for it to expire.
+      if (token !== undefined) await app.store.leases.release(lease, name).catch(() => {})
+    }
+    loops.push(run())
+
+    return {
+      get token () { return performance.now() < validUntil ? token : undefined }
+    }
+  }
+
+  app.decorate('self', { name, keep })
+  keep(`process/${name}`)
+  app.addHook('onClose', async () => {
+    closing.abort()
+    await Promise.all(loops)
+  })
+}, { name: 'self', dependencies: ['store'] })
