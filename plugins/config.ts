@@ -21,6 +21,14 @@ export const Config = Type.Object({
   PING_INTERVAL_S: Type.Number({ default: 15, minimum: 0.05, maximum: 3600, description: 'Seconds between WebSocket pings; two without a pong close the channel' }),
   COMMAND_RESEND_S: Type.Number({ default: 20, minimum: 0.05, maximum: 3600, description: 'Seconds after which an unacknowledged command is sent again' }),
   PLACEMENT_RETRY_S: Type.Number({ default: 5, minimum: 0.05, maximum: 3600, description: 'Seconds between tries to place what could not be placed, besides the tries that news of a cluster causes' }),
+  FAILOVER_AFTER_S: Type.Number({ default: 120, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which what a cluster runs is started elsewhere; not less than CLUSTER_GRACE_S' }),
+  DEADLINE_SCHEDULED_S: Type.Number({ default: 120, minimum: 0.05, maximum: 86400, description: 'Seconds that an instance may stay CLUSTER_SCHEDULED or NODE_SCHEDULED before it is tried elsewhere' }),
+  DEADLINE_STARTING_S: Type.Number({ default: 600, minimum: 0.05, maximum: 86400, description: 'Seconds that it may stay CREATING, CREATED or DEPLOYED' }),
+  DEADLINE_STOPPED_S: Type.Number({ default: 120, minimum: 0.05, maximum: 86400, description: 'Seconds that it may stay FAILED, DEAD or without a worker node: its cluster may bring it back by itself' }),
+  DEADLINE_MOVE_S: Type.Number({ default: 300, minimum: 0.05, maximum: 86400, description: 'Seconds for a move to run at its target, before it is given up and the source stays' }),
+  DEADLINE_ROLLOUT_S: Type.Number({ default: 600, minimum: 0.05, maximum: 86400, description: 'Seconds for an update to get through all instances, where its descriptor names none, before it goes back' }),
+  MAX_START_ATTEMPTS: Type.Integer({ default: 5, minimum: 1, maximum: 100, description: 'Starts of an instance that may fail before it is left FAILED' }),
+  RECONCILE_S: Type.Number({ default: 30, minimum: 0.05, maximum: 86400, description: 'Seconds between comparisons of what a cluster reports with what it is to run' }),
   JOB_RETENTION_H: Type.Number({ default: 168, minimum: 0, maximum: 87600, description: 'Hours that an undeployed job and its events can still be looked up' })
 })
 export type Config = Static<typeof Config>

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
@@ -11,6 +12,8 @@ declare module 'fastify' {
 export interface KeptLease {
   /** The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in time. */
   readonly token: number | undefined
+  /** Resolves with the token once it is held; rejects when `signal` is aborted. */
+  held (signal: AbortSignal): Promise<number>
 }
 
 /** This process among the System Managers that share a database. */
@@ -33,6 +36,7 @@ export default fp(async function self (app) {
   const loops: Array<Promise<void>> = []
 
   function keep (lease: string): KeptLease {
+    const turns = new EventEmitter<{ taken: [] }>()
     let token: number | undefined
     let validUntil = 0
 
@@ -42,6 +46,7 @@ export default fp(async function self (app) {
       try {
         token = await app.store.leases.acquire(lease, name, LEASE_MS)
         validUntil = asked + LEASE_MS
+        if (token !== undefined) turns.emit('taken')
       } catch (err) {
         app.log.warn({ err, lease }, 'a lease could not be prolonged, it is tried again')
       }
@@ -57,8 +62,17 @@ export default fp(async function self (app) {
     }
     loops.push(run())
 
+    const current = () => performance.now() < validUntil ? token : undefined
     return {
-      get token () { return performance.now() < validUntil ? token : undefined }
+      get token () { return current() },
+
+      async held (signal) {
+        for (;;) {
+          const found = current()
+          if (found !== undefined) return found
+          await once(turns, 'taken', { signal })
+        }
+      }
     }
   }
 

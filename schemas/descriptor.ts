@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Count, Quantity } from './primitives.js'
+import { Count, OneOf, Quantity } from './primitives.js'
 
 const Name = (of: string) => Type.String({
   pattern: '^[A-Za-z0-9_-]{1,63}$',
@@ -7,7 +7,7 @@ const Name = (of: string) => Type.String({
 })
 
 /** Most instances of one job; a higher wish is refused at the door instead of emptying the address pool. */
-const MAX_REPLICAS = 1000
+export const MAX_REPLICAS = 1000
 
 /**
  * Deployment descriptor, after the shorthand of the file is normalised (contract section 6).
@@ -33,7 +33,15 @@ export const Descriptor = Type.Object({
     memory: Type.Optional(Quantity({ description: 'MB' })),
     node: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Worker node' }))
   }, { additionalProperties: true })),
-  replicas: Type.Optional(Count({ minimum: 1, maximum: MAX_REPLICAS, description: 'Number of instances, 1 when not given' })),
+  replicas: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Number of instances; when not given 1, or as many as the job has already' })),
+  placement: Type.Optional(OneOf(['spread', 'pack'] as const, { description: 'spread, the default, prefers clusters with fewer instances of the job; pack prefers those with more' })),
+  failover: Type.Optional(OneOf(['any', 'pinned'] as const, { description: 'Where instances may go when their cluster is lost: any cluster, or only as cluster_location and node allow, the default' })),
+  rollout: Type.Optional(Type.Object({
+    max_unavailable: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Instances that may be down for an update at a time; 1 when not given, 0 with a max_surge' })),
+    max_surge: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Instances more than replicas that an update may start; 0 when not given' })),
+    deadline_s: Type.Optional(Quantity({ minimum: 1, description: 'Seconds for an update to get through all instances' })),
+    auto_rollback: Type.Optional(Type.Boolean({ description: 'Whether a failed update goes back by itself; true when not given' }))
+  }, { description: 'How an update goes through the instances' })),
   RR_ip: Type.Optional(Type.String({
     pattern: '^172\\.30\\.(25[0-5]|2[0-4]\\d|1?\\d?\\d)\\.(25[0-5]|2[0-4]\\d|1?\\d?\\d)$',
     description: 'Service (round robin) address wished for, from 172.30.0.0/16'

@@ -20,8 +20,7 @@ export const Instance = Type.Object({
     why: OneOf(['asked', 'update', 'drain', 'failover']),
     since: Timestamp
   }, { description: 'It is started beside the entry of the same number on the cluster `from`, which is removed once this one runs' })),
-  location: Nullable(Type.String({ description: 'Location or name of a cluster that a move asked for, "" for any; wins over the descriptor' })),
-  node: Nullable(Type.String({ description: 'Worker node that a move asked for, "" for any; wins over the descriptor' })),
+  location: Nullable(Type.String({ description: 'Location or name of a cluster that a move asked for, "" for any; wins over what the descriptor says of location and node' })),
   attempts: Type.Integer({ description: 'Starts that failed since it last ran' }),
   silent: Type.Boolean({ description: 'Its cluster gives no sign of life: what became of it is not known' }),
   awaits: Nullable(Type.String({ description: 'Id of a command that the cluster has not acknowledged: until then its reports are about the earlier state, and an instance without a cluster is not placed' })),
@@ -54,6 +53,8 @@ export const Rollout = Type.Object({
   from_generation: Type.Integer({ description: 'What a failure goes back to' }),
   started_at: Timestamp,
   deadline_at: Timestamp,
+  max_unavailable: Type.Integer({ description: 'Instances that may be down for it at a time' }),
+  auto_rollback: Type.Boolean({ description: 'A failure goes back by itself' }),
   rollback: Type.Boolean({ description: 'It is itself the way back after a failure' })
 })
 
@@ -125,7 +126,6 @@ export const Job = Type.Object({
       generation: 1,
       move: null,
       location: null,
-      node: null,
       attempts: 0,
       silent: false,
       awaits: null,

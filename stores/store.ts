@@ -77,6 +77,8 @@ export interface ClusterStore {
    * `silentSince` those whose last one is not later.
    */
   list (query: { activeSince?: number, silentSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /** The clusters of this location, name or id, in order of id. */
+  at (place: string): Promise<Cluster[]>
   countActive (activeSince: number): Promise<number>
   /** Forgets a cluster, its outbox and the claim to its channel. False when there was none. */
   remove (id: ClusterId): Promise<boolean>

@@ -32,6 +32,8 @@ export interface ClusterRegistry {
   get (id: ClusterId): Promise<Cluster>
   /** In order of id. `active` keeps those with a sign of life within the grace time. */
   list (query?: { active?: boolean, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /** The clusters with this location, name or id. */
+  at (place: string): Promise<Cluster[]>
   countActive (): Promise<number>
   /** The 45 s rule (contract section 4). */
   isActive (cluster: Cluster): boolean
@@ -93,6 +95,8 @@ export function createClusterRegistry (clusters: ClusterStore, graceMs: number):
     },
 
     list: ({ active, ...page } = {}) => clusters.list(active ? { ...page, activeSince: Date.now() - graceMs } : page),
+
+    at: place => clusters.at(place),
 
     countActive: () => clusters.countActive(Date.now() - graceMs),
 

@@ -1,14 +1,25 @@
 import { ApiError } from '../../schemas/errors.js'
+import type { Job } from '../../schemas/job.js'
 import { isHexId } from '../../schemas/primitives.js'
+import type { Status } from '../../schemas/status.js'
 import type { JobStore } from '../../stores/store.js'
-import type { JobLifecycle } from './lifecycle.js'
 
 /** Four names joined by dots, or by underscores (contract sections 1 and 6). */
 const NAME = /^[\w-]+([._][\w-]+){3,}$/
 
-/** Finds jobs by what users and clusters call them: the id, the name, the name with "_" for ".". */
-export function createJobFinder (jobs: JobStore): Pick<JobLifecycle, 'find' | 'status' | 'byNameForClusters'> {
-  const find: JobLifecycle['find'] = async ref => {
+/**
+ * Finds jobs by what users and clusters call them: the id, the name, the name with "_" for ".". What can be neither:
+ * `job_ref_malformed`; what names nothing: `job_not_found`; what can mean two jobs: `job_name_ambiguous`.
+ */
+export interface JobFinder {
+  find (ref: string): Promise<Job>
+  status (ref: string): Promise<Status>
+  /** Look-up for cluster managers (contract section 2): undefined where nothing has this name. */
+  byNameForClusters (name: string): Promise<Job | undefined>
+}
+
+export function createJobFinder (jobs: JobStore): JobFinder {
+  const find: JobFinder['find'] = async ref => {
     if (isHexId(ref)) return await jobs.get(ref) ?? fail(notFound(ref))
     if (!NAME.test(ref)) {
       throw new ApiError('job_ref_malformed', `"${ref}" is neither a job id nor a job name`, { hint: 'An id has 24 hexadecimal digits, a name is app_name.app_ns.service_name.service_ns' })

@@ -1,26 +1,57 @@
 import { randomUUID } from 'node:crypto'
 import type { CommandDraft } from '../../schemas/channel.js'
-import type { Instance, Job, JobEvent, Retiring } from '../../schemas/job.js'
+import type { ClusterId } from '../../schemas/cluster.js'
+import type { Instance, Job, JobEvent } from '../../schemas/job.js'
 import type { Status } from '../../schemas/status.js'
 import type { JobChange } from '../../stores/store.js'
-import { mayBecome, worst, type News } from './transitions.js'
+import { tellClusters } from './consequences/commands.js'
+import { completeMoves } from './consequences/moves.js'
+import { continueRollout } from './consequences/rollout.js'
+import { finishUndeploy, summarise } from './consequences/status.js'
+import { mayBecome, type News } from './transitions.js'
 
 type EventExtras = Pick<JobEvent, 'instance_number' | 'cluster_id' | 'from' | 'to'>
 
-/** A change of one job in the making: a copy of the job, with what has to be stored along with it. */
+/**
+ * A change of one job in the making: a copy of the job, with what has to be stored along with it. Whoever edits says
+ * what should be where; what the clusters are to be told follows from the difference, when the change is done.
+ */
 export interface JobEdit {
   job: Job
   /** ISO time of the change. */
   now: string
   event (type: JobEvent['type'], message: string, extras?: EventExtras): void
-  /** Puts a command for a cluster into the outbox; gives back its id. */
-  command (clusterId: string, kind: CommandDraft['kind'], more?: Pick<CommandDraft, 'replicas'>): string
+  /** Puts a command for a cluster into the outbox, beside those that follow from the difference; gives back its id. */
+  command (clusterId: ClusterId, kind: CommandDraft['kind'], more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>): string
   /** Moves an instance when the table of transitions allows it; false when it does not. */
   move (instance: Instance, news: News, to: Status, reason?: string | null): boolean
-  /** Takes instances off their cluster; they keep their addresses until the cluster acknowledges the command. */
-  retire (clusterId: string, instances: Retiring['instances'], commandId: string): void
+  /** Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the earlier one. */
+  renew (instance: Instance): void
+  /** Has the cluster told once more what it is to run. */
+  resend (clusterId: ClusterId): void
+  /**
+   * Takes an instance off its cluster, to be placed anew; it keeps its address.
+   * @param how `removed`: the cluster is told to remove it. `removed-first`: and it is not placed before the cluster has.
+   *   `gone`: there is nothing to remove.
+   */
+  recall (instance: Instance, how: 'removed' | 'removed-first' | 'gone'): void
+  /** Takes entries out of the instance_list; their clusters are told to remove them. */
+  drop (...entries: Instance[]): void
+  /** Nothing is told to this cluster: it is not there any more. */
+  forget (clusterId: ClusterId): void
   /** The change to commit, or undefined when nothing came of it. */
   done (): JobChange | undefined
+}
+
+/** What an edit asks of the clusters beyond the difference of the instance_lists. */
+export interface Intents {
+  renewed: Set<Instance>
+  resent: Set<ClusterId>
+  forgotten: Set<ClusterId>
+  /** "<number> <cluster>" of what is not there to be removed. */
+  gone: Set<string>
+  /** Instances that are placed only when this cluster has removed them. */
+  waiting: Map<Instance, ClusterId>
 }
 
 /** @param cause Who or what brings the change about, as the events tell it. */
@@ -29,6 +60,7 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
   const now = at.toISOString()
   const events: JobChange['events'] = []
   const commands: CommandDraft[] = []
+  const intents: Intents = { renewed: new Set(), resent: new Set(), forgotten: new Set(), gone: new Set(), waiting: new Map() }
 
   const edit: JobEdit = {
     job,
@@ -54,60 +86,42 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
       return true
     },
 
-    retire (clusterId, instances, commandId) {
-      job.retiring.push({ command_id: commandId, cluster_id: clusterId, instances, error: null })
+    renew (instance) {
+      instance.generation = job.generation
+      intents.renewed.add(instance)
+      if (!instance.silent) edit.move(instance, 'renewed', 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor')
+    },
+
+    resend (clusterId) {
+      intents.resent.add(clusterId)
+    },
+
+    recall (instance, how) {
+      if (how === 'gone') intents.gone.add(`${instance.instance_number} ${instance.cluster_id}`)
+      if (how === 'removed-first') intents.waiting.set(instance, instance.cluster_id)
+      Object.assign(instance, { cluster_id: '', namespace_ip: '', host_ip: '', host_port: '', awaits: null, silent: false, generation: job.generation })
+    },
+
+    drop (...entries) {
+      job.instance_list = job.instance_list.filter(entry => !entries.includes(entry))
+    },
+
+    forget (clusterId) {
+      intents.forgotten.add(clusterId)
     },
 
     done () {
+      if (job.desired_state === 'running') {
+        completeMoves(edit)
+        continueRollout(edit)
+      }
+      tellClusters(original, edit, intents)
       if (events.length === 0 && commands.length === 0) return undefined
       if (job.desired_state === 'running') summarise(job)
+      else finishUndeploy(edit)
       job.updated_at = now
       return { job, events, commands }
     }
   }
   return edit
-}
-
-/** A job is as well as its worst instance, and says why. */
-function summarise (job: Job): void {
-  const instance = worst(job.instance_list)
-  if (!instance) return
-  job.status = instance.status
-  const many = job.instance_list.length > 1
-  job.status_reason = instance.status_reason && (many ? `instance ${instance.instance_number}: ${instance.status_reason}` : instance.status_reason)
-}
-
-/** A new instance, not placed yet. Its address is leased when the change is stored. */
-export function newInstance (instanceNumber: number, generation: number, now: string): Instance {
-  return {
-    instance_number: instanceNumber,
-    instance_ip: '',
-    cluster_id: '',
-    namespace_ip: '',
-    host_ip: '',
-    host_port: '',
-    status: 'REQUESTED',
-    status_reason: null,
-    status_since: now,
-    generation,
-    move: null,
-    location: null,
-    node: null,
-    attempts: 0,
-    silent: false,
-    awaits: null,
-    refusals: []
-  }
-}
-
-/** Instances by the cluster they are placed on; those without one are left out. */
-export function byCluster (instances: readonly Instance[]): Map<string, Instance[]> {
-  const groups = new Map<string, Instance[]>()
-  for (const instance of instances) {
-    if (instance.cluster_id === '') continue
-    const group = groups.get(instance.cluster_id)
-    if (group) group.push(instance)
-    else groups.set(instance.cluster_id, [instance])
-  }
-  return groups
 }

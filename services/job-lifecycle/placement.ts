@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import type { KeptLease } from '../../plugins/self.js'
 import type { Job, JobId } from '../../schemas/job.js'
 import type { JobChange, JobStore } from '../../stores/store.js'
 import type { PlacementDecision, SchedulerClient } from '../scheduler-client/scheduler.js'
-import { placed, unplaceable, waiting } from './changes.js'
-import type { JobLifecycle } from './lifecycle.js'
+import type { Committer } from './commit.js'
+import { placed, unplaceable, waiting } from './decisions/placement.js'
 
 /** Jobs that one question to the scheduler holds. */
 const PAGE = 256
@@ -24,10 +25,12 @@ export interface PlacementLoop {
  * Places what is unplaced: soon after each {@link PlacementLoop.wake}, and every `retryMs` besides. One pass at a time;
  * a job that cannot be placed stays unplaced, with the reason on it, and is asked about again in the next pass.
  */
-export function startPlacementLoop ({ jobs, scheduler, lifecycle, retryMs, signal, log }: {
+export function startPlacementLoop ({ jobs, scheduler, committer, lease, retryMs, signal, log }: {
   jobs: JobStore
   scheduler: SchedulerClient
-  lifecycle: Pick<JobLifecycle, 'commit'>
+  committer: Committer
+  /** Of several System Managers, the one that holds it places. */
+  lease: KeptLease
   retryMs: number
   signal: AbortSignal
   log: FastifyBaseLogger
@@ -46,14 +49,14 @@ export function startPlacementLoop ({ jobs, scheduler, lifecycle, retryMs, signa
     })
   }
 
-  async function pass (): Promise<void> {
+  async function pass (fence: number): Promise<void> {
     let after: JobId | undefined
     do {
       const page = await jobs.unplaced({ limit: PAGE, ...(after !== undefined && { after }) })
       if (page.length === 0) return
       const decisions = await scheduler.place(page)
       const changes = page.map((job, index) => toChange(job, decisions[index])).filter(change => change !== undefined)
-      await lifecycle.commit(changes)
+      await committer.commit(changes, fence)
       after = page.length === PAGE ? page.at(-1)?.id : undefined
       // Requests that came in meanwhile go first.
       await sleep(0)
@@ -62,12 +65,13 @@ export function startPlacementLoop ({ jobs, scheduler, lifecycle, retryMs, signa
 
   async function run (): Promise<void> {
     while (!signal.aborted) {
+      const fence = await lease.held(signal)
       if (!news) await nap()
       await sleep(GATHER_MS, undefined, { signal, ref: false })
       news = false
       const began = performance.now()
       try {
-        await pass()
+        await pass(fence)
       } catch (err) {
         log.error({ err }, 'placing failed, it is tried again')
       }

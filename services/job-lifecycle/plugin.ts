@@ -1,31 +1,64 @@
 import fp from 'fastify-plugin'
+import { createClusterSide } from './cluster-side.js'
+import { createClusterUpkeeper } from './cluster-upkeep.js'
+import { createCommitter } from './commit.js'
+import { createComparison } from './comparison.js'
+import { createJobFinder } from './find.js'
 import { createJobLifecycle, type JobLifecycle } from './lifecycle.js'
 import { startPlacementLoop } from './placement.js'
+import { policyOf } from './policy.js'
+import { startReconciler } from './reconciler.js'
 import { startRetention } from './retention.js'
+import { createUserSide } from './user-side.js'
 
 declare module 'fastify' {
   interface FastifyInstance { jobLifecycle: JobLifecycle }
 }
 
+/** Milliseconds between rounds of the reconciler, and less where the settings are more impatient. */
+const RECONCILER_MS = 1000
+
 export default fp(async function jobLifecycle (app) {
-  const lifecycle = createJobLifecycle(app.store.jobs, app.clusterRegistry, app.log)
+  const { config, store: { jobs, clusters, news }, clusterRegistry: registry, schedulerClient: scheduler, self, log } = app
+  const policy = policyOf(config)
+  const committer = createCommitter(jobs, policy, log)
+  const finder = createJobFinder(jobs)
+  const comparison = createComparison({ jobs, clusters, committer, intervalMs: config.RECONCILE_S * 1000, log })
+  const upkeep = createClusterUpkeeper({ jobs, clusters, registry, committer })
+  const lifecycle = createJobLifecycle(jobs, {
+    ...committer,
+    ...finder,
+    ...upkeep,
+    ...createClusterSide({ jobs, registry, committer, comparison }),
+    ...createUserSide({ jobs, registry, committer, finder, policy })
+  })
   app.decorate('jobLifecycle', lifecycle)
 
   const closing = new AbortController()
-  const loop = startPlacementLoop({
-    jobs: app.store.jobs,
-    scheduler: app.schedulerClient,
-    lifecycle,
-    retryMs: app.config.PLACEMENT_RETRY_S * 1000,
-    signal: closing.signal,
-    log: app.log
+  const { signal } = closing
+  const lease = self.keep('reconciler')
+  const placement = startPlacementLoop({ jobs, scheduler, committer, lease, retryMs: config.PLACEMENT_RETRY_S * 1000, signal, log })
+  const reconciler = startReconciler({
+    jobs,
+    clusters,
+    registry,
+    upkeep,
+    committer,
+    policy,
+    lease,
+    failoverMs: Math.max(config.FAILOVER_AFTER_S, config.CLUSTER_GRACE_S) * 1000,
+    intervalMs: Math.min(RECONCILER_MS, policy.scheduledMs, policy.stoppedMs, policy.moveMs),
+    signal,
+    log
   })
-  const retention = startRetention({ jobs: app.store.jobs, hours: app.config.JOB_RETENTION_H, signal: closing.signal, log: app.log })
-  lifecycle.events.on('unplaced', loop.wake)
-  app.clusterRegistry.events.on('alive', loop.wake)
+  const retention = startRetention({ jobs, hours: config.JOB_RETENTION_H, signal, log })
+  lifecycle.events.on('unplaced', placement.wake)
+  registry.events.on('alive', placement.wake)
+  news.on('unplaced', placement.wake)
 
   app.addHook('onClose', async () => {
     closing.abort()
-    await Promise.all([loop.stopped, retention.stopped])
+    news.off('unplaced', placement.wake)
+    await Promise.all([placement.stopped, reconciler.stopped, retention.stopped, comparison.idle()])
   })
-}, { name: 'job-lifecycle', dependencies: ['config', 'store', 'cluster-registry', 'scheduler-client'] })
+}, { name: 'job-lifecycle', dependencies: ['config', 'store', 'self', 'cluster-registry', 'scheduler-client'] })

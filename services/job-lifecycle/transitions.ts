@@ -10,13 +10,14 @@ import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from
  * - `started`: a cluster told where the instance runs (`result`).
  * - `refused`: a cluster refused the command.
  * - `recalled`: taken off its cluster to be placed anew. `renewed`: its cluster was told to bring it to a new descriptor.
+ * - `lost`: its cluster gives no sign of life. `gave_up`: it would not start anywhere.
  */
-export type News = 'placed' | 'unplaceable' | 'reported' | 'started' | 'refused' | 'recalled' | 'renewed'
+export type News = 'placed' | 'unplaceable' | 'reported' | 'started' | 'refused' | 'recalled' | 'renewed' | 'lost' | 'gave_up'
 
 type Row = Partial<Record<News, readonly Status[]>>
 
 const above = (rung: typeof WAY_UP[number]): Status[] => WAY_UP.slice(WAY_UP.indexOf(rung) + 1)
-const onCluster: Row = { refused: [...CLUSTER_REFUSALS, 'FAILED'], recalled: ['REQUESTED'], renewed: ['CLUSTER_SCHEDULED'] }
+const onCluster: Row = { refused: [...CLUSTER_REFUSALS, 'FAILED'], recalled: ['REQUESTED'], renewed: ['CLUSTER_SCHEDULED'], lost: ['DEAD'], gave_up: ['FAILED'] }
 const climbing = (rung: typeof WAY_UP[number], next = above(rung)): Row =>
   ({ ...onCluster, reported: [...next, ...STOPS, ...CLUSTER_REFUSALS], started: next.includes('DEPLOYED') ? ['DEPLOYED'] : [] })
 const stopped: Row = { ...onCluster, reported: [...above('CLUSTER_SCHEDULED'), ...STOPS, ...CLUSTER_REFUSALS], started: ['DEPLOYED'] }

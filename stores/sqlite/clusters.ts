@@ -51,6 +51,7 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   const update = prepare('UPDATE clusters SET upkeep = json_patch(upkeep, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
   const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ORDER BY id LIMIT ?`)
+  const selectAt = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`)
   const countActive = prepare<{ count: number }>('SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?')
   // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
@@ -98,6 +99,8 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 
     list: ({ activeSince = -Infinity, silentSince = Infinity, after = '', limit = -1 }) =>
       read(() => selectPage.all(after, activeSince / 1000, silentSince / 1000, limit).map(toCluster)),
+
+    at: place => read(() => selectAt.all(place).map(toCluster)),
 
     countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
 

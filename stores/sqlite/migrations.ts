@@ -32,6 +32,7 @@ export const MIGRATIONS: readonly string[] = [
     last_seq INTEGER NOT NULL DEFAULT 0,
     upkeep TEXT NOT NULL DEFAULT '{}'
   ) STRICT;
+  CREATE INDEX clusters_by_location ON clusters (cluster_location);
   CREATE INDEX clusters_by_sign_of_life ON clusters (last_modified_timestamp);
 
   -- Commands not settled yet. job is the job document of the contract, where the kind of command carries one.

@@ -4,11 +4,13 @@ import fp from 'fastify-plugin'
 import type { Test } from 'tap'
 import config, { type Config } from '../../plugins/config.js'
 import errors from '../../plugins/errors.js'
+import self from '../../plugins/self.js'
 import store from '../../plugins/store.js'
 import websocket from '../../plugins/websocket.js'
 import clusterChannel from '../../services/cluster-channel/plugin.js'
 import clusterRegistry from '../../services/cluster-registry/plugin.js'
-import { createJobLifecycle, type JobLifecycle } from '../../services/job-lifecycle/lifecycle.js'
+import type { JobLifecycle } from '../../services/job-lifecycle/lifecycle.js'
+import jobLifecycle from '../../services/job-lifecycle/plugin.js'
 import type { CommandDraft } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { Problem } from '../../schemas/errors.js'
@@ -41,16 +43,15 @@ export async function startChannel (t: Test, { lifecycle: replaced = {}, ...sett
   await app.register(store)
   await app.register(websocket)
   await app.register(clusterRegistry)
-  await app.register(fp(async app => {
-    const real = { ...createJobLifecycle(app.store.jobs, app.clusterRegistry, app.log), ...replaced }
-    const noted = { ...real }
-    const note = <K extends 'acknowledged' | 'refused' | 'heartbeat' | 'result'> (what: K) => {
-      const part = real[what] as (...args: unknown[]) => unknown
-      Object.assign(noted, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
-    }
-    for (const what of ['acknowledged', 'refused', 'heartbeat', 'result'] as const) note(what)
-    app.decorate('jobLifecycle', noted)
-  }, { name: 'job-lifecycle' }))
+  await app.register(self)
+  await app.register(fp(async app => { app.decorate('schedulerClient', { place: async () => [] }) }, { name: 'scheduler-client' }))
+  await app.register(jobLifecycle)
+  Object.assign(app.jobLifecycle, replaced)
+  const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {
+    const part = app.jobLifecycle[what] as (...args: unknown[]) => unknown
+    Object.assign(app.jobLifecycle, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
+  }
+  for (const what of ['acknowledged', 'refused', 'heartbeat', 'result'] as const) note(what)
   await app.register(clusterChannel)
   app.get('/plain', async () => 'plain')
   app.post('/plain', async ({ body }) => body)

@@ -1,10 +1,17 @@
 import t from 'tap'
 import type { Command } from '../../schemas/channel.js'
 import type { JobChange } from '../../stores/store.js'
-import { acknowledged, clusterLost, created, detailed, placed, refused, reported, undeploying, unplaceable, updated, waiting } from '../../services/job-lifecycle/changes.js'
-import { HPI, placedJob, sampleDescriptor, stored, TUM } from './sample.js'
+import { acknowledged, refused } from '../../services/job-lifecycle/decisions/answers.js'
+import { created, undeploying, updated as updatedIn } from '../../services/job-lifecycle/decisions/deploy.js'
+import { forgotten } from '../../services/job-lifecycle/decisions/loss.js'
+import { placed, unplaceable, waiting } from '../../services/job-lifecycle/decisions/placement.js'
+import { detailed, reported } from '../../services/job-lifecycle/decisions/reports.js'
+import type { Descriptor } from '../../schemas/descriptor.js'
+import type { Job } from '../../schemas/job.js'
+import { HPI, placedJob, POLICY, sampleDescriptor, stored, TUM } from './sample.js'
 
 const everywhere = () => true
+const updated = (job: Job, descriptor: Descriptor, mayStay = everywhere, cause = 'user') => updatedIn(job, descriptor, { policy: POLICY, cause, mayStay })
 const commands = (change: JobChange | undefined) => change?.commands.map(({ kind, cluster_id, replicas }) => [kind, cluster_id, replicas].filter(part => part !== undefined).join(' ')) ?? []
 const sent = (change: JobChange | undefined, index = 0): Command => ({ seq: 1, ...change!.commands[index]! })
 const verdict = (summary: string, outcome: 'waiting' | 'unplaceable' = 'unplaceable', decided_at = new Date().toISOString()) => ({ decided_at, outcome, summary, clusters: [], omitted: 0 })
@@ -155,10 +162,11 @@ t.test('a cluster without room loses the instance to the next one, any other ref
   t.equal(broken?.job.instance_list[0]?.cluster_id, HPI)
 })
 
-t.test('a refused update leaves the instance where it runs', async t => {
+t.test('a refused update leaves the instance where it runs, and goes back to the descriptor before', async t => {
   const change = updated(placedJob([HPI]), sampleDescriptor({ replicas: 1, image: 'nginx:2' }), everywhere, 'user')
   const after = refused(stored(change), HPI, sent(change), 'NO_WORKER_CAPACITY')
-  t.match(after?.job.instance_list[0], { cluster_id: HPI, status: 'NO_WORKER_CAPACITY', awaits: null })
+  t.match(after?.job, { generation: 3, descriptor: { image: 'nginx:alpine' }, instance_list: [{ cluster_id: HPI, generation: 3 }], rollout: { rollback: true } })
+  t.same(commands(after), [`deploy ${HPI}`])
 })
 
 t.test('a refused delete is shown, and asked for again when the user asks again', async t => {
@@ -172,8 +180,8 @@ t.test('a refused delete is shown, and asked for again when the user asks again'
 })
 
 t.test('when a cluster is forgotten its instances are placed anew and its removals count as done', async t => {
-  t.match(clusterLost(placedJob([HPI]), HPI, 'user')?.job.instance_list[0], { cluster_id: '', status: 'REQUESTED' })
+  t.match(forgotten(placedJob([HPI]), HPI, 'user')?.job.instance_list[0], { cluster_id: '', status: 'REQUESTED' })
   const leaving = stored(undeploying(placedJob([HPI]), 'user'))
-  t.equal(clusterLost(leaving, HPI, 'user')?.job.status, 'UNDEPLOYED')
-  t.equal(clusterLost(leaving, TUM, 'user'), undefined)
+  t.equal(forgotten(leaving, HPI, 'user')?.job.status, 'UNDEPLOYED')
+  t.equal(forgotten(leaving, TUM, 'user'), undefined)
 })

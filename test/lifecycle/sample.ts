@@ -1,7 +1,13 @@
 import type { Descriptor } from '../../schemas/descriptor.js'
 import type { Job } from '../../schemas/job.js'
 import type { JobChange } from '../../stores/store.js'
-import { created, placed } from '../../services/job-lifecycle/changes.js'
+import { created } from '../../services/job-lifecycle/decisions/deploy.js'
+import { placed } from '../../services/job-lifecycle/decisions/placement.js'
+import { policyOf } from '../../services/job-lifecycle/policy.js'
+import { readConfig } from '../../plugins/config.js'
+
+/** The default patience. */
+export const POLICY = policyOf(readConfig({}))
 
 export const HPI = 'aaaaaaaaaaaaaaaaaaaaaaaa'
 export const TUM = 'bbbbbbbbbbbbbbbbbbbbbbbb'

@@ -91,7 +91,6 @@ export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100
       generation: 1,
       move: null,
       location: null,
-      node: null,
       attempts: 0,
       silent: false,
       awaits: null,

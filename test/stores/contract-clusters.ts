@@ -154,6 +154,16 @@ export function clusterContract (t: Test, open: Open): void {
     t.strictSame((await store.clusters.list({ silentSince: T0 + 1000, activeSince: T0 })).map(({ id }) => id), [edge.id])
   })
 
+  t.test('clusters are found by location, name and id', async t => {
+    const { store } = await open(t)
+    const [a, b] = [await registered(store, 'a'), await registered(store, 'b')]
+    const ids = async (place: string) => (await store.clusters.at(place)).map(({ id }) => id)
+    t.strictSame(await ids('hpi'), [a.id, b.id].sort(), 'the location of both')
+    t.strictSame(await ids('a'), [a.id])
+    t.strictSame(await ids(b.id), [b.id])
+    t.strictSame(await ids('nowhere'), [])
+  })
+
   t.test('upkeep sets the fields it names, and neither heartbeat nor registration takes them back', async t => {
     const { store, reopen } = await open(t)
     const { id } = await registered(store, 'hpi', T0)

@@ -6,7 +6,7 @@ import type { CommitOutcome, JobChange, Store } from '../../stores/store.js'
 
 /** Things to put into a store, as small as they may be. Names are new each time unless given. */
 
-const NOW = '2026-01-31T12:00:00.000Z'
+const NOW = new Date().toISOString()
 let names = 0
 
 export async function registered (store: Store, name = `cluster-${++names}`, now = Date.now()): Promise<Cluster> {
@@ -29,7 +29,6 @@ export function anInstance (number: number, fields: Partial<Instance> = {}): Ins
     generation: 1,
     move: null,
     location: null,
-    node: null,
     attempts: 0,
     silent: false,
     awaits: null,

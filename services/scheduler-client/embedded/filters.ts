@@ -10,24 +10,26 @@ export const STOPPED_BY = {
   elsewhereAndSilent: 0,
   location: 1,
   alive: 2,
-  technology: 3,
-  node: 4,
-  workerTechnology: 5,
-  cpu: 6,
-  memory: 7,
-  refused: 8,
-  unknown: 9
+  closed: 3,
+  excluded: 4,
+  technology: 5,
+  node: 6,
+  workerTechnology: 7,
+  cpu: 8,
+  memory: 9,
+  refused: 10,
+  unknown: 11
 } as const
 
 /** Nearness of a cluster that fits. */
-export const FITS = 10
+export const FITS = 12
 
 /** Closeness within cpu and memory stays below the next filter. */
 const MOST_SHARE = 0.99
 
 /**
- * Puts a cluster through the hard filters: alive (contract section 4), location, figures known (section 2, "seen on
- * the wire"), technology, node, cpu, memory (section 6), and last whether it refused the job a short while ago.
+ * Puts a cluster through the hard filters: alive (contract section 4), location, open to new instances, not excluded,
+ * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused the job a short while ago.
  * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the free share (0 to 0.99) of what is asked.
  */
 export function nearness (room: Room, wish: Wish): number {
@@ -35,6 +37,8 @@ export function nearness (room: Room, wish: Wish): number {
     return room.alive ? STOPPED_BY.location : STOPPED_BY.elsewhereAndSilent
   }
   if (!room.alive) return STOPPED_BY.alive
+  if (room.closed !== undefined) return STOPPED_BY.closed
+  if (wish.excluded.has(room.id)) return STOPPED_BY.excluded
   if (!room.heard) return STOPPED_BY.unknown
   if (!room.technology.includes(wish.runtime)) return STOPPED_BY.technology
   const ofSums = nearnessOfFigures(room.free, wish)

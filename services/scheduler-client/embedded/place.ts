@@ -6,7 +6,7 @@ import { FITS, nearness } from './filters.js'
 import { createRanking, type Ranked } from './ranking.js'
 import { createRooms, take, type Room } from './room.js'
 import { bestOf, scoreOf } from './score.js'
-import { wishKey, wishOf, type Wish } from './wish.js'
+import { wishesOf, wishKey, type Wish, type WishGroup } from './wish.js'
 
 /** Decisions over one set of clusters, each of which leaves less room for the next. */
 interface Pass {
@@ -56,49 +56,67 @@ export function createPass (candidates: Candidate[], { now, graceMs, refusalRest
     return failure ? { kind: 'unplaceable', failure, explanation: said } : { kind: 'waiting', explanation: said }
   }
 
-  return {
-    decide (job) {
-      const unplaced = job.instance_list.filter(instance => instance.cluster_id === '').map(instance => instance.instance_number).sort((a, b) => a - b)
-      const wish = wishOf(job, now, refusalRestMs)
-      const key = wishKey(wish)
-      const known = deadEnds.get(key)
-      if (known && unplaced.length > 0) return none(known)
+  /** For instances that ask for the same. */
+  function decideGroup ({ wish, numbers: unplaced }: WishGroup, before: ReadonlyMap<ClusterId, number>, policy: 'spread' | 'pack'): PlacementDecision {
+    const key = wishKey(wish)
+    const known = deadEnds.get(key)
+    if (known) return none(known)
 
-      const { fitting, stopped } = survey(rooms.at(wish.location), wish)
-      const before = instancesPerCluster(job)
-      const sameJob = (room: Room) => before.get(room.id) ?? 0
-      const best = bestOf(fitting)
-      const ranking = createRanking(fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room)) })))
-      const chosen = new Map<Room, Chosen>()
-      const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
-      for (const number of unplaced) {
-        const next = ranking.next()
-        if (!next) break
-        const { room, score } = next
-        const choice = chosen.get(room) ?? { room, score, free: { ...room.free }, sameJob: sameJob(room), took: 0 }
-        choice.took++
-        chosen.set(room, choice)
-        take(room, wish)
-        assignments.push({ instance_number: number, cluster_id: room.id })
-        if (nearness(room, wish) === FITS) ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took) })
-      }
+    const { fitting, stopped } = survey(rooms.at(wish.location), wish)
+    const sameJob = (room: Room) => before.get(room.id) ?? 0
+    const best = bestOf(fitting)
+    const ranking = createRanking(fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room), policy) })))
+    const chosen = new Map<Room, Chosen>()
+    const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
+    for (const number of unplaced) {
+      const next = ranking.next()
+      if (!next) break
+      const { room, score } = next
+      const choice = chosen.get(room) ?? { room, score, free: { ...room.free }, sameJob: sameJob(room), took: 0 }
+      choice.took++
+      chosen.set(room, choice)
+      take(room, wish)
+      assignments.push({ instance_number: number, cluster_id: room.id })
+      if (nearness(room, wish) === FITS) ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took, policy) })
+    }
 
-      const choices = [...chosen.values()]
-      if (assignments.length === unplaced.length) {
-        const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), wish, rooms)
-        return { kind: 'placed', assignments, explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts) }
-      }
-      const end = deadEnd(key, wish)
-      if (assignments.length === 0) return none(end)
-      const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
-      return {
-        kind: 'placed',
-        assignments,
-        explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, wish)),
-        ...end.failure && { failure: end.failure }
-      }
+    const choices = [...chosen.values()]
+    if (assignments.length === unplaced.length) {
+      const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), wish, rooms)
+      return { kind: 'placed', assignments, explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts) }
+    }
+    const end = deadEnd(key, wish)
+    if (assignments.length === 0) return none(end)
+    const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
+    return {
+      kind: 'placed',
+      assignments,
+      explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, wish)),
+      ...end.failure && { failure: end.failure }
     }
   }
+
+  return {
+    decide (job) {
+      const before = instancesPerCluster(job)
+      const policy = job.descriptor.placement ?? 'spread'
+      const decisions = wishesOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
+      const [only = { kind: 'placed', assignments: [], explanation: explanation('placed', placedSummary([], 0), []) } satisfies PlacementDecision] = decisions
+      return decisions.length > 1 ? together(decisions) : only
+    }
+  }
+}
+
+/** Groups of a job that ask for different things: told as one decision, with the explanation of the first that failed. */
+function together (decisions: PlacementDecision[]): PlacementDecision {
+  const assignments = decisions.flatMap(decision => decision.kind === 'placed' ? decision.assignments : [])
+  const failed = decisions.find(decision => decision.kind === 'unplaceable' || (decision.kind === 'placed' && decision.failure))
+  const first = failed ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
+  const summary = [...new Set(decisions.map(({ explanation }) => explanation.summary))].join('; ')
+  const explanation = { ...first.explanation, summary }
+  if (assignments.length === 0) return { ...first, explanation }
+  const failure = failed && failed.kind !== 'waiting' ? failed.failure : undefined
+  return { kind: 'placed', assignments, explanation: { ...explanation, outcome: 'placed' }, ...failure && { failure } }
 }
 
 /** Puts the clusters through the filters. `stopped` has the nearness as score. */

@@ -25,6 +25,8 @@ export interface Room {
   /** Milliseconds since its last sign of life. */
   silentMs: number
   alive: boolean
+  /** Why it takes nothing new, where it does not. */
+  closed: string | undefined
   /** It has sent a heartbeat, so its figures mean something. */
   heard: boolean
   technology: readonly string[]
@@ -106,11 +108,27 @@ function roomOf ({ cluster, reserved }: Candidate, rank: number, now: number, gr
     rank,
     silentMs,
     alive: silentMs < graceMs,
+    closed: closedOf(cluster, now),
     heard: cluster.last_heartbeat_at !== null,
     technology,
     free: freeOf(cluster, workers, reserved),
     workers
   }
+}
+
+/** After this many losses a cluster is left alone for a while when it comes back, twice as long each time. */
+const TRUSTED_LOSSES = 1
+const FIRST_REST_MS = 60_000
+const LONGEST_REST_MS = 3_600_000
+
+/** Operators close clusters; one that comes and goes is closed by itself until it has been steady for a while. */
+function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Cluster, now: number): string | undefined {
+  if (scheduling === 'cordoned') return 'is cordoned'
+  if (scheduling === 'draining') return 'is being drained'
+  if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined
+  const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
+  const steady = now - Date.parse(recoveredAt)
+  return steady < rest ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that it is to be steady` : undefined
 }
 
 /** The cluster's own sums; where it tells none but lists workers, the sums over these. */

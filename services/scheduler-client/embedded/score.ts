@@ -1,8 +1,8 @@
 import type { Room } from './room.js'
 import type { Wish } from './wish.js'
 
-/** What each instance of the same job already on a cluster costs it: half of the headroom there can be at most. */
-const SPREAD_PENALTY = 0.5
+/** What each instance of the same job already on a cluster costs it, or is worth: half of the headroom there can be at most. */
+const SAME_JOB = 0.5
 
 /** The most free cores and MB among the clusters that fit a job. */
 interface Best {
@@ -22,15 +22,18 @@ export function bestOf (fitting: Room[]): Best {
 /**
  * How good a fitting cluster is for the next instance of a job:
  *
- *     (cpuLeft / best.cpu + memoryLeft / best.memory) / 2 - SPREAD_PENALTY * sameJob
+ *     headroom = (cpuLeft / best.cpu + memoryLeft / best.memory) / 2
+ *     spread: headroom - SAME_JOB * sameJob
+ *     pack:   1 - headroom + SAME_JOB * sameJob
  *
  * where `cpuLeft` and `memoryLeft` are what the cluster has free after the placement, `best` is the most that any
  * fitting cluster had free before the job's first instance, and `sameJob` counts the job's instances already there.
  * A figure that is not known, or that no cluster has any of, adds 0. So the headroom is 0 to 1; `best` stays the same
  * for all instances of a job, so that a placement changes the score of the chosen cluster only.
  */
-export function scoreOf ({ free }: Room, wish: Wish, best: Best, sameJob: number): number {
-  return (share(free.cpu, wish.cpu, best.cpu) + share(free.memory, wish.memory, best.memory)) / 2 - SPREAD_PENALTY * sameJob
+export function scoreOf ({ free }: Room, wish: Wish, best: Best, sameJob: number, policy: 'spread' | 'pack'): number {
+  const headroom = (share(free.cpu, wish.cpu, best.cpu) + share(free.memory, wish.memory, best.memory)) / 2
+  return policy === 'pack' ? 1 - headroom + SAME_JOB * sameJob : headroom - SAME_JOB * sameJob
 }
 
 function share (have: number | null, asked: number, most: number): number {

@@ -16,6 +16,10 @@ export function shortfall (room: Room, wish: Wish): string {
       return `silent for ${duration(room.silentMs)}`
     case STOPPED_BY.location:
       return `${room.location === null ? 'has no location' : `location is ${room.location}`}, ${wish.location ?? 'none'} asked`
+    case STOPPED_BY.closed:
+      return room.closed ?? 'takes nothing'
+    case STOPPED_BY.excluded:
+      return wish.excluded.get(room.id) ?? 'is left out'
     case STOPPED_BY.technology:
       return `offers ${someOf(room.technology)}, ${wish.runtime} asked`
     case STOPPED_BY.refused:

@@ -1,5 +1,5 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
-import type { Job } from '../../../schemas/job.js'
+import type { Instance, Job } from '../../../schemas/job.js'
 
 /** A cluster said, shortly ago, that it cannot take the job. */
 interface Refusal {
@@ -23,33 +23,71 @@ export interface Wish {
   memory: number
   /** Clusters that are not to be asked again yet. */
   refusals: ReadonlyMap<ClusterId, Refusal>
+  /** Clusters that must not have it now, and why. */
+  excluded: ReadonlyMap<ClusterId, string>
 }
 
+/** Instances of a job that ask for the same. */
+export interface WishGroup {
+  wish: Wish
+  /** Instance numbers, rising. */
+  numbers: number[]
+}
+
+/** After several refusals a cluster is asked again no later than this, ms. */
+const LONGEST_REST_MS = 1_800_000
+
 /**
- * The instances of a job are alike, so what a cluster refused of one it is not asked for another.
- * @param now Unix milliseconds. @param refusalRestMs For so long a cluster is not asked again.
+ * What the instances of a job that have no cluster ask for. They are alike but for where a move sends them, so what a
+ * cluster refused of one it is not asked for another. Each further refusal doubles the time that it is left alone.
+ * @param now Unix milliseconds. @param refusalRestMs For so long a cluster is not asked again after its first refusal.
  */
-export function wishOf ({ descriptor, instance_list: instances }: Job, now: number, refusalRestMs: number): Wish {
+export function wishesOf (job: Job, now: number, refusalRestMs: number): WishGroup[] {
+  const { descriptor } = job
   const { requirements } = descriptor
-  const refusals = new Map<ClusterId, Refusal>()
-  for (const instance of instances) {
-    if (instance.cluster_id !== '') continue
-    for (const { cluster_id: id, at, error } of instance.refusals) {
+  const waiting = job.instance_list.filter(entry => entry.cluster_id === '' && entry.awaits === null)
+  const refusals = refusalsOf(waiting, now, refusalRestMs)
+  const removing = job.retiring.map(({ cluster_id: id }): [ClusterId, string] => [id, 'still has to remove an earlier instance of it'])
+
+  const groups = new Map<string, WishGroup>()
+  for (const { instance_number: number, location, move } of waiting) {
+    const key = `${location ?? ''} ${location === null} ${move?.from ?? ''}`
+    const known = groups.get(key)
+    if (known) {
+      known.numbers.push(number)
+      continue
+    }
+    groups.set(key, {
+      numbers: [number],
+      wish: {
+        location: (location ?? descriptor.cluster_location) || undefined,
+        // Another place has other worker nodes.
+        node: location === null ? descriptor.node ?? requirements?.node : undefined,
+        runtime: descriptor.image_runtime,
+        cpu: requirements?.cpu ?? 0,
+        memory: requirements?.memory ?? 0,
+        refusals,
+        excluded: new Map(move ? [...removing, [move.from, 'is what it moves away from']] : removing)
+      }
+    })
+  }
+  for (const { numbers } of groups.values()) numbers.sort((a, b) => a - b)
+  return [...groups.values()]
+}
+
+function refusalsOf (instances: Instance[], now: number, restMs: number): Map<ClusterId, Refusal> {
+  const newest = new Map<ClusterId, Refusal & { times: number }>()
+  for (const { refusals } of instances) {
+    for (const { cluster_id: id, at, error } of refusals) {
       const ago = now - Date.parse(at)
-      if (ago < refusalRestMs && ago < (refusals.get(id)?.ago ?? Infinity)) refusals.set(id, { ago, error })
+      const known = newest.get(id)
+      newest.set(id, { ...(known && known.ago <= ago ? known : { ago, error }), times: (known?.times ?? 0) + 1 })
     }
   }
-  return {
-    location: descriptor.cluster_location,
-    node: descriptor.node ?? requirements?.node,
-    runtime: descriptor.image_runtime,
-    cpu: requirements?.cpu ?? 0,
-    memory: requirements?.memory ?? 0,
-    refusals
-  }
+  return new Map([...newest].filter(([, { ago, times }]) => ago < Math.min(LONGEST_REST_MS, restMs * 2 ** ((times - 1) / instances.length | 0))))
 }
 
 /** Equal for wishes that every cluster answers alike. */
-export function wishKey ({ location, node, runtime, cpu, memory, refusals }: Wish): string {
-  return JSON.stringify([location ?? null, node ?? null, runtime, cpu, memory, ...refusals])
+export function wishKey ({ location, node, runtime, cpu, memory, refusals, excluded }: Wish): string {
+  return JSON.stringify([location ?? null, node ?? null, runtime, cpu, memory, [...refusals], [...excluded]])
 }

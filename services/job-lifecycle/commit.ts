@@ -1,0 +1,89 @@
+import { EventEmitter } from 'node:events'
+import type { FastifyBaseLogger } from 'fastify'
+import type { ClusterId } from '../../schemas/cluster.js'
+import { ApiError } from '../../schemas/errors.js'
+import type { Job, JobId } from '../../schemas/job.js'
+import type { CommitOutcome, JobChange, JobStore } from '../../stores/store.js'
+import { dueAt } from './decisions/overdue.js'
+import type { Policy } from './policy.js'
+
+/** What other services may listen to. */
+export interface LifecycleEvents {
+  /** Commands for these clusters were put into the outbox. */
+  commands: [ClusterId[]]
+  /** Instances wait for a cluster. */
+  unplaced: []
+}
+
+/** A decision on the newest state of a job; undefined when there is nothing to do. */
+export type Decide = (job: Job) => JobChange | undefined | Promise<JobChange | undefined>
+
+/** Makes decisions durable, and tells who has to know. */
+export interface Committer {
+  events: EventEmitter<LifecycleEvents>
+  /**
+   * Commits changes that were decided on what the store held; those that came too late are dropped, to be decided anew
+   * by the caller. With a `fence`, changes of jobs that a holder of a newer lease has changed are dropped as stale.
+   */
+  commit (changes: JobChange[], fence?: number): Promise<CommitOutcome[]>
+  /** Decides on the newest state of a job until the decision holds. Gives the job as it is then, undefined for none. */
+  change (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
+}
+
+/** Tries of one change against others of the same job; each round at least one of them wins. */
+export const MAX_TRIES = 200
+
+/** Events that are for debugging, one per status and instance; an operator wants to see the others pass by. */
+const DETAILS = new Set(['status', 'details', 'acknowledged', 'retired'])
+
+export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBaseLogger): Committer {
+  const events = new EventEmitter<LifecycleEvents>()
+
+  async function commit (changes: JobChange[], fence?: number): Promise<CommitOutcome[]> {
+    const held = fence === undefined ? changes : changes.filter(({ job }) => job.fence <= fence)
+    for (const { job } of held) {
+      job.due_at = dueAt(job, policy)
+      if (fence !== undefined) job.fence = fence
+    }
+    if (held.length === 0) return changes.map(() => ({ outcome: 'stale' }))
+    const outcomes = await jobs.commit(held)
+    const saved = held.filter((_, index) => outcomes[index]?.outcome === 'saved')
+    for (const { job, events: told } of saved) {
+      for (const { type, cause, message } of told) log[DETAILS.has(type) ? 'debug' : 'info']({ job: job.job_name, cause }, message)
+    }
+    const reached = new Set(saved.flatMap(({ commands }) => commands.map(command => command.cluster_id)))
+    if (reached.size > 0) events.emit('commands', [...reached])
+    if (saved.some(({ job }) => job.desired_state === 'running' && job.instance_list.some(entry => entry.cluster_id === ''))) events.emit('unplaced')
+    return changes.map(change => outcomes[held.indexOf(change)] ?? { outcome: 'stale' })
+  }
+
+  return {
+    events,
+    commit,
+
+    async change (id, decide, fence) {
+      for (let tries = 0; tries < MAX_TRIES; tries++) {
+        const job = await jobs.get(id)
+        if (!job || (fence !== undefined && job.fence > fence)) return job
+        const decision = await decide(job)
+        if (!decision) return job
+        const saved = savedOrStale((await commit([decision], fence))[0])
+        if (saved) return saved
+      }
+      throw new ApiError('conflict', `Job ${id} kept changing`, { hint: 'Try again' })
+    }
+  }
+}
+
+/** The job that was saved, undefined when the decision has to be made anew; throws what only the user can mend. */
+export function savedOrStale (outcome: CommitOutcome | undefined): Job | undefined {
+  switch (outcome?.outcome) {
+    case 'saved':
+      return outcome.job
+    case 'address_taken':
+      throw new ApiError('address_taken', `${outcome.address} belongs to another job`, { hint: 'Leave RR_ip out to be given a free address' })
+    case 'addresses_exhausted':
+      throw new ApiError('addresses_exhausted')
+  }
+  return undefined
+}
