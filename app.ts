@@ -9,6 +9,8 @@ import { answerError } from './plugins/errors.js'
 export const serverOptions = {
   // Larger bodies are refused before they are parsed; the largest wanted is a heartbeat of many thousand jobs.
   bodyLimit: 8 * 1024 * 1024,
+  // The start may wait for the database: MONGO_WAIT_S bounds it.
+  pluginTimeout: 0,
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
   frameworkErrors: (err, request, reply) => answerError(err, request, reply),

@@ -22,6 +22,7 @@ trap finish EXIT
 source scripts/prepare.sh
 prepare_install
 prepare_build
+prepare_mongo_wire
 npm run --silent typecheck
 npm run --silent lint
 npx --no-install tap --reporter=terse --output-file="$output" "$@" </dev/null

@@ -10,8 +10,10 @@ declare module 'fastify' {
 export const Config = Type.Object({
   MY_PORT: Type.Integer({ default: 10000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes a free one' }),
   MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
-  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in; without it the embedded database serves. Not supported by this version yet' }),
+  MONGO_URI: Type.String({ default: '', pattern: '^(mongodb(\\+srv)?://.+)?$', description: 'MongoDB to keep the data in, as mongodb:// or mongodb+srv:// with whatever it needs: replica set, TLS, credentials. Goes before CLOUD_MONGO_URL; without both the embedded database serves' }),
+  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in' }),
   CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
+  MONGO_WAIT_S: Type.Number({ default: 60, minimum: 0, maximum: 3600, description: 'Seconds that the start waits for the MongoDB to answer, before it fails' }),
   CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler; without it the embedded scheduler serves. Not supported by this version yet' }),
   CLOUD_SCHEDULER_PORT: Type.Integer({ default: 10004, minimum: 1, maximum: 65535, description: 'Port of that Cloud Scheduler' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database' }),
@@ -45,16 +47,20 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     const name = problem?.instancePath.slice(1)
     if (!problem || !name) throw new ConfigError((err as Error).message)
     const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
-    throw new ConfigError(`${name}=${env[name] ?? ''} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
+    throw new ConfigError(`${name}=${withoutCredentials(env[name] ?? '')} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
   }
 }
 
-/** To serve from the embedded database when another one was asked for would look like lost data. */
+/** To serve from the embedded scheduler when another one was asked for would look like a fault of the other. */
 function supported (config: Config): Config {
-  for (const name of ['CLOUD_MONGO_URL', 'CLOUD_SCHEDULER_URL'] as const) {
-    if (config[name] !== '') throw new ConfigError(`${name}=${config[name]} cannot be used: this version has only the embedded database and scheduler. Leave it out`)
-  }
+  if (config.CLOUD_SCHEDULER_URL !== '') throw new ConfigError(`CLOUD_SCHEDULER_URL=${config.CLOUD_SCHEDULER_URL} cannot be used: this version has only the embedded scheduler. Leave it out`)
+  if (config.CLOUD_MONGO_URL.includes('/')) throw new ConfigError(`CLOUD_MONGO_URL=${withoutCredentials(config.CLOUD_MONGO_URL)} cannot be used: it must be a host. Give a whole URI as MONGO_URI`)
   return config
+}
+
+/** Passwords stay out of logs and terminals. */
+function withoutCredentials (value: string): string {
+  return value.replace(/\/\/[^/]*@/, '//***@')
 }
 
 /** An empty variable means "not set", as it does in compose files. */

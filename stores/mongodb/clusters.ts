@@ -114,6 +114,11 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
       return (await clusters.find(filter).sort({ _id: 1 }).limit(limit ?? 0).toArray()).map(toCluster)
     }, limit === undefined ? LONG_MS : undefined),
 
+    at: place => run(async () => {
+      const filter = { ...REGISTERED, $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] }
+      return (await clusters.find(filter).sort({ _id: 1 }).toArray()).map(toCluster)
+    }),
+
     countActive: activeSince => run(() => clusters.countDocuments({ ...REGISTERED, ...seenAfter(activeSince) })),
 
     remove: id => run(async () => {

@@ -128,6 +128,7 @@ type Index = [IndexSpecification, CreateIndexesOptions?]
 const INDEXES: Record<keyof Collections, Index[]> = {
   clusters: [
     [{ cluster_name: 1 }, { unique: true, sparse: true }],
+    [{ cluster_location: 1 }],
     [{ 'system_manager.seen_at': 1 }],
     [{ last_modified_timestamp: 1 }]
   ],

@@ -179,10 +179,12 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
   }
 
   async function adopt (document: JobDocument): Promise<boolean> {
-    let job = toJob(document)
+    const now = new Date().toISOString()
+    // Looked at soon: the original had no deadlines.
+    let job: Job = { ...toJob(document), due_at: now }
     let named = true
     for (;;) {
-      const event = { time: new Date().toISOString(), type: 'adopted', cause: 'system', message: `${job.job_name} was there before this System Manager` }
+      const event = { time: now, type: 'adopted', cause: 'system', message: `${job.job_name} was there before this System Manager` }
       const [outcome] = await commit([{ job, events: [event], commands: [] }], { named })
       if (outcome?.outcome === 'name_taken') {
         log.warn({ job: job.id, job_name: job.job_name }, 'another job has this name too: this one is found by its id only')

@@ -68,7 +68,6 @@ function asInstance (told: Record<string, unknown>, index: number, jobStatus: St
     generation: 1,
     move: null,
     location: null,
-    node: null,
     attempts: 0,
     silent: false,
     awaits: null,
