@@ -21,6 +21,9 @@ export interface AddressPool {
 /** Milliseconds between looks for addresses that neither a job nor netcache knows of: a process ended before it used them. */
 const SWEEP_MS = 5_000
 
+/** Lost addresses that one look brings back, beyond those that are wanted now. */
+const SWEEP_SPARE = 1000
+
 export function createAddressPool ({ collections: { jobs, net } }: Connection): AddressPool {
   const counter = createCounter(net, 'next_service_ip', toNumbers(FIRST_PLACE))
   let nextSweep = 0
@@ -40,11 +43,11 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
     return (await takeFreed(net, 'free_service_ip', count)).filter(address => toPlace(address) !== undefined)
   }
 
-  async function fromLost (): Promise<string[]> {
+  async function fromLost (count: number): Promise<string[]> {
     if (performance.now() < nextSweep) return []
     nextSweep = performance.now() + SWEEP_MS
     const used = new Set(await jobs.distinct('system_manager.addresses'))
-    return Array.from({ length: LAST_PLACE }, (_, index) => toAddress(FIRST_PLACE + index)).filter(address => !used.has(address))
+    return Array.from({ length: LAST_PLACE }, (_, index) => toAddress(FIRST_PLACE + index)).filter(address => !used.has(address)).slice(0, count + SWEEP_SPARE)
   }
 
   async function withoutUsed (addresses: string[]): Promise<string[]> {

@@ -180,8 +180,9 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
 
   async function adopt (document: JobDocument): Promise<boolean> {
     const now = new Date().toISOString()
-    // Looked at soon: the original had no deadlines.
-    let job: Job = { ...toJob(document), due_at: now }
+    const original = toJob(document)
+    // It may have been so for years: patience begins now.
+    let job: Job = { ...original, updated_at: now, instance_list: original.instance_list.map(instance => ({ ...instance, status_since: now })) }
     let named = true
     for (;;) {
       const event = { time: now, type: 'adopted', cause: 'system', message: `${job.job_name} was there before this System Manager` }
