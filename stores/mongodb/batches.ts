@@ -1,4 +1,4 @@
-import { asStoreFailure } from './failures.js'
+import { isOutage } from './failures.js'
 
 interface Waiting<T, R> {
   item: T
@@ -26,7 +26,7 @@ export function inBatches<T, R> (work: (items: T[]) => Promise<R[]>, most = 1000
         const results = await work(batch.map(({ item }) => item))
         for (const [index, { resolve }] of batch.entries()) resolve(results[index]!)
       } catch (err) {
-        if (batch.length === 1 || asStoreFailure(err) !== err) for (const { reject } of batch) reject(err)
+        if (batch.length === 1 || isOutage(err)) for (const { reject } of batch) reject(err)
         else await Promise.all(batch.map(({ item, resolve, reject }) => work([item]).then(([result]) => resolve(result!), reject)))
       }
     }

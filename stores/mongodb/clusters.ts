@@ -4,7 +4,7 @@ import { ApiError } from '../../schemas/errors.js'
 import type { ClusterIdentity, ClusterStore } from '../store.js'
 import { toCluster, toNumber } from './cluster-document.js'
 import type { ClusterDocument } from './collections.js'
-import { LONG_MS, type Connection } from './connection.js'
+import type { Connection } from './connection.js'
 import { isDuplicateKey } from './failures.js'
 import { toObjectId } from './ids.js'
 import { storable } from './storable.js'
@@ -112,7 +112,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
         ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
       }
       return (await clusters.find(filter).sort({ _id: 1 }).limit(limit ?? 0).toArray()).map(toCluster)
-    }, limit === undefined ? LONG_MS : undefined),
+    }),
 
     at: place => run(async () => {
       const filter = { ...REGISTERED, $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] }

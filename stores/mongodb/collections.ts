@@ -4,6 +4,7 @@ import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { Job, JobEvent } from '../../schemas/job.js'
 import { ApiError } from '../../schemas/errors.js'
 import type { ClusterUpkeep } from '../store.js'
+import { isOutage } from './failures.js'
 
 /** clusters.clusters (contract section 7). All but `_id` and `cluster_name` may be missing, or of the type that the original gave it. */
 export interface ClusterDocument extends Document {
@@ -168,6 +169,7 @@ export async function createIndexes (collections: Collections): Promise<void> {
       try {
         await collection.createIndex(keys, options)
       } catch (err) {
+        if (isOutage(err)) throw err
         throw new ApiError('store_unavailable', `${collection.namespace} cannot have the index ${JSON.stringify(keys)}: ${(err as Error).message}`, { cause: err })
       }
     }

@@ -11,9 +11,9 @@ export interface StoreLog {
 }
 
 /** Milliseconds of silence after which a request is told that the database does not answer. While it answers others, it is only busy. */
-export const DEADLINE_MS = 1500
+const DEADLINE_MS = 1200
 
-/** The same for what reads or writes all there is, and for what nobody waits for. */
+/** The same for what nobody waits for. */
 export const LONG_MS = 60_000
 
 /** While the database does not answer, one question in this many milliseconds finds out whether it does again. */

@@ -20,14 +20,18 @@ export function duplicatesOf (err: unknown): number[] {
 }
 
 /**
- * Codes of the server that tell of a mistake in what was sent; nearly all others of its errors tell that it cannot
- * serve for now: not primary, shutting down, no majority, not authorised, disk full.
+ * Codes of the server that tell of a mistake in what was sent, or of data that contradict an index; nearly all others
+ * of its errors tell that it cannot serve for now: not primary, shutting down, no majority, not authorised, disk full.
  */
-const MISTAKES: ReadonlySet<unknown> = new Set([2, 9, 14, 28, 40, 52, 57, 72, 10334, 17280, 17419, DUPLICATE_KEY])
+const MISTAKES: ReadonlySet<unknown> = new Set([2, 9, 14, 28, 40, 52, 57, 72, 85, 86, 10334, 17280, 17419, DUPLICATE_KEY])
 
-/** An outage of the database as `store_unavailable`; everything else, a mistake of ours included, as it is. */
+/** True when the database is at fault, or the way to it; false for a mistake of ours. */
+export function isOutage (err: unknown): boolean {
+  if (err instanceof MongoServerError) return !MISTAKES.has(err.code)
+  return err instanceof MongoError && !(err instanceof MongoInvalidArgumentError)
+}
+
+/** An outage of the database as `store_unavailable`; everything else as it is. */
 export function asStoreFailure (err: unknown): unknown {
-  const isMistake = err instanceof MongoInvalidArgumentError || (err instanceof MongoServerError && MISTAKES.has(err.code))
-  if (!(err instanceof MongoError) || isMistake) return err
-  return new ApiError('store_unavailable', `The database failed: ${err.message}`, { cause: err })
+  return isOutage(err) ? new ApiError('store_unavailable', `The database failed: ${(err as Error).message}`, { cause: err }) : err
 }

@@ -103,15 +103,15 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
       return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : toJob(found).status
     }),
 
-    list: query => run(async () => query.cluster_id === '' ? [] : await find(listFilter(query), { limit: query.limit ?? 0 }), query.limit === undefined ? LONG_MS : undefined),
+    list: query => run(async () => query.cluster_id === '' ? [] : await find(listFilter(query), { limit: query.limit ?? 0 })),
 
     unplaced: ({ after, limit }) => run(() => find({ 'system_manager.unplaced': true, ...(after !== undefined && { _id: { $gt: toObjectId(after) } }) }, { limit })),
 
     due: (before, limit) => run(() => find({ 'system_manager.due_at': { $lte: before } }, { sort: { 'system_manager.due_at': 1 }, limit })),
 
-    instancesOn: clusterId => run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId }), LONG_MS),
+    instancesOn: clusterId => run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId })),
 
-    documents: () => run(async () => (await find(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job))), LONG_MS),
+    documents: () => run(async () => (await find(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
 
     contradicted: (clusterId, told) => run(() => contradicted(clusterId, told)),
 

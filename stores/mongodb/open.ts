@@ -2,7 +2,7 @@ import type { MongoClient } from 'mongodb'
 import type { Store } from '../store.js'
 import { createAddressPool } from './addresses.js'
 import { createChannelStore } from './channels.js'
-import { connect } from './client.js'
+import { onceAnswered } from './client.js'
 import { createClusterStore } from './clusters.js'
 import { createIndexes } from './collections.js'
 import { createConnection, type StoreLog } from './connection.js'
@@ -28,9 +28,12 @@ export async function openMongoStore ({ client, waitMs, log }: { client: MongoCl
   const commit = createJobCommit(connection, createAddressPool(connection))
   const upkeep = createUpkeep(connection, { commit, relay, outbox, news })
   try {
-    await connect(client, { waitMs, log })
-    await createIndexes(connection.collections)
-    await upkeep.begin()
+    await onceAnswered(async () => {
+      // After a first connection that failed, a client goes on only when it is told to.
+      await client.connect()
+      await createIndexes(connection.collections)
+      await upkeep.begin()
+    }, { waitMs, log })
   } catch (err) {
     await connection.close()
     throw err
