@@ -11,11 +11,14 @@ export const Config = Type.Object({
   MY_PORT: Type.Integer({ default: 10000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes a free one' }),
   MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
   MONGO_URI: Type.String({ default: '', pattern: '^(mongodb(\\+srv)?://.+)?$', description: 'MongoDB to keep the data in, as mongodb:// or mongodb+srv:// with whatever it needs: replica set, TLS, credentials. Goes before CLOUD_MONGO_URL; without both the embedded database serves' }),
-  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in' }),
+  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in, a name or an address', pattern: '^[\\w.:-]*$' }),
   CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
   MONGO_WAIT_S: Type.Number({ default: 60, minimum: 0, maximum: 3600, description: 'Seconds that the start waits for the MongoDB to answer, before it fails' }),
-  CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler; without it the embedded scheduler serves. Not supported by this version yet' }),
+  CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler, a name or an address; without it the embedded scheduler serves', pattern: '^[\\w.:-]*$' }),
   CLOUD_SCHEDULER_PORT: Type.Integer({ default: 10004, minimum: 1, maximum: 65535, description: 'Port of that Cloud Scheduler' }),
+  SCHEDULER_TIMEOUT_S: Type.Number({ default: 5, minimum: 0.05, maximum: 300, description: 'Seconds that the Cloud Scheduler has to take a question' }),
+  SCHEDULER_CALLBACK_S: Type.Number({ default: 30, minimum: 0.05, maximum: 86400, description: 'Seconds that the Cloud Scheduler has to call back before it is asked again' }),
+  SCHEDULER_FALLBACK: Type.String({ default: 'none', enum: ['none', 'embedded'], description: 'Who places jobs while the Cloud Scheduler does not answer: nobody, or the embedded scheduler' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database' }),
   LOG_LEVEL: Type.String({ default: 'info', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], description: 'Least level that is logged' }),
   CLUSTER_GRACE_S: Type.Number({ default: 45, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which a cluster is inactive' }),
@@ -41,7 +44,7 @@ export class ConfigError extends Error {}
 /** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return supported(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
+    return finite(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
   } catch (err) {
     const problem = (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> }).errors?.[0]
     const name = problem?.instancePath.slice(1)
@@ -51,10 +54,10 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
   }
 }
 
-/** To serve from the embedded scheduler when another one was asked for would look like a fault of the other. */
-function supported (config: Config): Config {
-  if (config.CLOUD_SCHEDULER_URL !== '') throw new ConfigError(`CLOUD_SCHEDULER_URL=${config.CLOUD_SCHEDULER_URL} cannot be used: this version has only the embedded scheduler. Leave it out`)
-  if (config.CLOUD_MONGO_URL.includes('/')) throw new ConfigError(`CLOUD_MONGO_URL=${withoutCredentials(config.CLOUD_MONGO_URL)} cannot be used: it must be a host. Give a whole URI as MONGO_URI`)
+/** Infinity is a number to the validator, and within any bounds. */
+function finite (config: Config): Config {
+  const endless = Object.entries(config).find(([, value]) => value === Infinity || value === -Infinity)
+  if (endless) throw new ConfigError(`${endless[0]}=${endless[1]} cannot be used: it must be finite. ${Config.properties[endless[0] as keyof Config].description ?? ''}`)
   return config
 }
 

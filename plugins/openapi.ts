@@ -5,10 +5,11 @@ import { Cluster, ClusterView, Heartbeat } from '../schemas/cluster.js'
 import { Descriptor } from '../schemas/descriptor.js'
 import { Problem } from '../schemas/errors.js'
 import { DeployResult, Job, JobEvent } from '../schemas/job.js'
+import { SchedulerResult } from '../schemas/scheduler.js'
 
 /** OpenAPI 3.1 at /docs/json and a page to try it at /docs. */
 export default fp(async function openapi (app) {
-  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, Problem, DeployResult, Job, JobEvent]) app.addSchema(schema)
+  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, Problem, DeployResult, Job, JobEvent, SchedulerResult]) app.addSchema(schema)
 
   await app.register(swagger, {
     openapi: {

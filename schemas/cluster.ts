@@ -13,12 +13,12 @@ export type Worker = Static<typeof Worker>
 
 const Port = Type.Union([
   Type.Integer({ minimum: 1, maximum: 65535 }),
-  Type.String({ pattern: '^\\d{1,5}$' })
+  Type.String({ pattern: '^([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])$' })
 ], { description: 'Port, as a number or in digits' })
 
 /** `cs1`: a cluster presents itself, in both shapes of contract section 5. */
 export const ClusterRegistration = Type.Object({
-  cluster_name: Type.String({ minLength: 1, maxLength: 255 }),
+  cluster_name: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\x00-\\x1f\\x7f]*$', description: 'What the cluster is known by; no control characters' }),
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),
   network_component_port: Type.Optional(Nullable(Port)),

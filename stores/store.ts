@@ -176,6 +176,8 @@ export interface OutboxStore {
   position (clusterId: ClusterId): Promise<{ acked: number, last: number }>
   /** Commands after `after` that are not settled, in order of `seq`. */
   pending (clusterId: ClusterId, query: { after: number, limit: number }): Promise<Command[]>
+  /** Commands that are not settled, of all clusters. */
+  backlog (): Promise<number>
   /** Settles all commands up to and including `seq`. Idempotent, never goes back. */
   ack (clusterId: ClusterId, seq: number): Promise<void>
   /** Settles one command that the cluster refused. */

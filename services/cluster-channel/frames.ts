@@ -2,6 +2,7 @@ import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
+import { expectation } from '../../schemas/expectation.js'
 
 type Events = typeof clusterEvents
 type ClusterEvent = keyof Events
@@ -42,16 +43,14 @@ export function readFrame (text: string | undefined): ClusterFrame | Complaint {
   const check = checks.get(event)
   if (!check) return { code: 'event_unknown', message: `expected one of ${[...checks.keys()].join(', ')}, got ${JSON.stringify(event)}`, event }
   const error = check.Errors(data).First()
-  if (error) return { code: 'data_invalid', message: expectation(error), event }
+  if (error) return { code: 'data_invalid', message: complaintAbout(error), event }
   if (isDeeperThan(MAX_DEPTH, data)) return { code: 'data_invalid', message: `data: expected at most ${MAX_DEPTH} levels of objects and arrays`, event }
   return { event, data } as ClusterFrame
 }
 
 /** One sentence; for a field that may be one thing or another, with all of them. */
-function expectation ({ path, message, errors }: ValueError): string {
-  const variants = errors.flatMap(variant => variant.First() ?? []).map(expectation)
-  if (variants.length > 0) return [...new Set(variants)].join(', or ')
-  return `data${path.replaceAll('/', '.')}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
+function complaintAbout (error: ValueError): string {
+  return `data${error.path.replaceAll('/', '.')}: ${expectation(error)}`
 }
 
 function isDeeperThan (levels: number, value: unknown): boolean {

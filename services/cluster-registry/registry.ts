@@ -151,7 +151,7 @@ function withoutIpv4Mapping (address: string): string {
 }
 
 function checkId (id: string): void {
-  if (!isHexId(id)) throw new ApiError('cluster_id_malformed', `"${id}" is not a cluster id`, { hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it' })
+  if (!isHexId(id)) throw new ApiError('cluster_id_malformed', `${JSON.stringify(id)} is not a cluster id`, { hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it' })
 }
 
 function notFound (id: string): ApiError {

@@ -15,7 +15,7 @@ export interface ClusterUpkeeper {
    */
   removeCluster (clusterId: ClusterId, options: { force: boolean, cause: string }): Promise<void>
   /** The cluster takes no new instances. */
-  cordon (clusterId: ClusterId): Promise<Cluster>
+  cordon (clusterId: ClusterId, cause: string): Promise<Cluster>
   /** The cluster takes no new instances, and what it has is started elsewhere before it goes. */
   drain (clusterId: ClusterId, cause: string): Promise<Cluster>
   /** The cluster takes instances again; what has found no other place yet stays. */

@@ -115,6 +115,7 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
         completeMoves(edit)
         continueRollout(edit)
       }
+      job.instance_list.sort((a, b) => a.instance_number - b.instance_number)
       tellClusters(original, edit, intents)
       if (events.length === 0 && commands.length === 0) return undefined
       if (job.desired_state === 'running') summarise(job)

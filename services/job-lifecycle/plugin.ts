@@ -9,10 +9,11 @@ import { startPlacementLoop } from './placement.js'
 import { policyOf } from './policy.js'
 import { startReconciler } from './reconciler.js'
 import { startRetention } from './retention.js'
+import { createSchedulerAnswers, type SchedulerAnswers } from './scheduler-answer.js'
 import { createUserSide } from './user-side.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { jobLifecycle: JobLifecycle }
+  interface FastifyInstance { jobLifecycle: JobLifecycle, schedulerAnswers: SchedulerAnswers }
 }
 
 /** Milliseconds between rounds of the reconciler, and less where the settings are more impatient. */
@@ -33,6 +34,7 @@ export default fp(async function jobLifecycle (app) {
     ...createUserSide({ jobs, registry, committer, finder, policy })
   })
   app.decorate('jobLifecycle', lifecycle)
+  app.decorate('schedulerAnswers', createSchedulerAnswers({ lifecycle, registry, scheduler }))
 
   const closing = new AbortController()
   const { signal } = closing
@@ -54,6 +56,7 @@ export default fp(async function jobLifecycle (app) {
   const retention = startRetention({ jobs, hours: config.JOB_RETENTION_H, signal, log })
   lifecycle.events.on('unplaced', placement.wake)
   registry.events.on('alive', placement.wake)
+  scheduler.events.on('news', placement.wake)
   news.on('unplaced', placement.wake)
 
   app.addHook('onClose', async () => {

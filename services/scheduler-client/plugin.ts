@@ -1,32 +1,47 @@
-import { setImmediate } from 'node:timers/promises'
 import fp from 'fastify-plugin'
-import { createPass } from './embedded/place.js'
+import { createLink } from './cloud/link.js'
+import { createQuestions } from './cloud/questions.js'
+import { createCloudScheduler } from './cloud/scheduler.js'
+import { createEmbeddedScheduler } from './embedded/scheduler.js'
+import { measureScheduler } from './metrics.js'
 import type { SchedulerClient } from './scheduler.js'
 
 declare module 'fastify' {
   interface FastifyInstance { schedulerClient: SchedulerClient }
 }
 
-const NOTHING = { cpu: 0, memory: 0 }
+/** Milliseconds of silence after which the Cloud Scheduler counts a cluster as inactive (contract section 4). */
+const CLOUD_GRACE_MS = 30_000
 
-/** Milliseconds of deciding after which requests get their turn: with ten thousand clusters a page of jobs takes longer. */
-const TURN_MS = 10
-
+/** The Cloud Scheduler where the settings name one, else the embedded scheduler. */
 export default fp(async function schedulerClient (app) {
-  app.decorate('schedulerClient', {
-    async place (jobs) {
-      const [clusters, reserved] = await Promise.all([app.store.clusters.list({}), app.store.jobs.reserved()])
-      const candidates = clusters.map(cluster => ({ cluster, reserved: reserved.get(cluster.id) ?? NOTHING }))
-      const pass = createPass(candidates, { now: Date.now(), graceMs: app.config.CLUSTER_GRACE_S * 1000 })
-      const decisions = []
-      let turnBegan = performance.now()
-      for (const job of jobs) {
-        decisions.push(pass.decide(job))
-        if (performance.now() - turnBegan < TURN_MS) continue
-        await setImmediate()
-        turnBegan = performance.now()
-      }
-      return decisions
-    }
-  })
-}, { name: 'scheduler-client', dependencies: ['config', 'store'] })
+  const { config, store, metrics } = app
+  const graceMs = config.CLUSTER_GRACE_S * 1000
+  if (config.CLOUD_SCHEDULER_URL === '') {
+    app.decorate('schedulerClient', createEmbeddedScheduler(store, graceMs))
+    return
+  }
+
+  const origin = originOf(config.CLOUD_SCHEDULER_URL, config.CLOUD_SCHEDULER_PORT)
+  const retryMs = config.PLACEMENT_RETRY_S * 1000
+  const link = createLink({ origin, timeoutMs: config.SCHEDULER_TIMEOUT_S * 1000, probeMs: retryMs })
+  const questions = createQuestions(retryMs)
+  app.decorate('schedulerClient', createCloudScheduler({
+    origin,
+    link,
+    questions,
+    callbackMs: config.SCHEDULER_CALLBACK_S * 1000,
+    embedded: createEmbeddedScheduler(store, graceMs),
+    fallback: config.SCHEDULER_FALLBACK === 'embedded',
+    judge: createEmbeddedScheduler(store, Math.min(graceMs, CLOUD_GRACE_MS))
+  }))
+  measureScheduler(metrics, link, questions)
+  link.events.on('opened', () => app.log.warn({ origin, reason: link.lastFailure() }, 'the Cloud Scheduler does not answer, it is not asked until it does'))
+  link.events.on('closed', () => app.log.info({ origin }, 'the Cloud Scheduler answers again'))
+  app.addHook('onClose', () => link.close())
+}, { name: 'scheduler-client', dependencies: ['config', 'store', 'metrics'] })
+
+/** An IPv6 address stands in brackets in a URL (RFC 3986, section 3.2.2). */
+function originOf (host: string, port: number): string {
+  return `http://${host.includes(':') && !host.startsWith('[') ? `[${host}]` : host}:${port}`
+}

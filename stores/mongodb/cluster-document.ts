@@ -24,6 +24,8 @@ export function toCluster (document: ClusterDocument): Cluster {
     technology: toStrings(document.technology),
     more: document.more ?? null,
     network_component_port: null,
+    // The original knew nothing else.
+    delivery: 'http',
     workers: null,
     warnings: [],
     registered_at: document._id.getTimestamp().toISOString(),

@@ -28,7 +28,8 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
         port: identity.port,
         clusterinfo: storable(identity.clusterinfo ?? null),
         cluster_location: identity.cluster_location,
-        'system_manager.network_component_port': identity.network_component_port
+        'system_manager.network_component_port': identity.network_component_port,
+        'system_manager.delivery': identity.delivery
       },
       // The original scheduler takes a cluster with this year's last_modified_timestamp for one with figures: heartbeats set it.
       $max: { 'system_manager.seen_at': new Double(now / 1000) },

@@ -15,7 +15,7 @@ export interface ClusterDocument extends Document {
 }
 
 /** What is ours in a document of clusters.clusters. */
-export interface ClusterRecord extends Required<ClusterUpkeep>, Pick<Cluster, 'network_component_port' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'> {
+export interface ClusterRecord extends Required<ClusterUpkeep>, Pick<Cluster, 'network_component_port' | 'delivery' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'> {
   /** Last sign of life of any kind, Unix seconds; `last_modified_timestamp` is that of the last heartbeat. */
   seen_at: number
   /** The cluster took all commands up to this `seq`. */

@@ -10,16 +10,14 @@ import type { Connection } from './connection.js'
 import { duplicatesOf } from './failures.js'
 import { toObjectId } from './ids.js'
 import { contractFields, foundByScheduler, numbered, OPTIONAL_FIELDS, recordFields, toJob, WITHOUT_HISTORY } from './job-document.js'
+import type { News } from './news.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 
 export interface JobCommit {
   /** As the port promises; commands are in the documents of their jobs, and have yet to be relayed. */
   commit (changes: JobChange[]): Promise<CommitOutcome[]>
-  /**
-   * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own. False when there is
-   * nothing of it any more.
-   */
-  absorb (id: JobId): Promise<boolean>
+  /** Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, which is news to every process. */
+  absorb (id: JobId): Promise<void>
   /**
    * Gives a document of the original what is ours. Of several live jobs of one name, which the original allowed, the
    * first one to be adopted has the name; of several that were given one address, it has the address. False when it
@@ -50,7 +48,7 @@ interface Step {
   taken: string[]
 }
 
-export function createJobCommit ({ collections: { jobs }, log }: Connection, addresses: AddressPool): JobCommit {
+export function createJobCommit ({ collections: { jobs }, log }: Connection, addresses: AddressPool, news: News): JobCommit {
   async function commit (changes: JobChange[], { named = undefined as boolean | undefined } = {}): Promise<CommitOutcome[]> {
     const outcomes: CommitOutcome[] = []
     let left = changes.map((change, index) => ({ change, index, named }))
@@ -162,10 +160,10 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     return address === undefined ? undefined : { outcome: 'address_taken', address }
   }
 
-  async function absorb (id: JobId): Promise<boolean> {
+  async function absorb (id: JobId): Promise<void> {
     const document = await jobs.findOne({ _id: toObjectId(id) }, { projection: WITHOUT_HISTORY })
     const found = document && foundByScheduler(document)
-    if (!found) return false
+    if (!found) return
     const now = new Date().toISOString()
     const job = toJob(document)
     const instances = job.instance_list.map(instance => instance.status === found ? { ...instance, status_since: now } : instance)
@@ -175,7 +173,10 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
       commands: []
     }
     const step: Step = { change, index: 0, stored: document, named: ownsName(document), next: { ...change.job, revision: job.revision + 1 }, taken: [] }
-    return (await write([step])).size > 0
+    if ((await write([step])).size === 0) return
+    // Also to those whose change it stood in the way of.
+    news.tell({ unplaced: true })
+    news.publish({ unplaced: true })
   }
 
   async function adopt (document: JobDocument): Promise<boolean> {

@@ -25,7 +25,7 @@ export async function openMongoStore ({ client, waitMs, log }: { client: MongoCl
   const news = createNews(connection)
   const outbox = createOutbox(connection)
   const relay = createRelay(connection, outbox)
-  const commit = createJobCommit(connection, createAddressPool(connection))
+  const commit = createJobCommit(connection, createAddressPool(connection), news)
   const upkeep = createUpkeep(connection, { commit, relay, outbox, news })
   try {
     await onceAnswered(async () => {

@@ -97,6 +97,8 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
     pending: (clusterId, { after, limit }) => run(async () =>
       (await outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: after } }).sort({ seq: 1 }).limit(limit).toArray()).map(toCommand)),
 
+    backlog: () => run(() => outbox.countDocuments({ open: true })),
+
     ack: (clusterId, seq) => run(async () => {
       // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
       const { acked, last } = await position(clusterId) ?? { acked: 0, last: 0 }

@@ -48,10 +48,7 @@ export function createUpkeep ({ collections: { jobs, leases }, run, log }: Conne
   async function absorb (): Promise<void> {
     const differing = PLACEMENT_FAILURES.map(status => ({ status, 'system_manager.status': { $ne: status }, 'system_manager.unplaced': true }))
     const found = await jobs.find({ $or: differing }, { projection: { _id: 1 } }).limit(STEP).toArray()
-    const absorbed = await Promise.all(found.map(({ _id }) => commit.absorb(_id.toHexString())))
-    if (!absorbed.includes(true)) return
-    news.tell({ unplaced: true })
-    news.publish({ unplaced: true })
+    await Promise.all(found.map(({ _id }) => commit.absorb(_id.toHexString())))
   }
 
   async function relayLeft (): Promise<number> {

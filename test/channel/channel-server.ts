@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -44,7 +45,7 @@ export async function startChannel (t: Test, { lifecycle: replaced = {}, ...sett
   await app.register(websocket)
   await app.register(clusterRegistry)
   await app.register(self)
-  await app.register(fp(async app => { app.decorate('schedulerClient', { place: async () => [] }) }, { name: 'scheduler-client' }))
+  await app.register(fp(async app => { app.decorate('schedulerClient', { events: new EventEmitter<{ news: [] }>(), place: async () => [], answered () {}, test: async () => 'none' }) }, { name: 'scheduler-client' }))
   await app.register(jobLifecycle)
   Object.assign(app.jobLifecycle, replaced)
   const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {

@@ -1,5 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ClusterView, type Cluster } from '../../../schemas/cluster.js'
+import { ClusterView, Worker, type Cluster } from '../../../schemas/cluster.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 
@@ -44,6 +44,34 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found') }
     }
   }, async ({ params }) => view(await app.clusterRegistry.get(params.cluster)))
+
+  app.get('/clusters/:cluster/nodes', {
+    schema: {
+      operationId: 'listWorkerNodes',
+      summary: 'List the worker nodes of a cluster',
+      tags: ['clusters'],
+      params: ClusterRef,
+      response: {
+        200: json('As its last heartbeat told them; none where it lists none', Type.Object({ items: Type.Array(Worker), counted: Type.Integer({ description: 'Workers counted by the cluster' }) })),
+        ...problems('cluster_id_malformed', 'cluster_not_found')
+      }
+    }
+  }, async ({ params }) => {
+    const { workers, active_nodes: active, nodes } = await app.clusterRegistry.get(params.cluster)
+    return { items: workers ?? [], counted: active ?? nodes }
+  })
+
+  const actions = {
+    cordon: ['cordonCluster', 'Have a cluster take no new instances', 'What it has stays.'],
+    drain: ['drainCluster', 'Empty a cluster', 'It takes no new instances, and what it has is started elsewhere before it goes. What has nowhere to go stays, and says why. Asked again, it looks again.'],
+    uncordon: ['uncordonCluster', 'Have a cluster take instances again', 'What was to be moved away and has found no other place yet stays.']
+  } as const
+  for (const action of ['cordon', 'drain', 'uncordon'] as const) {
+    const [operationId, summary, description] = actions[action]
+    app.post(`/clusters/:cluster/${action}`, {
+      schema: { operationId, summary, description, tags: ['clusters'], params: ClusterRef, response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict') } }
+    }, async ({ params }) => view(await app.jobLifecycle[action](params.cluster, 'user')))
+  }
 
   app.delete('/clusters/:cluster', {
     schema: {

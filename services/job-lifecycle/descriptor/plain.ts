@@ -102,6 +102,7 @@ export function plainTree (text: string, document: Document.Parsed<ParsedNode>):
       return { value, size: value.length, height: 0 }
     }
     if (typeof value === 'number' && !Number.isFinite(value)) find(`expected a number that JSON can hold, got ${kindOf(value)}`)
+    else if (isScalar(node) && isRounded(value, node.source)) find(`expected a whole number of at most ${Number.MAX_SAFE_INTEGER}, got one that would be rounded to ${String(value)}`, 'Put quotes around it to keep every digit.')
     return { value, size: NODE_COST, height: 0 }
   }
 
@@ -109,8 +110,8 @@ export function plainTree (text: string, document: Document.Parsed<ParsedNode>):
     defects.push({ offset: span.start, message, hint, path: [...path] })
   }
 
-  function find (message: string): void {
-    findings.push({ path: [...path], message })
+  function find (message: string, hint?: string): void {
+    findings.push({ path: [...path], message, hint })
   }
 
   function tooDeep (span: Span): Defect {
@@ -140,6 +141,11 @@ function keyText (node: ParsedNode): string {
 function spanOf (node: ParsedNode): Span {
   const [start, end] = node.range
   return { start, end }
+}
+
+/** True for digits that the number made of them does not have: an account number must not change on its way. */
+function isRounded (value: unknown, source = ''): boolean {
+  return Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/.test(source)
 }
 
 /** NUL ends strings in some of the programs this goes on to; a lone surrogate cannot be stored, since UTF-8 has no form for it. */

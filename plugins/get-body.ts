@@ -1,0 +1,47 @@
+import type { Static, TSchema } from '@sinclair/typebox'
+import type { FastifyRequest, FastifySchemaValidationError } from 'fastify'
+import fp from 'fastify-plugin'
+import { ApiError } from '../schemas/errors.js'
+
+/** Registered by the routes whose GET may have a body, in their own scope: elsewhere a body of a GET means nothing (RFC 9110, section 9.3.1). */
+export const autoload = false
+
+/** Bytes; what is asked for is a few names. */
+const MAX_BYTES = 64 * 1024
+
+/** Reads the JSON body of a GET, whatever its content type says: the framework leaves it where it is. */
+export default fp(async function getBody (app) {
+  app.addHook('preHandler', async request => {
+    if (request.method !== 'GET' || !hasBody(request)) return
+    const chunks: Buffer[] = []
+    let size = 0
+    for await (const chunk of request.raw as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > MAX_BYTES) throw new ApiError('body_too_large', `The body of a GET may have ${MAX_BYTES} bytes`)
+      chunks.push(chunk)
+    }
+    const text = Buffer.concat(chunks).toString('utf8')
+    if (text.trim() === '') return
+    try {
+      request.body = JSON.parse(text)
+    } catch (err) {
+      throw new ApiError('json_invalid', `The body is not JSON: ${(err as Error).message}`, { cause: err })
+    }
+  })
+}, { name: 'get-body' })
+
+function hasBody ({ headers }: FastifyRequest): boolean {
+  return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+}
+
+/** What a GET asks for, in its body or else in its query, checked as the body of the POST is. */
+export function askedFor<T extends TSchema> (request: FastifyRequest, schema: T): Static<T> {
+  const part = request.body === undefined ? 'querystring' : 'body'
+  const validate = request.compileValidationSchema(schema, part) as unknown as Validate<Static<T>>
+  const result = validate(request.body ?? request.query)
+  if ('value' in result) return result.value
+  throw Object.assign(new Error('the request is not valid'), { validation: result.error, validationContext: part })
+}
+
+/** What the validator compiler of app.ts makes of a schema. */
+type Validate<T> = (input: unknown) => { value: T } | { error: FastifySchemaValidationError[] }
