@@ -26,6 +26,7 @@ source scripts/prepare.sh
 prepare_install
 prepare_build
 prepare_mongo_wire
+prepare_python
 npm run --silent typecheck
 npm run --silent lint
 # With CI set the report is plain lines, written once: what is drawn anew all the time cannot be read in a log. The

@@ -63,6 +63,7 @@ export const Heartbeat = Type.Object({
 })
 export type Heartbeat = Static<typeof Heartbeat>
 
+const DELIVERY = ['channel', 'http'] as const
 const SCHEDULING = ['active', 'cordoned', 'draining'] as const
 
 const exampleCluster = {
@@ -71,6 +72,7 @@ const exampleCluster = {
   ip: '192.168.178.40',
   port: 10100,
   network_component_port: 10110,
+  delivery: 'channel',
   clusterinfo: null,
   cluster_location: 'hpi',
   nodes: 3,
@@ -103,6 +105,7 @@ export const Cluster = Type.Object({
   ip: Type.String({ description: 'Address of the cluster manager: advertised, else the remote one' }),
   port: Nullable(Type.Integer({ description: 'Port of the cluster manager' })),
   network_component_port: Nullable(Type.Integer()),
+  delivery: OneOf(DELIVERY, { description: 'What becomes of commands while it has no open channel: channel keeps them until it is back, http pushes them to ip and port' }),
   clusterinfo: Type.Unknown(),
   cluster_location: Nullable(Type.String()),
   nodes: Type.Integer({ description: 'Workers counted by incr_node, decr_node and nodes' }),
@@ -130,6 +133,6 @@ export type ClusterId = Cluster['id']
 /** A cluster as /api/v1 shows it: with the verdict of the 45 s rule. */
 export const ClusterView = Type.Composite([Cluster, Type.Object({
   active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
-  connected: Type.Boolean({ description: 'It holds an open channel to this System Manager' })
+  connected: Type.Boolean({ description: 'It holds an open channel, to this System Manager or another one on the same database' })
 })], { $id: 'ClusterView', examples: [{ ...exampleCluster, active: true, connected: true }] })
 export type ClusterView = Static<typeof ClusterView>

@@ -157,7 +157,7 @@ export type JobId = Job['id']
 export const JobEvent = Type.Object({
   id: Type.Integer({ description: 'Rises with time within a job' }),
   time: Timestamp,
-  type: Type.String({ description: 'deployed, updated, placed, unplaceable, waiting, status, details, acknowledged, refused, retired, undeploying, undeployed' }),
+  type: Type.String({ description: 'deployed, updated, placed, unplaceable, waiting, status, details, acknowledged, refused, delivery, retired, undeploying, undeployed' }),
   cause: Type.String({ description: 'Who or what brought it about: user, scheduler, cluster <name or id>, system' }),
   message: Type.String(),
   instance_number: Type.Optional(Type.Integer()),

@@ -110,3 +110,36 @@ prepare_mongo_wire_now() {
   prepare_quietly mvn -q -B -f test/mongo-wire/pom.xml compile dependency:copy-dependencies -DoutputDirectory=target/dependency
   mv test/mongo-wire/target/.building test/mongo-wire/target/.built
 }
+
+# Installs the Python clients that the tests register with, one folder for each list of requirements.
+prepare_python() {
+  prepare_python_installed || prepare_alone prepare_python_now
+}
+
+prepare_python_installed() {
+  local list
+  for list in test/socket-io/python/requirements-*.txt; do
+    [[ .python/.installed -nt $list ]] || return 1
+  done
+}
+
+prepare_python_now() {
+  if prepare_python_installed; then return; fi
+  local pip list name
+  if python3 -m pip --version >/dev/null 2>&1; then
+    pip=(python3 -m pip)
+  elif python3 -m venv .python/pip >/dev/null 2>&1; then
+    pip=(.python/pip/bin/python -m pip)
+  else
+    prepare_say 'the tests need Python 3.8 or newer with pip or venv (python3-pip or python3-venv) for clients in Python'
+    exit 1
+  fi
+  prepare_say 'installing the Python clients of the tests'
+  for list in test/socket-io/python/requirements-*.txt; do
+    name=${list##*requirements-}
+    name=${name%.txt}
+    rm -rf ".python/$name"
+    prepare_quietly "${pip[@]}" install --quiet --disable-pip-version-check --target ".python/$name" --requirement "$list"
+  done
+  touch .python/.installed
+}

@@ -34,7 +34,7 @@ export interface StoreNews {
 }
 
 /** What a registration sets; heartbeat figures of a known cluster stay as they are. */
-export type ClusterIdentity = Pick<Cluster, 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'clusterinfo' | 'cluster_location'>
+export type ClusterIdentity = Pick<Cluster, 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'delivery' | 'clusterinfo' | 'cluster_location'>
 
 /** What a heartbeat tells. A field that is absent keeps its value. */
 export interface ClusterFigures {
