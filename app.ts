@@ -15,8 +15,8 @@ export const serverOptions = {
   clientErrorHandler: answerUnreadable,
   frameworkErrors: (err, request, reply) => answerError(err, request, reply),
   forceCloseConnections: 'idle',
-  // Ten seconds are not always enough on a machine that is just booting everything else too.
-  pluginTimeout: 60_000
+  // A start may have to wait for its database: MONGO_WAIT_S bounds that.
+  pluginTimeout: 0
 } satisfies FastifyServerOptions
 
 /**

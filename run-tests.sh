@@ -25,6 +25,7 @@ trap 'exit 143' TERM
 source scripts/prepare.sh
 prepare_install
 prepare_build
+prepare_mongo_wire
 prepare_python
 npm run --silent typecheck
 npm run --silent lint

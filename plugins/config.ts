@@ -10,8 +10,10 @@ declare module 'fastify' {
 export const Config = Type.Object({
   MY_PORT: Type.Integer({ default: 10000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes a free one' }),
   MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
-  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in; without it the embedded database serves. Not supported by this version yet' }),
+  MONGO_URI: Type.String({ default: '', pattern: '^(mongodb(\\+srv)?://.+)?$', description: 'MongoDB to keep the data in, as mongodb:// or mongodb+srv:// with whatever it needs: replica set, TLS, credentials. Goes before CLOUD_MONGO_URL; without both the embedded database serves' }),
+  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in, a name or an address', pattern: '^[\\w.:-]*$' }),
   CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
+  MONGO_WAIT_S: Type.Number({ default: 60, minimum: 0, maximum: 3600, description: 'Seconds that the start waits for the MongoDB to answer, before it fails' }),
   CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler, a name or an address; without it the embedded scheduler serves', pattern: '^[\\w.:-]*$' }),
   CLOUD_SCHEDULER_PORT: Type.Integer({ default: 10004, minimum: 1, maximum: 65535, description: 'Port of that Cloud Scheduler' }),
   SCHEDULER_TIMEOUT_S: Type.Number({ default: 5, minimum: 0.05, maximum: 300, description: 'Seconds that the Cloud Scheduler has to take a question' }),
@@ -44,13 +46,13 @@ export class ConfigError extends Error {}
 /** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return supported(finite(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false })))
+    return finite(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
   } catch (err) {
     const problem = (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> }).errors?.[0]
     const name = problem?.instancePath.slice(1)
     if (!problem || !name) throw new ConfigError((err as Error).message)
     const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
-    throw new ConfigError(`${name}=${env[name] ?? ''} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
+    throw new ConfigError(`${name}=${withoutCredentials(env[name] ?? '')} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
   }
 }
 
@@ -61,10 +63,9 @@ function finite (config: Config): Config {
   return config
 }
 
-/** To serve from the embedded database when another one was asked for would look like lost data. */
-function supported (config: Config): Config {
-  if (config.CLOUD_MONGO_URL !== '') throw new ConfigError(`CLOUD_MONGO_URL=${config.CLOUD_MONGO_URL} cannot be used: this version has only the embedded database. Leave it out`)
-  return config
+/** Passwords stay out of logs and terminals. */
+function withoutCredentials (value: string): string {
+  return value.replace(/\/\/[^/]*@/, '//***@')
 }
 
 /** An empty variable means "not set", as it does in compose files. */
