@@ -1,9 +1,8 @@
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
-import { TypeBoxValidatorCompiler } from '@fastify/type-provider-typebox'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
 import type { Config } from './plugins/config.js'
-import { answerError } from './plugins/errors.js'
+import { answerError, answerUnreadable } from './plugins/errors.js'
 
 /** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */
 export const serverOptions = {
@@ -11,10 +10,13 @@ export const serverOptions = {
   bodyLimit: 8 * 1024 * 1024,
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
+  // A client that stops in the middle of its request must not hold a connection for ever.
+  requestTimeout: 60_000,
+  clientErrorHandler: answerUnreadable,
   frameworkErrors: (err, request, reply) => answerError(err, request, reply),
   forceCloseConnections: 'idle',
-  // Ten seconds are not always enough on a machine that is just booting everything else too.
-  pluginTimeout: 60_000
+  // A start may have to wait for its database: MONGO_WAIT_S bounds that.
+  pluginTimeout: 0
 } satisfies FastifyServerOptions
 
 /**
@@ -22,7 +24,8 @@ export const serverOptions = {
  * `config` overrides the environment, for tests and embedding.
  */
 export default async function app (app: FastifyInstance, options: { config?: Partial<Config> }) {
-  app.setValidatorCompiler(TypeBoxValidatorCompiler)
+  // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
+  app.removeContentTypeParser('text/plain')
   // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the way out.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { LogController } from 'fastify'
 import app, { serverOptions } from './app.js'
@@ -26,18 +27,20 @@ async function start (config: Config) {
     clearTimeout(impatience)
   })
   await server.register(app, { config })
-  await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
+  try {
+    await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
+  } catch (err) {
+    throw new ConfigError(`MY_HOST=${config.MY_HOST} MY_PORT=${config.MY_PORT} cannot be listened on: ${(err as Error).message}`, { cause: err })
+  }
 }
 
-if (process.argv.includes('--help') || process.argv.includes('-h')) {
-  process.stdout.write(helpText())
-} else {
-  try {
-    await start(readConfig(process.env))
-  } catch (err) {
-    // One clear line for what an operator can mend; the stack only for what is our fault.
-    const known = err instanceof ConfigError || (err instanceof Error && 'code' in err)
-    process.stderr.write(`system-manager: ${known ? (err as Error).message : (err as Error).stack}\n`)
-    process.exit(1)
-  }
+try {
+  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
+  if (values.help) process.stdout.write(helpText())
+  else await start(readConfig(process.env))
+} catch (err) {
+  // One clear line for what an operator can mend; the stack only for what is our fault.
+  const known = err instanceof ConfigError || (err instanceof Error && 'code' in err)
+  process.stderr.write(`system-manager: ${known ? (err as Error).message : (err as Error).stack}\n`)
+  process.exit(1)
 }

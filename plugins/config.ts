@@ -10,16 +10,23 @@ declare module 'fastify' {
 export const Config = Type.Object({
   MY_PORT: Type.Integer({ default: 10000, minimum: 0, maximum: 65535, description: 'Port to listen on; 0 takes a free one' }),
   MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
-  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in; without it the embedded database serves. Not supported by this version yet' }),
+  MONGO_URI: Type.String({ default: '', pattern: '^(mongodb(\\+srv)?://.+)?$', description: 'MongoDB to keep the data in, as mongodb:// or mongodb+srv:// with whatever it needs: replica set, TLS, credentials. Goes before CLOUD_MONGO_URL; without both the embedded database serves' }),
+  CLOUD_MONGO_URL: Type.String({ default: '', description: 'Host of a MongoDB to keep the data in, a name or an address', pattern: '^[\\w.:-]*$' }),
   CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
-  CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler; without it the embedded scheduler serves. Not supported by this version yet' }),
+  MONGO_WAIT_S: Type.Number({ default: 60, minimum: 0, maximum: 3600, description: 'Seconds that the start waits for the MongoDB to answer, before it fails' }),
+  CLOUD_SCHEDULER_URL: Type.String({ default: '', description: 'Host of a Cloud Scheduler, a name or an address; without it the embedded scheduler serves', pattern: '^[\\w.:-]*$' }),
   CLOUD_SCHEDULER_PORT: Type.Integer({ default: 10004, minimum: 1, maximum: 65535, description: 'Port of that Cloud Scheduler' }),
+  SCHEDULER_TIMEOUT_S: Type.Number({ default: 5, minimum: 0.05, maximum: 300, description: 'Seconds that the Cloud Scheduler has to take a question' }),
+  SCHEDULER_CALLBACK_S: Type.Number({ default: 30, minimum: 0.05, maximum: 86400, description: 'Seconds that the Cloud Scheduler has to call back before it is asked again' }),
+  SCHEDULER_FALLBACK: Type.String({ default: 'none', enum: ['none', 'embedded'], description: 'Who places jobs while the Cloud Scheduler does not answer: nobody, or the embedded scheduler' }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database' }),
   LOG_LEVEL: Type.String({ default: 'info', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], description: 'Least level that is logged' }),
   CLUSTER_GRACE_S: Type.Number({ default: 45, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which a cluster is inactive' }),
   HEARTBEAT_INTERVAL_S: Type.Number({ default: 15, minimum: 1, maximum: 3600, description: 'Seconds between heartbeats, told to clusters on the raw WebSocket channel' }),
   PING_INTERVAL_S: Type.Number({ default: 15, minimum: 0.05, maximum: 3600, description: 'Seconds between WebSocket pings; two without a pong close the channel' }),
   COMMAND_RESEND_S: Type.Number({ default: 20, minimum: 0.05, maximum: 3600, description: 'Seconds after which an unacknowledged command is sent again' }),
+  CLUSTER_NETWORKS: Type.String({ default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128', description: 'Networks that cluster managers may be called in, separated by commas; an address elsewhere is never contacted' }),
+  CLUSTER_ANSWER_S: Type.Number({ default: 15, minimum: 0.05, maximum: 600, description: 'Seconds that a cluster manager has to answer a call' }),
   PLACEMENT_RETRY_S: Type.Number({ default: 5, minimum: 0.05, maximum: 3600, description: 'Seconds between tries to place what could not be placed, besides the tries that news of a cluster causes' }),
   FAILOVER_AFTER_S: Type.Number({ default: 120, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which what a cluster runs is started elsewhere; not less than CLUSTER_GRACE_S' }),
   DEADLINE_SCHEDULED_S: Type.Number({ default: 120, minimum: 0.05, maximum: 86400, description: 'Seconds that an instance may stay CLUSTER_SCHEDULED or NODE_SCHEDULED before it is tried elsewhere' }),
@@ -39,22 +46,26 @@ export class ConfigError extends Error {}
 /** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
 export function readConfig (env: NodeJS.ProcessEnv): Config {
   try {
-    return supported(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
+    return finite(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
   } catch (err) {
     const problem = (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> }).errors?.[0]
     const name = problem?.instancePath.slice(1)
     if (!problem || !name) throw new ConfigError((err as Error).message)
     const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
-    throw new ConfigError(`${name}=${env[name] ?? ''} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
+    throw new ConfigError(`${name}=${withoutCredentials(env[name] ?? '')} cannot be used: it ${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`)
   }
 }
 
-/** To serve from the embedded database when another one was asked for would look like lost data. */
-function supported (config: Config): Config {
-  for (const name of ['CLOUD_MONGO_URL', 'CLOUD_SCHEDULER_URL'] as const) {
-    if (config[name] !== '') throw new ConfigError(`${name}=${config[name]} cannot be used: this version has only the embedded database and scheduler. Leave it out`)
-  }
+/** Infinity is a number to the validator, and within any bounds. */
+function finite (config: Config): Config {
+  const endless = Object.entries(config).find(([, value]) => value === Infinity || value === -Infinity)
+  if (endless) throw new ConfigError(`${endless[0]}=${endless[1]} cannot be used: it must be finite. ${Config.properties[endless[0] as keyof Config].description ?? ''}`)
   return config
+}
+
+/** Passwords stay out of logs and terminals. */
+function withoutCredentials (value: string): string {
+  return value.replace(/\/\/[^/]*@/, '//***@')
 }
 
 /** An empty variable means "not set", as it does in compose files. */

@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { ApiError } from '../schemas/errors.js'
 import { ref } from '../schemas/openapi.js'
+import { decodeUtf8 } from '../services/job-lifecycle/descriptor/decode.js'
 import { MAX_DESCRIPTOR_BYTES } from '../services/job-lifecycle/descriptor/read.js'
 
 /** Registered by the routes that take a descriptor, in their own scope: elsewhere JSON stays JSON. */
@@ -32,7 +33,7 @@ export const descriptorsContent = bodyOf('The descriptor of a service, or those 
  */
 export default fp(async function descriptorBody (app) {
   await app.register(multipart, { limits: { fileSize: MAX_DESCRIPTOR_BYTES, fieldSize: MAX_DESCRIPTOR_BYTES, files: 1, fields: 10, parts: 11 } })
-  app.addContentTypeParser(DESCRIPTOR_TYPES, { parseAs: 'string', bodyLimit: MAX_DESCRIPTOR_BYTES }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser(DESCRIPTOR_TYPES, { parseAs: 'buffer', bodyLimit: MAX_DESCRIPTOR_BYTES }, async (_request: FastifyRequest, body: Buffer) => decodeUtf8(body))
 }, { name: 'descriptor-body' })
 
 /** The text of the descriptor in a request; `descriptor_missing` when there is none. */
@@ -50,15 +51,16 @@ async function filePart (request: FastifyRequest): Promise<string | undefined> {
     for await (const part of request.parts()) {
       // curl -F 'file=<deploy.yaml' sends the content as a field: meant is the same.
       if (part.type === 'field') {
+        if (part.valueTruncated) throw new ApiError('body_too_large', `The field ${part.fieldname} is larger than 1 MiB`)
         if (part.fieldname === 'file' && typeof part.value === 'string') found = part.value
       } else {
         const content = await part.toBuffer()
-        if (part.fieldname === 'file') found = content.toString('utf8')
+        if (part.fieldname === 'file') found = decodeUtf8(content)
       }
     }
   } catch (err) {
     // The multipart parser's own errors carry no status; all of them are about what the client sent.
-    if (err instanceof Error && !('statusCode' in err)) throw new ApiError('bad_request', `The multipart body cannot be read: ${err.message}`, { cause: err })
+    if (err instanceof Error && !(err instanceof ApiError) && !('statusCode' in err)) throw new ApiError('bad_request', `The multipart body cannot be read: ${err.message}`, { cause: err })
     throw err
   }
   return found

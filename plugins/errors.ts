@@ -1,6 +1,10 @@
+import { STATUS_CODES } from 'node:http'
+import type { Socket } from 'node:net'
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import Negotiator from 'negotiator'
 import { ApiError, catalogue, type Problem, type Violation } from '../schemas/errors.js'
+import { dotted } from '../schemas/expectation.js'
 
 /** Seconds after which a client may try again what the server could not do for now. */
 const RETRY_AFTER_S = 2
@@ -19,6 +23,35 @@ export function answerError (err: FastifyError, request: FastifyRequest, reply: 
   if (known.status >= 500) request.log.error({ err }, known.message)
   else request.log.info({ code: known.code }, known.message)
   return answer(known, request, reply)
+}
+
+/**
+ * For bytes that cannot be read as a request (`clientErrorHandler`), or not in time. There is no request to look at, so
+ * it is a text, and the connection ends with it.
+ */
+export function answerUnreadable (err: Error & { code?: string }, socket: Socket): void {
+  if (err.code === 'ECONNRESET' || !socket.writable) return
+  const error = fromParser(err)
+  const body = toText(error)
+  socket.write([
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
+    'content-type: text/plain; charset=utf-8',
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+    '',
+    body
+  ].join('\r\n'))
+  socket.destroySoon()
+}
+
+function fromParser (err: Error & { code?: string }): ApiError {
+  switch (err.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new ApiError('headers_too_large', undefined, { cause: err })
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new ApiError('request_timeout', undefined, { cause: err })
+  }
+  return new ApiError('bad_request', `This is not HTTP/1.1: ${err.message}`, { cause: err })
 }
 
 function answer (error: ApiError, request: FastifyRequest, reply: FastifyReply) {
@@ -49,16 +82,18 @@ function toText (error: ApiError): string {
   const lines = [`${error.code}: ${error.message}`]
   for (const { field, message, document, line, column } of error.violations ?? []) {
     const at = line === undefined ? '' : ` (${document === undefined ? '' : `document ${document}, `}line ${line}${column === undefined ? '' : `, column ${column}`})`
-    lines.push(`  ${field || 'file'}${at}: ${message}`)
+    lines.push(`  ${field || (error.code === 'bad_request' ? 'body' : 'file')}${at}: ${message}`)
   }
   if (error.hint) lines.push(`  hint: ${error.hint}`)
   return lines.join('\n') + '\n'
 }
 
-/** True when the client would rather have JSON than text; `*\/*` alone is a terminal. */
-export function wantsJson (request: FastifyRequest): boolean {
-  const accept = request.headers.accept ?? ''
-  return /application\/(problem\+)?json/.test(accept)
+/** The forms of an answer, the one for a client without preferences first: `*\/*` alone is a terminal. */
+const FORMS = ['text/plain', 'application/json', 'application/problem+json']
+
+/** True when the client would rather have JSON than text (RFC 9110, section 12.5.1). */
+export function wantsJson ({ headers }: FastifyRequest): boolean {
+  return headers.accept !== undefined && new Negotiator({ headers }).mediaType(FORMS)?.endsWith('json') === true
 }
 
 /** What Fastify and its plugins throw, as one of the catalogue. */
@@ -66,7 +101,7 @@ function toApiError (err: FastifyError): ApiError {
   if (err instanceof ApiError) return err
   if (err.validation) {
     const violations: Violation[] = err.validation.slice(0, 50).map(({ instancePath, message }) =>
-      ({ field: instancePath.slice(1).replaceAll('/', '.'), message: message ?? 'is not valid' }))
+      ({ field: dotted(instancePath), message: message ?? 'is not valid' }))
     return new ApiError('bad_request', `The ${err.validationContext ?? 'request'} is not valid`, { violations, cause: err })
   }
   switch (err.code) {
@@ -81,7 +116,7 @@ function toApiError (err: FastifyError): ApiError {
       return new ApiError('body_too_large', err.message, { cause: err })
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_INVALID_MULTIPART_CONTENT_TYPE':
-      return new ApiError('media_type_unsupported', err.message, { cause: err })
+      return new ApiError('media_type_unsupported', undefined, { hint: 'GET /docs tells the content types of each route', cause: err })
   }
   const status = err.statusCode ?? 500
   if (status >= 400 && status < 500) return new ApiError('bad_request', err.message, { cause: err })

@@ -7,10 +7,11 @@ import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { Problem } from '../schemas/errors.js'
 import { DeployResult, Job, JobEvent } from '../schemas/job.js'
 import { Plan } from '../schemas/plan.js'
+import { SchedulerResult } from '../schemas/scheduler.js'
 
 /** OpenAPI 3.1 at /docs/json and a page to try it at /docs. */
 export default fp(async function openapi (app) {
-  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, ApplicationDescriptor, Problem, DeployResult, Job, JobEvent, Application, Plan]) app.addSchema(schema)
+  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, ApplicationDescriptor, Problem, DeployResult, Job, JobEvent, Application, Plan, SchedulerResult]) app.addSchema(schema)
 
   await app.register(swagger, {
     openapi: {

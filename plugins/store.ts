@@ -1,7 +1,12 @@
 import { join } from 'node:path'
+import mongodb from '@fastify/mongodb'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { createClient } from '../stores/mongodb/client.js'
+import { openMongoStore } from '../stores/mongodb/open.js'
 import { openSqliteStore } from '../stores/sqlite/open.js'
 import type { Store } from '../stores/store.js'
+import { ConfigError, type Config } from './config.js'
 
 declare module 'fastify' {
   interface FastifyInstance { store: Store }
@@ -9,7 +14,27 @@ declare module 'fastify' {
 
 /** Opens the database and closes it last, when nothing can write any more. */
 export default fp(async function store (app) {
-  const store = await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db') })
+  const uri = mongoUri(app.config)
+  const store = uri === undefined ? await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db') }) : await openMongo(app, uri)
   app.decorate('store', store)
   app.addHook('onClose', () => store.close())
 }, { name: 'store', dependencies: ['config'] })
+
+/** The plugin is given a client, since one that it makes by itself cannot wait for a database that starts later. */
+async function openMongo (app: FastifyInstance, uri: string): Promise<Store> {
+  let client
+  try {
+    client = createClient(uri)
+  } catch (err) {
+    throw new ConfigError(`MONGO_URI cannot be used: ${(err as Error).message}`)
+  }
+  await app.register(mongodb, { client })
+  return await openMongoStore({ client: app.mongo.client, waitMs: app.config.MONGO_WAIT_S * 1000, log: app.log })
+}
+
+/** Undefined when no MongoDB is asked for. */
+function mongoUri ({ MONGO_URI: uri, CLOUD_MONGO_URL: host, CLOUD_MONGO_PORT: port }: Config): string | undefined {
+  if (uri !== '') return uri
+  if (host === '') return undefined
+  return `mongodb://${host.includes(':') ? `[${host}]` : host}:${port}`
+}

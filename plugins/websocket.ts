@@ -4,6 +4,15 @@ import type { Duplex } from 'node:stream'
 import websocket from '@fastify/websocket'
 import fp from 'fastify-plugin'
 
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** By path, who takes its upgrades; any other is served as the plain request it also is. */
+    upgradeHandlers: Map<string, UpgradeHandler>
+  }
+}
+
+type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+
 /** Largest frame, bytes: a heartbeat about many thousand jobs. A larger one closes the channel with 1009. */
 const MAX_FRAME_BYTES = 8 * 1024 * 1024
 
@@ -13,15 +22,17 @@ const CLOSE_MS = 1000
 /** WebSocket upgrades of the routes with a `wsHandler`; on close every client is told 1001, "going away" (RFC 6455, section 7.4.1). */
 export default fp(async function webSocket (app) {
   const upgrades = new EventEmitter()
-  const paths = new Set<string>()
+  const handlers = new Map<string, UpgradeHandler>()
+  app.decorate('upgradeHandlers', handlers)
 
   app.addHook('onRoute', ({ url, wsHandler }) => {
-    if (wsHandler) paths.add(url)
+    if (wsHandler) handlers.set(url, (...upgrade) => upgrades.emit('upgrade', ...upgrade))
   })
 
   function onUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer) {
     const wanted = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
-    if (wanted && paths.has(request.url?.split('?', 1)[0] ?? '')) upgrades.emit('upgrade', request, socket, head)
+    const handler = wanted ? handlers.get(request.url?.split('?', 1)[0] ?? '') : undefined
+    if (handler) handler(request, socket, head)
     else ignoreOffer(app.server, request, socket, head)
   }
   app.server.on('upgrade', onUpgrade)

@@ -26,6 +26,7 @@ function contractCluster (cluster: Cluster): Record<string, unknown> {
     losses: cluster.losses,
     unknown_jobs: cluster.unknown_jobs,
     network_component_port: cluster.network_component_port,
+    delivery: cluster.delivery,
     registered_at: cluster.registered_at,
     last_heartbeat_at: cluster.last_heartbeat_at
   }

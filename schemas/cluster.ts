@@ -13,12 +13,12 @@ export type Worker = Static<typeof Worker>
 
 const Port = Type.Union([
   Type.Integer({ minimum: 1, maximum: 65535 }),
-  Type.String({ pattern: '^\\d{1,5}$' })
+  Type.String({ pattern: '^([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])$' })
 ], { description: 'Port, as a number or in digits' })
 
 /** `cs1`: a cluster presents itself, in both shapes of contract section 5. */
 export const ClusterRegistration = Type.Object({
-  cluster_name: Type.String({ minLength: 1, maxLength: 255 }),
+  cluster_name: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\x00-\\x1f\\x7f]*$', description: 'What the cluster is known by; no control characters' }),
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),
   network_component_port: Type.Optional(Nullable(Port)),
@@ -63,6 +63,7 @@ export const Heartbeat = Type.Object({
 })
 export type Heartbeat = Static<typeof Heartbeat>
 
+const DELIVERY = ['channel', 'http'] as const
 const SCHEDULING = ['active', 'cordoned', 'draining'] as const
 
 const exampleCluster = {
@@ -71,6 +72,7 @@ const exampleCluster = {
   ip: '192.168.178.40',
   port: 10100,
   network_component_port: 10110,
+  delivery: 'channel',
   clusterinfo: null,
   cluster_location: 'hpi',
   nodes: 3,
@@ -103,6 +105,7 @@ export const Cluster = Type.Object({
   ip: Type.String({ description: 'Address of the cluster manager: advertised, else the remote one' }),
   port: Nullable(Type.Integer({ description: 'Port of the cluster manager' })),
   network_component_port: Nullable(Type.Integer()),
+  delivery: OneOf(DELIVERY, { description: 'What becomes of commands while it has no open channel: channel keeps them until it is back, http pushes them to ip and port' }),
   clusterinfo: Type.Unknown(),
   cluster_location: Nullable(Type.String()),
   nodes: Type.Integer({ description: 'Workers counted by incr_node, decr_node and nodes' }),
@@ -130,6 +133,6 @@ export type ClusterId = Cluster['id']
 /** A cluster as /api/v1 shows it: with the verdict of the 45 s rule. */
 export const ClusterView = Type.Composite([Cluster, Type.Object({
   active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
-  connected: Type.Boolean({ description: 'It holds an open channel to this System Manager' })
+  connected: Type.Boolean({ description: 'It holds an open channel, to this System Manager or another one on the same database' })
 })], { $id: 'ClusterView', examples: [{ ...exampleCluster, active: true, connected: true }] })
 export type ClusterView = Static<typeof ClusterView>

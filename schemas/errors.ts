@@ -21,6 +21,7 @@ export const catalogue = {
   node_not_found: { status: 404, title: 'There is no such worker node' },
   revision_not_found: { status: 404, title: 'The job has no such revision' },
   route_not_found: { status: 404, title: 'There is no such route' },
+  request_timeout: { status: 408, title: 'The request did not come to its end in time' },
   job_name_ambiguous: { status: 409, title: 'Several jobs can be meant by this name' },
   address_taken: { status: 409, title: 'The address wished for belongs to another job' },
   job_not_running: { status: 409, title: 'The job is not to run any more' },
@@ -29,9 +30,11 @@ export const catalogue = {
   body_too_large: { status: 413, title: 'The body is too large' },
   media_type_unsupported: { status: 415, title: 'This content type is not taken here' },
   upgrade_required: { status: 426, title: 'This address speaks WebSocket only' },
+  headers_too_large: { status: 431, title: 'The address or the headers are too long' },
   internal_error: { status: 500, title: 'Something went wrong here; it has been logged under the request id' },
   addresses_exhausted: { status: 503, title: 'No address of 172.30.0.0/16 is free' },
   subnets_exhausted: { status: 503, title: 'No subnet is left' },
+  scheduler_unavailable: { status: 503, title: 'The Cloud Scheduler does not answer' },
   store_unavailable: { status: 503, title: 'The database does not answer' },
   shutting_down: { status: 503, title: 'The System Manager is closing' }
 } as const satisfies Record<string, { status: number, title: string }>

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Sourced by start-up.sh and run-tests.sh, from the project's folder: brings node_modules and dist up to date.
-# Both functions do nothing, quickly, when nothing has changed. They print to stderr only.
+# Sourced by start-up.sh and run-tests.sh, from the project's folder: brings node_modules, dist and, for the tests, the
+# MongoDB-wire emulator up to date. Each function does nothing, quickly, when nothing has changed. They print to stderr only.
 
 prepare_say() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -87,4 +87,59 @@ prepare_build_now() {
   touch node_modules/.building
   prepare_quietly npm run --silent build
   mv node_modules/.building dist/.built
+}
+
+# Builds the MongoDB-wire emulator, which only tests need, when its source is newer than the last build.
+prepare_mongo_wire() {
+  prepare_mongo_wire_built || prepare_alone prepare_mongo_wire_now
+}
+
+prepare_mongo_wire_built() {
+  [[ -f test/mongo-wire/target/.built && -z $(find test/mongo-wire/pom.xml test/mongo-wire/src -newer test/mongo-wire/target/.built -print) ]]
+}
+
+prepare_mongo_wire_now() {
+  if prepare_mongo_wire_built; then return; fi
+  if ! command -v mvn >/dev/null || ! command -v java >/dev/null; then
+    prepare_say 'tests of the MongoDB store need Maven and a JDK 17 or newer (mvn, java), which were not found'
+    exit 1
+  fi
+  prepare_say 'building the MongoDB-wire emulator'
+  mkdir -p test/mongo-wire/target
+  touch test/mongo-wire/target/.building
+  prepare_quietly mvn -q -B -f test/mongo-wire/pom.xml compile dependency:copy-dependencies -DoutputDirectory=target/dependency
+  mv test/mongo-wire/target/.building test/mongo-wire/target/.built
+}
+
+# Installs the Python clients that the tests register with, one folder for each list of requirements.
+prepare_python() {
+  prepare_python_installed || prepare_alone prepare_python_now
+}
+
+prepare_python_installed() {
+  local list
+  for list in test/socket-io/python/requirements-*.txt; do
+    [[ .python/.installed -nt $list ]] || return 1
+  done
+}
+
+prepare_python_now() {
+  if prepare_python_installed; then return; fi
+  local pip list name
+  if python3 -m pip --version >/dev/null 2>&1; then
+    pip=(python3 -m pip)
+  elif python3 -m venv .python/pip >/dev/null 2>&1; then
+    pip=(.python/pip/bin/python -m pip)
+  else
+    prepare_say 'the tests need Python 3.8 or newer with pip or venv (python3-pip or python3-venv) for clients in Python'
+    exit 1
+  fi
+  prepare_say 'installing the Python clients of the tests'
+  for list in test/socket-io/python/requirements-*.txt; do
+    name=${list##*requirements-}
+    name=${name%.txt}
+    rm -rf ".python/$name"
+    prepare_quietly "${pip[@]}" install --quiet --disable-pip-version-check --target ".python/$name" --requirement "$list"
+  done
+  touch .python/.installed
 }

@@ -34,7 +34,7 @@ export interface StoreNews {
 }
 
 /** What a registration sets; heartbeat figures of a known cluster stay as they are. */
-export type ClusterIdentity = Pick<Cluster, 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'clusterinfo' | 'cluster_location'>
+export type ClusterIdentity = Pick<Cluster, 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'delivery' | 'clusterinfo' | 'cluster_location'>
 
 /** What a heartbeat tells. A field that is absent keeps its value. */
 export interface ClusterFigures {
@@ -176,6 +176,8 @@ export interface OutboxStore {
   position (clusterId: ClusterId): Promise<{ acked: number, last: number }>
   /** Commands after `after` that are not settled, in order of `seq`. */
   pending (clusterId: ClusterId, query: { after: number, limit: number }): Promise<Command[]>
+  /** Commands that are not settled, of all clusters. */
+  backlog (): Promise<number>
   /** Settles all commands up to and including `seq`. Idempotent, never goes back. */
   ack (clusterId: ClusterId, seq: number): Promise<void>
   /** Settles one command that the cluster refused. */

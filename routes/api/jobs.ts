@@ -91,7 +91,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async ({ params }) => {
     const address = params.ip.replaceAll('_', '.')
-    if (!isIpv4(address)) throw new ApiError('address_malformed', `"${params.ip}" is not an IPv4 address`, { hint: 'Write it as 172_30_0_1' })
+    if (!isIpv4(address)) throw new ApiError('address_malformed', `${JSON.stringify(params.ip)} is not an IPv4 address`, { hint: 'Write it as 172_30_0_1' })
     return instancesOf(await app.jobLifecycle.byAddress(address), '')
   })
 }

@@ -2,6 +2,8 @@ import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
+import { ApiError } from '../../schemas/errors.js'
+import { expectation } from '../../schemas/expectation.js'
 
 type Events = typeof clusterEvents
 type ClusterEvent = keyof Events
@@ -31,27 +33,34 @@ const checks = new Map<string, TypeCheck<Events[ClusterEvent]>>(
 /** Reads a frame, undefined for one that is not text. What breaks the contract comes back as the complaint about it. */
 export function readFrame (text: string | undefined): ClusterFrame | Complaint {
   if (text === undefined) return { code: 'frame_not_text', message: 'expected a text frame, got a binary one' }
-  let frame: unknown
   try {
-    frame = JSON.parse(text)
+    return checkFrame(JSON.parse(text))
   } catch {
     return { code: 'json_invalid', message: 'expected one JSON object {"event": name, "data": object}' }
   }
+}
+
+/** Checks a frame however it came. */
+export function checkFrame (frame: unknown): ClusterFrame | Complaint {
   if (!envelope.Check(frame)) return { code: 'frame_malformed', message: 'expected an object {"event": name, "data": object}' }
   const { event, data } = frame
   const check = checks.get(event)
   if (!check) return { code: 'event_unknown', message: `expected one of ${[...checks.keys()].join(', ')}, got ${JSON.stringify(event)}`, event }
   const error = check.Errors(data).First()
-  if (error) return { code: 'data_invalid', message: expectation(error), event }
+  if (error) return { code: 'data_invalid', message: complaintAbout(error), event }
   if (isDeeperThan(MAX_DEPTH, data)) return { code: 'data_invalid', message: `data: expected at most ${MAX_DEPTH} levels of objects and arrays`, event }
   return { event, data } as ClusterFrame
 }
 
+/** What a cluster is told of an error that one of its frames caused. */
+export function complaintOf (err: unknown, event: string): Complaint {
+  if (err instanceof ApiError) return { code: err.code, message: err.message, event }
+  return { code: 'internal_error', message: 'something went wrong here; it has been logged', event }
+}
+
 /** One sentence; for a field that may be one thing or another, with all of them. */
-function expectation ({ path, message, errors }: ValueError): string {
-  const variants = errors.flatMap(variant => variant.First() ?? []).map(expectation)
-  if (variants.length > 0) return [...new Set(variants)].join(', or ')
-  return `data${path.replaceAll('/', '.')}: ${message.charAt(0).toLowerCase()}${message.slice(1)}`
+function complaintAbout (error: ValueError): string {
+  return `data${error.path.replaceAll('/', '.')}: ${expectation(error)}`
 }
 
 function isDeeperThan (levels: number, value: unknown): boolean {

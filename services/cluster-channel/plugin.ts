@@ -3,38 +3,90 @@ import fp from 'fastify-plugin'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import { textErrors } from '../../schemas/openapi.js'
+import { createCaller } from './http-push/call.js'
+import { readNetworks } from './http-push/networks.js'
+import { createHttpPush } from './http-push/push.js'
+import { startRounds } from './rounds.js'
 import { startSession, type SessionContext } from './session.js'
 import { createSessions } from './sessions.js'
 import { createSettlement } from './settlement.js'
+import { serveSocketIo } from './socket-io.js'
 
 declare module 'fastify' {
   interface FastifyInstance { clusterChannel: ClusterChannel }
 }
 
-/** The raw WebSocket channel to clusters (contract section 5). */
+/** The ways to the clusters: the raw WebSocket channel, Socket.IO registration, HTTP push (contract sections 3 and 5). */
 export interface ClusterChannel {
   /** True while this process holds an open, registered channel of the cluster. */
   isConnected (clusterId: ClusterId): boolean
+  /** Which of these clusters have an open channel, to this process or another one on the same database. */
+  connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>>
 }
 
 export default fp(async function clusterChannel (app) {
-  const { config, store, clusterRegistry, jobLifecycle } = app
-  const sessions = createSessions(clusterRegistry, jobLifecycle)
+  const { config, store, self, clusterRegistry, jobLifecycle, log } = app
+  const settlement = createSettlement(store.outbox, jobLifecycle)
+  const sessions = createSessions(store.channels, self.name, log)
+  const lease = self.keep('http-push')
+
+  async function connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>> {
+    const held = await store.channels.current(clusterIds)
+    return new Set(clusterIds.filter(id => sessions.isConnected(id) || held.has(id)))
+  }
+
+  const push = createHttpPush({
+    lease,
+    registry: clusterRegistry,
+    lifecycle: jobLifecycle,
+    outbox: store.outbox,
+    settlement,
+    caller: createCaller(readNetworks(config.CLUSTER_NETWORKS), config.CLUSTER_ANSWER_S * 1000),
+    isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
+    log
+  })
   const context: SessionContext = {
     registry: clusterRegistry,
     lifecycle: jobLifecycle,
     outbox: store.outbox,
-    settlement: createSettlement(store.outbox, jobLifecycle),
+    settlement,
     sessions,
+    leaveToChannel: push.leave,
     heartbeatIntervalS: config.HEARTBEAT_INTERVAL_S,
     pingIntervalMs: config.PING_INTERVAL_S * 1000,
     resendMs: config.COMMAND_RESEND_S * 1000
   }
 
-  app.decorate('clusterChannel', { isConnected: sessions.isConnected })
-  // By then the sockets are closed; what came on them is still finished before the lifecycle and the store go.
-  app.addHook('onClose', () => sessions.ended())
+  function wake (clusterIds: ClusterId[]): void {
+    sessions.wake(clusterIds)
+    push.wake(clusterIds.filter(id => !sessions.isConnected(id)))
+  }
 
+  function claimedElsewhere (clusterIds: ClusterId[]): void {
+    for (const id of clusterIds) push.leave(id)
+    sessions.yieldToNewer(clusterIds).catch(err => log.warn({ err }, 'the database could not be asked who holds a channel, it is tried again'))
+  }
+
+  // One listener for all sessions, not one for each of ten thousand.
+  jobLifecycle.events.on('commands', wake)
+  clusterRegistry.events.on('alive', push.hurry)
+  clusterRegistry.events.on('removed', sessions.remove)
+  store.news.on('commands', wake)
+  store.news.on('claims', claimedElsewhere)
+
+  const closing = new AbortController()
+  const rounds = startRounds({ outbox: store.outbox, channels: store.channels, lease, sessions, push, signal: closing.signal, log })
+
+  app.decorate('clusterChannel', { isConnected: sessions.isConnected, connected })
+  app.addHook('onClose', async () => {
+    store.news.off('commands', wake)
+    store.news.off('claims', claimedElsewhere)
+    closing.abort()
+    // By now the sockets are closed; what came on them is still finished before the lifecycle and the store go.
+    await Promise.all([rounds.stopped, push.stop(), sessions.ended()])
+  })
+
+  serveSocketIo(app, clusterRegistry)
   app.route({
     method: 'GET',
     url: '/register',
@@ -53,4 +105,4 @@ export default fp(async function clusterChannel (app) {
       startSession(socket, { address: request.ip, log: request.log }, context)
     }
   })
-}, { name: 'cluster-channel', dependencies: ['config', 'store', 'websocket', 'cluster-registry', 'job-lifecycle'] })
+}, { name: 'cluster-channel', dependencies: ['config', 'store', 'self', 'websocket', 'cluster-registry', 'job-lifecycle'] })

@@ -7,7 +7,7 @@ import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
-import { readFrame, type ClusterFrame, type Complaint } from './frames.js'
+import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
 import { openInbox } from './inbox.js'
 import { startPings } from './pings.js'
 import type { Sessions } from './sessions.js'
@@ -20,6 +20,8 @@ export interface SessionContext {
   outbox: OutboxStore
   settlement: Settlement
   sessions: Sessions
+  /** Nothing is pushed to the cluster over HTTP any more, once it resolves. */
+  leaveToChannel (clusterId: ClusterId): Promise<void>
   heartbeatIntervalS: number
   pingIntervalMs: number
   resendMs: number
@@ -49,7 +51,8 @@ export const CLOSE = {
   tooManyFrames: 4013
 } as const
 
-const REGISTRATION_TIMEOUT_MS = 10_000
+/** Milliseconds that a peer has to present itself, here and over Socket.IO. */
+export const REGISTRATION_TIMEOUT_MS = 10_000
 
 /** Bad frames in a row that end a registered session; before registration one is enough. */
 const MAX_BAD_FRAMES = 20
@@ -159,14 +162,14 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
     if (socket.bufferedAmount > MAX_BACKLOG_BYTES) {
       return end(CLOSE.tooManyFrames, { code: 'too_many_frames', message: 'cs1 came again before the answer to the last one was read', event: 'cs1' })
     }
-    const known = await registry.register(registration, peer.address)
+    const known = await registry.register(registration, peer.address, 'channel')
     if (!session.isOpen) return
     await delivery?.stop()
     delivery = undefined
     cluster = known
     log = peer.log.child({ cluster: known.cluster_name, cluster_id: known.id })
-    sessions.claim(known.id, session)
-
+    await sessions.claim(known.id, session)
+    await context.leaveToChannel(known.id)
     const { resumed, nextSeq, desired } = await settlement.start(known.id, registration.last_seq)
     if (!session.isOpen) return
     clearTimeout(patience)
@@ -184,15 +187,11 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
   }
 
   function tellFailure (err: unknown, event: string): void {
-    if (!(err instanceof ApiError)) {
-      log.error({ err, event }, 'a frame could not be handled')
-      complain({ code: 'internal_error', message: 'something went wrong here; it has been logged', event })
-    } else if (err.code === 'cluster_not_found') {
-      end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back', event })
-    } else {
-      if (err.status >= 500) log.error({ err, event }, 'a frame could not be handled')
-      complain({ code: err.code, message: err.message, event })
+    if (err instanceof ApiError && err.code === 'cluster_not_found') {
+      return end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back', event })
     }
+    if (!(err instanceof ApiError) || err.status >= 500) log.error({ err, event }, 'a frame could not be handled')
+    complain(complaintOf(err, event))
   }
 
   function signOfLife (): void {

@@ -1,52 +1,91 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { ClusterId } from '../../schemas/cluster.js'
-import type { ClusterRegistry } from '../cluster-registry/registry.js'
-import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
+import type { ChannelStore } from '../../stores/store.js'
 import { CLOSE, type Session } from './session.js'
 
-/** All sessions, and which of them speaks for which cluster. */
+/** All sessions of this process, and which of them speaks for which cluster. */
 export interface Sessions {
   /** Keeps track of a session until it has ended. */
   add (session: Session): void
-  /** The session speaks for the cluster from now on; an older one is closed. */
-  claim (clusterId: ClusterId, session: Session): void
-  /** True while an open session speaks for the cluster. */
+  /**
+   * The session speaks for the cluster from now on, before all processes on the database; an older one is closed. When a
+   * newer one was claimed meanwhile, it is this one that is closed.
+   */
+  claim (clusterId: ClusterId, session: Session): Promise<void>
+  /** There may be commands for these clusters. */
+  wake (clusterIds: ClusterId[]): void
+  /** The cluster was deleted: its session is closed. */
+  remove (clusterId: ClusterId): void
+  /** Closes the sessions of these clusters, or of all, whose channel a newer session in another process has claimed. */
+  yieldToNewer (clusterIds?: ClusterId[]): Promise<void>
+  /** True while an open session of this process speaks for the cluster. */
   isConnected (clusterId: ClusterId): boolean
   /** Resolves once every session has ended and none of them does anything any more. */
   ended (): Promise<void>
 }
 
-export function createSessions (registry: Pick<ClusterRegistry, 'events'>, lifecycle: Pick<JobLifecycle, 'events'>): Sessions {
-  const all = new Set<Session>()
-  const byCluster = new Map<ClusterId, Session>()
+/** Claims asked for at a time. */
+const PAGE = 500
 
-  // One listener for all sessions, not one for each of ten thousand.
-  lifecycle.events.on('commands', clusterIds => {
-    for (const id of clusterIds) byCluster.get(id)?.wake()
-  })
-  registry.events.on('removed', id => {
-    byCluster.get(id)?.end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back' })
-  })
+/** @param holder The name of this process. */
+export function createSessions (channels: ChannelStore, holder: string, log: FastifyBaseLogger): Sessions {
+  const all = new Map<Session, Promise<void>>()
+  const byCluster = new Map<ClusterId, { session: Session, claim: number }>()
+
+  async function release (clusterId: ClusterId, claim: number): Promise<void> {
+    // Not told, the claim ends when it is claimed again or this process ends.
+    await channels.release(clusterId, claim).catch(err => log.warn({ err, cluster_id: clusterId }, 'the end of a channel could not be stored'))
+  }
+
+  function replace (session: Session): void {
+    session.end(CLOSE.replaced, { code: 'session_replaced', message: 'a newer session of this cluster took over' })
+  }
 
   return {
     add (session) {
-      all.add(session)
-      session.ended.then(() => {
-        all.delete(session)
+      all.set(session, session.ended.then(async () => {
+        const { clusterId } = session
+        const held = clusterId === undefined ? undefined : byCluster.get(clusterId)
         // The late end of a replaced session must not take the newer one away.
-        if (session.clusterId !== undefined && byCluster.get(session.clusterId) === session) byCluster.delete(session.clusterId)
-      })
+        if (clusterId !== undefined && held?.session === session) {
+          byCluster.delete(clusterId)
+          await release(clusterId, held.claim)
+        }
+        all.delete(session)
+      }))
     },
 
-    claim (clusterId, session) {
-      const older = byCluster.get(clusterId)
-      byCluster.set(clusterId, session)
-      if (older !== session) older?.end(CLOSE.replaced, { code: 'session_replaced', message: 'a newer session of this cluster took over' })
+    async claim (clusterId, session) {
+      const claim = await channels.claim(clusterId, holder)
+      if (!session.isOpen) return await release(clusterId, claim)
+      const held = byCluster.get(clusterId)
+      if (held && held.claim > claim) return replace(session)
+      byCluster.set(clusterId, { session, claim })
+      if (held && held.session !== session) replace(held.session)
     },
 
-    isConnected: clusterId => byCluster.get(clusterId)?.isOpen ?? false,
+    wake (clusterIds) {
+      for (const id of clusterIds) byCluster.get(id)?.session.wake()
+    },
+
+    remove (clusterId) {
+      byCluster.get(clusterId)?.session.end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back' })
+    },
+
+    async yieldToNewer (clusterIds = [...byCluster.keys()]) {
+      const ours = clusterIds.filter(id => byCluster.has(id))
+      for (let start = 0; start < ours.length; start += PAGE) {
+        for (const [id, { claim }] of await channels.current(ours.slice(start, start + PAGE))) {
+          const held = byCluster.get(id)
+          if (held && held.claim < claim) replace(held.session)
+        }
+      }
+    },
+
+    isConnected: clusterId => byCluster.get(clusterId)?.session.isOpen ?? false,
 
     async ended () {
-      await Promise.all([...all].map(session => session.ended))
+      await Promise.all(all.values())
     }
   }
 }

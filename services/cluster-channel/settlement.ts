@@ -1,3 +1,4 @@
+import type { Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
 import type { OutboxStore } from '../../stores/store.js'
@@ -19,6 +20,8 @@ export interface Settlement {
   start (clusterId: ClusterId, lastSeq: number | undefined): Promise<Start>
   /** Everything up to `seq` is durably taken. False for a `seq` that was never given out. */
   acknowledge (clusterId: ClusterId, seq: number): Promise<boolean>
+  /** Settles this command alone; `seq` rises, but earlier ones may still wait. */
+  take (clusterId: ClusterId, command: Command): Promise<void>
   /** The command is refused. False when it is not waiting for an answer. */
   refuse (clusterId: ClusterId, seq: number, error: string): Promise<boolean>
 }
@@ -58,6 +61,14 @@ export function createSettlement (outbox: OutboxStore, lifecycle: JobLifecycle):
       if (seq > last) return false
       if (seq > acked) await settle(clusterId, acked, seq)
       return true
+    },
+
+    async take (clusterId, command) {
+      await lifecycle.acknowledged(clusterId, [command])
+      const [first] = await outbox.pending(clusterId, { after: 0, limit: 1 })
+      // Where it can, it moves the place that a channel would go on from.
+      if (first?.seq === command.seq) await outbox.ack(clusterId, command.seq)
+      else await outbox.drop(clusterId, command.seq)
     },
 
     async refuse (clusterId, seq, error) {

@@ -17,8 +17,11 @@ interface RegistryEvents {
 /** Who the clusters are, their workers, and whether they are alive. Ids that are not 24 hex digits: `cluster_id_malformed`; unknown ones: `cluster_not_found`. */
 export interface ClusterRegistry {
   events: EventEmitter<RegistryEvents>
-  /** Registers or re-registers by name (contract section 5). `remoteAddress` counts where the cluster advertises none. */
-  register (registration: ClusterRegistration, remoteAddress: string): Promise<Cluster>
+  /**
+   * Registers or re-registers by name (contract section 5). `remoteAddress` counts where the cluster advertises none.
+   * One that came over the channel may be behind NAT: it is called by HTTP only if it advertises an address.
+   */
+  register (registration: ClusterRegistration, remoteAddress: string, over: 'channel' | 'socket.io'): Promise<Cluster>
   /**
    * Records the figures of a heartbeat. Gives back its job entries that can be understood; the others are kept as
    * warnings on the cluster, and the heartbeat still counts (contract section 2).
@@ -53,12 +56,13 @@ export function createClusterRegistry (clusters: ClusterStore, graceMs: number):
   return {
     events,
 
-    async register (registration, remoteAddress) {
+    async register (registration, remoteAddress, over) {
       const cluster = await clusters.register({
         cluster_name: registration.cluster_name,
         ip: registration.advertise_address ?? withoutIpv4Mapping(remoteAddress),
         port: asPort(registration.manager_port ?? registration.port),
         network_component_port: asPort(registration.network_component_port),
+        delivery: over === 'channel' && !registration.advertise_address ? 'channel' : 'http',
         clusterinfo: registration.cluster_info ?? null,
         // An empty location would match a descriptor that asks for none.
         cluster_location: registration.cluster_location || null
@@ -151,7 +155,7 @@ function withoutIpv4Mapping (address: string): string {
 }
 
 function checkId (id: string): void {
-  if (!isHexId(id)) throw new ApiError('cluster_id_malformed', `"${id}" is not a cluster id`, { hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it' })
+  if (!isHexId(id)) throw new ApiError('cluster_id_malformed', `${JSON.stringify(id)} is not a cluster id`, { hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it' })
 }
 
 function notFound (id: string): ApiError {

@@ -6,6 +6,7 @@ import type { JobStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import type { Committer } from './commit.js'
 import { acknowledged, refused } from './decisions/answers.js'
+import { delivery } from './decisions/delivery.js'
 import { detailed, isNews, reported } from './decisions/reports.js'
 import type { Comparison } from './comparison.js'
 
@@ -19,6 +20,8 @@ export interface ClusterSide {
   acknowledged (clusterId: ClusterId, commands: Command[]): Promise<void>
   /** A cluster refused a command. Idempotent; to be called before it is settled in the outbox. */
   refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
+  /** Why commands about these jobs have not come to an end on a cluster, for people to see; null when that is over. Repeating it changes nothing. */
+  delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
   /** All live jobs with an instance on this cluster: what it should be running. */
   desiredOn (clusterId: ClusterId): Promise<Job[]>
 }
@@ -63,6 +66,10 @@ export function createClusterSide ({ jobs, registry, committer, comparison }: {
 
     async refused (clusterId, command, error) {
       await change(command.job_id, job => refused(job, clusterId, command, error))
+    },
+
+    async delivery (clusterId, jobIds, reason) {
+      for (const id of new Set(jobIds)) await change(id, job => delivery(job, clusterId, reason))
     },
 
     async desiredOn (clusterId) {

@@ -3,9 +3,10 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { KeptLease } from '../../plugins/self.js'
 import type { Job, JobId } from '../../schemas/job.js'
 import type { JobChange, JobStore } from '../../stores/store.js'
-import type { PlacementDecision, SchedulerClient } from '../scheduler-client/scheduler.js'
+import type { PlacementDecision, Question, SchedulerClient } from '../scheduler-client/scheduler.js'
 import type { Committer } from './commit.js'
 import { placed, unplaceable, waiting } from './decisions/placement.js'
+import { asked } from './scheduler-answer.js'
 
 /** Jobs that one question to the scheduler holds. */
 const PAGE = 256
@@ -57,6 +58,7 @@ export function startPlacementLoop ({ jobs, scheduler, committer, lease, retryMs
       const decisions = await scheduler.place(page)
       const changes = page.map((job, index) => toChange(job, decisions[index])).filter(change => change !== undefined)
       await committer.commit(changes, fence)
+      for (const decision of decisions) if (decision.kind === 'asked') decision.send?.()
       after = page.length === PAGE ? page.at(-1)?.id : undefined
       // Requests that came in meanwhile go first.
       await sleep(0)
@@ -92,7 +94,7 @@ export function startPlacementLoop ({ jobs, scheduler, committer, lease, retryMs
   }
 }
 
-function toChange (job: Job, decision: PlacementDecision | undefined): JobChange | undefined {
+function toChange (job: Job, decision: PlacementDecision | Question | undefined): JobChange | undefined {
   switch (decision?.kind) {
     case 'placed':
       return placed(job, decision, 'scheduler')
@@ -100,6 +102,8 @@ function toChange (job: Job, decision: PlacementDecision | undefined): JobChange
       return unplaceable(job, decision.failure, decision.explanation, 'scheduler')
     case 'waiting':
       return waiting(job, decision.explanation, 'scheduler')
+    case 'asked':
+      return asked(job, decision.explanation, 'scheduler')
   }
   return undefined
 }

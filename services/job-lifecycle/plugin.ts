@@ -11,10 +11,11 @@ import { createPlanner } from './plan/planner.js'
 import { policyOf } from './policy.js'
 import { startReconciler } from './reconciler.js'
 import { startRetention } from './retention.js'
+import { createSchedulerAnswers, type SchedulerAnswers } from './scheduler-answer.js'
 import { createUserSide } from './user-side.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { jobLifecycle: JobLifecycle }
+  interface FastifyInstance { jobLifecycle: JobLifecycle, schedulerAnswers: SchedulerAnswers }
 }
 
 /** Milliseconds between rounds of the reconciler, and less where the settings are more impatient. */
@@ -38,6 +39,7 @@ export default fp(async function jobLifecycle (app) {
     ...createPlanner({ ...userSide, scheduler: app.embeddedScheduler, clusters, decidedBy: config.CLOUD_SCHEDULER_URL === '' ? 'embedded' : 'cloud' })
   })
   app.decorate('jobLifecycle', lifecycle)
+  app.decorate('schedulerAnswers', createSchedulerAnswers({ lifecycle, registry, scheduler }))
 
   const closing = new AbortController()
   const { signal } = closing
@@ -59,6 +61,7 @@ export default fp(async function jobLifecycle (app) {
   const retention = startRetention({ jobs, hours: config.JOB_RETENTION_H, signal, log })
   lifecycle.events.on('unplaced', placement.wake)
   registry.events.on('alive', placement.wake)
+  scheduler.events.on('news', placement.wake)
   news.on('unplaced', placement.wake)
 
   app.addHook('onClose', async () => {

@@ -1,9 +1,7 @@
 import type { Job, JobId } from '../../schemas/job.js'
+import { addressesOf, fillAddresses, LAST_PLACE, toAddress, toPlace } from '../address-space.js'
 import type { CommitOutcome } from '../store.js'
 import type { Connection } from './connection.js'
-
-/** The last place of the pool: 172.30.255.254. The first is 1; 172.30.0.0 and 172.30.255.255 name the network itself. */
-const LAST_PLACE = 65534
 
 export interface AddressPool {
   /**
@@ -68,21 +66,15 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
       }
 
       let exhausted = false
-      const filled = (address: string): string => {
-        if (address !== '' || exhausted) return address
-        const place = nextPlace()
+      const settled = fillAddresses(job, () => {
+        const place = exhausted ? undefined : nextPlace()
         if (place === undefined) {
           exhausted = true
-          return address
+          return ''
         }
         lease.run(place, job.id)
         return toAddress(place)
-      }
-      const settled = {
-        ...job,
-        service_ip_list: job.service_ip_list.map(entry => ({ ...entry, Address: filled(entry.Address) })),
-        instance_list: job.instance_list.map(instance => ({ ...instance, instance_ip: filled(instance.instance_ip) }))
-      }
+      })
       return exhausted ? { outcome: 'addresses_exhausted' } : { outcome: 'settled', job: settled }
     },
 
@@ -95,26 +87,4 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
       return place === undefined ? undefined : selectHolder.get(place)?.job_id
     }
   }
-}
-
-/** Every address that a job names. Instances that a cluster has yet to remove keep theirs. */
-function addressesOf (job: Job): Set<string> {
-  const addresses = new Set([
-    ...job.service_ip_list.map(({ Address }) => Address),
-    ...job.instance_list.map(instance => instance.instance_ip),
-    ...job.retiring.flatMap(({ instances }) => instances.map(instance => instance.instance_ip))
-  ])
-  addresses.delete('')
-  return addresses
-}
-
-/** Undefined for an address that the pool cannot lease. */
-function toPlace (address: string): number | undefined {
-  const [, high, low] = /^172\.30\.(\d{1,3})\.(\d{1,3})$/.exec(address) ?? []
-  const place = Number(high) * 256 + Number(low)
-  return place >= 1 && place <= LAST_PLACE && toAddress(place) === address ? place : undefined
-}
-
-function toAddress (place: number): string {
-  return `172.30.${place >> 8}.${place & 255}`
 }

@@ -16,16 +16,16 @@ type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers
 /** Of a cluster that nobody has set anything on. */
 const NO_UPKEEP: Required<ClusterUpkeep> = { scheduling: 'active', lost_at: null, recovered_at: null, losses: 0, unknown_jobs: [] }
 
-const COLUMNS = `id, cluster_name, ip, port, network_component_port, clusterinfo, cluster_location, nodes, active_nodes,
+const COLUMNS = `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
   upkeep, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
-    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, clusterinfo, cluster_location, registered_at, last_modified_timestamp)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, registered_at, last_modified_timestamp)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (cluster_name) DO UPDATE SET
-      ip = excluded.ip, port = excluded.port, network_component_port = excluded.network_component_port,
+      ip = excluded.ip, port = excluded.port, network_component_port = excluded.network_component_port, delivery = excluded.delivery,
       clusterinfo = excluded.clusterinfo, cluster_location = excluded.cluster_location,
       last_modified_timestamp = excluded.last_modified_timestamp
     RETURNING ${COLUMNS}`)
@@ -63,6 +63,7 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
       identity.ip,
       identity.port,
       identity.network_component_port,
+      identity.delivery,
       JSON.stringify(identity.clusterinfo ?? null),
       identity.cluster_location,
       new Date(now).toISOString(),

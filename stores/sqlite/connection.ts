@@ -24,7 +24,10 @@ export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit,
  * Throws `store_unavailable`, saying which file and why: in use by another process, not a database, of a newer version.
  */
 export async function openConnection ({ file, log }: { file: string, log?: StoreLog }): Promise<Connection> {
-  await mkdir(dirname(file), { recursive: true })
+  const folder = dirname(file)
+  await mkdir(folder, { recursive: true }).catch((err: Error) => {
+    throw new ApiError('store_unavailable', `The folder ${folder} for the database cannot be made: ${err.message}`, { cause: err })
+  })
   const db = openDatabase(file)
   try {
     const { from, to } = migrate(db)

@@ -13,6 +13,7 @@ export const MIGRATIONS: readonly string[] = [
     ip TEXT NOT NULL,
     port INTEGER,
     network_component_port INTEGER,
+    delivery TEXT NOT NULL,
     clusterinfo TEXT NOT NULL,
     cluster_location TEXT,
     nodes INTEGER NOT NULL DEFAULT 0,

@@ -18,6 +18,9 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
   const outbox = createOutbox(connection)
   // A real write, since a full disk still lets everything be read.
   const probe = connection.prepare("UPDATE counters SET value = value + 1 WHERE name = 'checks'")
+  // The file belongs to this process alone: who held leases before is gone.
+  const freeLeases = connection.prepare('UPDATE leases SET expires_at = 0')
+  await connection.write(() => { freeLeases.run() }, { durable: false })
   return {
     clusters: createClusterStore(connection),
     jobs: createJobStore(connection, createAddressPool(connection), outbox),

@@ -15,6 +15,7 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
   const nextSeq = prepare<{ last_seq: number }>('UPDATE clusters SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq')
   const insert = prepare('INSERT INTO outbox (cluster_id, seq, command, job) VALUES (?, ?, ?, ?)')
   const position = prepare<{ acked: number, last: number }>('SELECT acked_seq AS acked, last_seq AS last FROM clusters WHERE id = ?')
+  const count = prepare<{ backlog: number }>('SELECT count(*) AS backlog FROM outbox')
   const pending = prepare<{ seq: number, command: string, job: string | null }>(
     'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ?')
   // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
@@ -38,6 +39,8 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
       ...JSON.parse(command),
       ...(job !== null && { job: JSON.parse(job) })
     }))),
+
+    backlog: () => read(() => count.get()!.backlog),
 
     ack: (clusterId, seq) => write(() => {
       const acked = moveAcked.get(seq, clusterId)?.acked_seq

@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -15,6 +16,7 @@ import type { CommandDraft } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { Problem } from '../../schemas/errors.js'
 import type { Job } from '../../schemas/job.js'
+import type { Store } from '../../stores/store.js'
 import { aCommand, aJob, on } from '../stores/samples.js'
 
 export interface ChannelServer {
@@ -31,20 +33,20 @@ export interface ChannelServer {
 
 /**
  * The channel alone on a loopback port: real store, registry and lifecycle, no scheduler. `lifecycle` replaces single
- * parts of the lifecycle, to fail or to be slow.
+ * parts of the lifecycle, to fail or to be slow; `store` is one that others use too.
  */
-export async function startChannel (t: Test, { lifecycle: replaced = {}, ...settings }: Partial<Config> & { lifecycle?: Partial<JobLifecycle> } = {}): Promise<ChannelServer> {
+export async function startChannel (t: Test, { lifecycle: replaced = {}, store: shared, ...settings }: Partial<Config> & { lifecycle?: Partial<JobLifecycle>, store?: Store } = {}): Promise<ChannelServer> {
   const asked: ChannelServer['asked'] = []
   const log: ChannelServer['log'] = []
   const app = Fastify({ logger: { level: 'debug', stream: { write: (line: string) => { log.push(JSON.parse(line) as Record<string, unknown>) } } } })
   app.addSchema(Problem)
   await app.register(errors)
   await app.register(config, { config: { DATA_DIR: t.testdir(), ...settings } })
-  await app.register(store)
+  await app.register(shared ? fp(async app => { app.decorate('store', shared) }, { name: 'store' }) : store)
   await app.register(websocket)
   await app.register(clusterRegistry)
   await app.register(self)
-  await app.register(fp(async app => { app.decorate('schedulerClient', { place: async () => [] }) }, { name: 'scheduler-client' }))
+  await app.register(fp(async app => { app.decorate('schedulerClient', { events: new EventEmitter<{ news: [] }>(), place: async () => [], answered () {}, test: async () => 'none' }) }, { name: 'scheduler-client' }))
   await app.register(jobLifecycle)
   Object.assign(app.jobLifecycle, replaced)
   const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {

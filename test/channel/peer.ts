@@ -74,7 +74,7 @@ export interface RawPeer {
   /** A frame; opcode 1 is text, 2 binary, 8 close, 9 ping, 10 pong. */
   send (opcode: number, payload: string | Uint8Array, more?: { final?: boolean, claimedLength?: number }): void
   event (event: string, data?: unknown): void
-  /** Code of the close frame of the server. */
+  /** Code of the close frame of the server, 1005 for one without. */
   closeCode (): Promise<number>
   gone: Promise<unknown>
 }
@@ -132,7 +132,7 @@ function readCloseCode (bytes: Buffer): number | undefined {
     let length = bytes[at + 1]! & 0x7f
     at += 2
     if (length === 126) { length = bytes.readUInt16BE(at); at += 2 } else if (length === 127) { length = Number(bytes.readBigUInt64BE(at)); at += 8 }
-    if (opcode === 8) return bytes.readUInt16BE(at)
+    if (opcode === 8) return length === 0 ? 1005 : bytes.readUInt16BE(at)
     at += length
   }
   return undefined

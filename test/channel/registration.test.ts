@@ -30,6 +30,17 @@ t.test('the older shape of cs1 and an advertised address are taken', async t => 
   t.match(await app.clusterRegistry.get(id), { ip: 'hpi.example.org', port: 10101 })
 })
 
+t.test('a port that none can have, or a name that would write on terminals, is refused', async t => {
+  const { url } = await startChannel(t)
+  for (const wrong of [{ port: '0' }, { port: '99999' }, { manager_port: '080' }, { port: 65536 }, { cluster_name: 'a\u001b[2J' }, { cluster_name: 'a\0b' }]) {
+    const peer = await openPeer(t, url)
+    await peer.next('sc1')
+    peer.send('cs1', { cluster_name: 'hpi', ...wrong })
+    t.match(await peer.next('error'), { code: 'data_invalid', message: /^data\.(port|manager_port|cluster_name): / }, JSON.stringify(wrong))
+    t.equal((await peer.closed).code, 4000)
+  }
+})
+
 t.test('registering again on the same channel answers sc2 again; by another name it ends the channel with 4002', async t => {
   const { url, command } = await startChannel(t)
   const peer = await register(t, url)

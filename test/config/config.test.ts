@@ -15,7 +15,11 @@ t.test('a bad value is refused in one line that names the variable, the value an
     [{ MY_PORT: 'http' }, /^MY_PORT=http cannot be used: it must be integer\. Port to listen on/],
     [{ MY_PORT: '70000' }, /^MY_PORT=70000 cannot be used: it must be <= 65535/],
     [{ CLUSTER_GRACE_S: '-1' }, /^CLUSTER_GRACE_S=-1 cannot be used: it must be >= 1/],
-    [{ CLOUD_MONGO_URL: 'localhost' }, /^CLOUD_MONGO_URL=localhost cannot be used: this version has only the embedded/],
+    [{ CLOUD_MONGO_URL: 'mongodb://me:sesame@localhost' }, /^CLOUD_MONGO_URL=mongodb:\/\/\*\*\*@localhost cannot be used: it must match/],
+    [{ MONGO_URI: 'localhost' }, /^MONGO_URI=localhost cannot be used: it must match/],
+    [{ MONGO_URI: 'http://me:sesame@localhost' }, /^MONGO_URI=http:\/\/\*\*\*@localhost cannot be used/],
+    [{ CLUSTER_GRACE_S: 'Infinity' }, /^CLUSTER_GRACE_S=Infinity cannot be used: it must be finite\. Seconds without/],
+    [{ PING_INTERVAL_S: '1e999' }, /^PING_INTERVAL_S=Infinity cannot be used: it must be finite/],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL=loud cannot be used: .*fatal, error, warn/]
   ]
   for (const [env, message] of refusals) {

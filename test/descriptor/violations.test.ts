@@ -1,4 +1,5 @@
 import t from 'tap'
+import { readDescriptor } from '../../services/job-lifecycle/descriptor/read.js'
 import { complaints, least, refusal } from './sample.js'
 
 /** The complaint about one more field, and the hint that comes with it. */
@@ -32,7 +33,7 @@ RR_ip: 10.0.0.1
     '10:8 requirements.cpu: expected a number of at least 0, got the string "lots"',
     '11:11 requirements.memory: expected a number of at least 0, got the number -1',
     '12:11 replicas: expected a whole number of at least 0, got the number -1',
-    '13:8 RR_ip: expected a service (round robin) address wished for, from 172.30.0.0/16, got the string "10.0.0.1"'
+    '13:8 RR_ip: expected a service (round robin) address wished for, from 172.30.0.1 to 172.30.255.254, got the string "10.0.0.1"'
   ])
   t.equal(refusal(text).message, 'Line 2, column 9: app_ns: expected 1 to 63 letters, digits, "-" or "_", got the string "my.ns" (and 8 more)')
 })
@@ -107,6 +108,21 @@ t.test('numbers that JSON cannot tell are refused in every field, known or not, 
     '7:14 x[1]["y z"]: expected a number that JSON can hold, got the non-finite number -Infinity',
     '8:4 z: expected a number that JSON can hold, got the non-finite number Infinity'
   ])
+})
+
+t.test('whole numbers that would lose digits are refused, with the advice to quote them', async (t) => {
+  t.strictSame(complaints(least + 'environment: {ACCOUNT: 12345678901234567890}\n'), [
+    '6:24 environment.ACCOUNT: expected a number that can be kept digit for digit, got one that would become 12345678901234567000'
+  ])
+  t.match(refusal(least + 'x: -9007199254740993\n').hint, 'Put quotes around it')
+  t.match(readDescriptor(least + 'a: 9007199254740992\nb: 1e300\nc: 12345678901234567890.5\nd: 12345678901234567000\n'), { a: 2 ** 53, b: 1e300, d: 12345678901234567000 })
+})
+
+t.test('a service address wished for is one that can be leased', async (t) => {
+  for (const address of ['172.30.0.0', '172.30.255.255', '172.30.01.1', '172.30.1.256', '172.31.0.1', '172.30.1']) {
+    t.match(complaints(least + `RR_ip: ${address}\n`), [/^6:8 RR_ip: expected .*from 172\.30\.0\.1 to 172\.30\.255\.254, got/], address)
+  }
+  for (const address of ['172.30.0.1', '172.30.255.254', '172.30.0.255', '172.30.255.0']) t.match(readDescriptor(least + `RR_ip: ${address}\n`), { RR_ip: address })
 })
 
 t.test('NUL and halves of surrogate pairs in text are refused', async (t) => {

@@ -94,7 +94,7 @@ t.test('a deploy right after a plan does what the plan said, on random clusters,
     const figures: Heartbeat[] = clusters.map(more => ({ ...ROOMY, ...more }))
     const ids: string[] = []
     for (const [n, heartbeat] of [...figures.entries(), ['canary', ROOMY] as const]) {
-      const { id } = await registry.register({ cluster_name: n === 'canary' ? n : `c${n}` }, '127.0.0.1')
+      const { id } = await registry.register({ cluster_name: n === 'canary' ? n : `c${n}` }, '127.0.0.1', 'channel')
       await lifecycle.heartbeat(id, heartbeat)
       ids.push(id)
     }

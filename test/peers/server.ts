@@ -3,11 +3,14 @@ import Fastify from 'fastify'
 import type { Test } from 'tap'
 import app, { serverOptions } from '../../app.js'
 import type { Config } from '../../plugins/config.js'
+import type { Store } from '../../stores/store.js'
 
 /** A System Manager that listens on a loopback port with a store of its own, closed when the test ends. */
 export interface TestServer {
   /** http://127.0.0.1:port */
   url: string
+  /** Its store, to write into as another process would. */
+  store: Store
   /** fetch with a path instead of a URL. */
   fetch (path: string, init?: RequestInit): Promise<Response>
   /** Body of a GET as JSON, whatever its type. */
@@ -18,12 +21,17 @@ export interface TestServer {
 
 export async function startServer (t: Test, config: Partial<Config> = {}): Promise<TestServer> {
   const server = Fastify(serverOptions)
-  await server.register(app, { config: { DATA_DIR: t.testdir(), ...config } })
+  let store!: Store
+  await server.register(async scope => {
+    await app(scope, { config: { DATA_DIR: t.testdir(), ...config } })
+    store = scope.store
+  })
   await server.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`
   return {
     url,
+    store,
     fetch: (path, init) => fetch(url + path, init),
     json: async path => (await fetch(url + path)).json(),
     text: async path => (await fetch(url + path)).text()

@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 import { asYaml, yamlDescriptor } from '../peers/descriptor.js'
@@ -19,11 +20,26 @@ t.test('a setting that cannot be used stops the start with one clear line', asyn
   t.match(stderr, /^system-manager: MY_PORT=http cannot be used: it must be integer\..*\n$/)
 })
 
+t.test('an argument that is not known stops the start with one clear line', async t => {
+  const { code, stdout, stderr } = await runServerProcess({ DATA_DIR: t.testdir() }, '--port=10001')
+  t.equal(code, 1)
+  t.equal(stdout, '')
+  t.match(stderr, /^system-manager: .*--port.*\n$/)
+})
+
+t.test('a data folder that cannot be made stops the start with one clear line', async t => {
+  const file = join(t.testdir(), 'file')
+  writeFileSync(file, '')
+  const { code, stderr } = await runServerProcess({ DATA_DIR: join(file, 'data') })
+  t.equal(code, 1)
+  t.match(stderr, /^system-manager: The folder .*file\/data for the database cannot be made: .*\n$/)
+})
+
 t.test('a port that is taken stops the start with one clear line', async t => {
   const first = await startServerProcess(t, { DATA_DIR: t.testdir() })
   const { code, stderr } = await runServerProcess({ DATA_DIR: join(t.testdirName, 'other'), MY_PORT: new URL(first.url).port })
   t.equal(code, 1)
-  t.match(stderr, /^system-manager: .*EADDRINUSE.*\n$/)
+  t.match(stderr, /^system-manager: MY_HOST=127\.0\.0\.1 MY_PORT=\d+ cannot be listened on: .*EADDRINUSE.*\n$/)
 })
 
 t.test('a second server on the same data is refused with one clear line', async t => {

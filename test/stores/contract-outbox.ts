@@ -26,6 +26,9 @@ export function outboxContract (t: Test, open: Open): void {
     t.match(await again.outbox.pending(there.id, { after: 0, limit: 10 }), [{ seq: 1, command_id: drafts[1]!.command_id }])
     t.strictSame(await again.outbox.position(here.id), { acked: 0, last: 3 })
     t.strictSame(await again.outbox.position(UNKNOWN), { acked: 0, last: 0 })
+    t.equal(await again.outbox.backlog(), 4, 'of all clusters')
+    await again.outbox.ack(here.id, 2)
+    t.equal(await again.outbox.backlog(), 2)
   })
 
   t.test('deploy and replicate carry the job as it was stored, delete and move do not', async t => {

@@ -11,7 +11,7 @@ let names = 0
 
 export async function registered (store: Store, name = `cluster-${++names}`, now = Date.now()): Promise<Cluster> {
   return await store.clusters.register({
-    cluster_name: name, ip: '10.0.0.1', port: 10000, network_component_port: 6000, clusterinfo: { arch: 'arm64' }, cluster_location: 'hpi'
+    cluster_name: name, ip: '10.0.0.1', port: 10000, network_component_port: 6000, delivery: 'http', clusterinfo: { arch: 'arm64' }, cluster_location: 'hpi'
   }, now)
 }
 

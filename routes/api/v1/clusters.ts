@@ -8,11 +8,10 @@ const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, descriptio
 
 /** Clusters as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {
-  const view = (cluster: Cluster): ClusterView => ({
-    ...cluster,
-    active: app.clusterRegistry.isActive(cluster),
-    connected: app.clusterChannel.isConnected(cluster.id)
-  })
+  async function view (clusters: Cluster[]): Promise<ClusterView[]> {
+    const connected = await app.clusterChannel.connected(clusters.map(({ id }) => id))
+    return clusters.map(cluster => ({ ...cluster, active: app.clusterRegistry.isActive(cluster), connected: connected.has(cluster.id) }))
+  }
 
   app.get('/clusters', {
     schema: {
@@ -32,7 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async ({ query: { limit = Limit.default, ...filters } }) => {
     const found = await app.clusterRegistry.list({ ...filters, limit: limit + 1 })
     const items = found.slice(0, limit)
-    return { items: items.map(view), next: found.length > limit ? items.at(-1)?.id ?? null : null }
+    return { items: await view(items), next: found.length > limit ? items.at(-1)?.id ?? null : null }
   })
 
   app.get('/clusters/:cluster', {
@@ -43,7 +42,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       params: ClusterRef,
       response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found') }
     }
-  }, async ({ params }) => view(await app.clusterRegistry.get(params.cluster)))
+  }, async ({ params }) => (await view([await app.clusterRegistry.get(params.cluster)]))[0])
 
   app.get('/clusters/:cluster/nodes', {
     schema: {
@@ -70,7 +69,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const [operationId, summary, description] = actions[action]
     app.post(`/clusters/:cluster/${action}`, {
       schema: { operationId, summary, description, tags: ['clusters'], params: ClusterRef, response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict') } }
-    }, async ({ params }) => view(await app.jobLifecycle[action](params.cluster, 'user')))
+    }, async ({ params }) => (await view([await app.jobLifecycle[action](params.cluster, 'user')]))[0])
   }
 
   app.delete('/clusters/:cluster', {

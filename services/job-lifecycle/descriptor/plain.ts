@@ -104,6 +104,7 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
       return { value, size: value.length, height: 0 }
     }
     if (typeof value === 'number' && !Number.isFinite(value)) find(node, `expected a number that JSON can hold, got ${kindOf(value)}`)
+    else if (isScalar(node) && isRounded(value, node.source)) find(node, `expected a number that can be kept digit for digit, got one that would become ${String(value)}`, 'Put quotes around it to keep every digit.')
     return { value, size: NODE_COST, height: 0 }
   }
 
@@ -111,8 +112,8 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
     defects.push({ offset: span.start, message, hint, path: [...path] })
   }
 
-  function find (node: ParsedNode | null, message: string): void {
-    oddities.push({ offset: node ? spanOf(node).start : 0, path: [...path], message })
+  function find (node: ParsedNode | null, message: string, hint?: string): void {
+    oddities.push({ offset: node ? spanOf(node).start : 0, path: [...path], message, hint })
   }
 
   function tooDeep (span: Span): Defect {
@@ -142,6 +143,12 @@ function keyText (node: ParsedNode): string {
 function spanOf (node: ParsedNode): Span {
   const [start, end] = node.range
   return { start, end }
+}
+
+/** True for a whole number that would go on with other digits than it came with: an account number must not change on its way. */
+function isRounded (value: unknown, source = ''): boolean {
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^[-+]?\d+$/.test(source)) return false
+  return String(value) !== source && BigInt(value) !== BigInt(source)
 }
 
 /** NUL ends strings in some of the programs this goes on to; a lone surrogate cannot be stored, since UTF-8 has no form for it. */

@@ -31,7 +31,7 @@ interface PassOptions {
 }
 
 /** Four heartbeats: time for the figures that misled us to be corrected. */
-const REFUSAL_REST_MS = 60_000
+export const REFUSAL_REST_MS = 60_000
 
 /** Starts a pass over all clusters, active or not. Changes neither them nor the jobs. */
 export function createPass (candidates: Candidate[], { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions): Pass {

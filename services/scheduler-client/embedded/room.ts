@@ -121,8 +121,8 @@ const TRUSTED_LOSSES = 1
 const FIRST_REST_MS = 60_000
 const LONGEST_REST_MS = 3_600_000
 
-/** Operators close clusters; one that comes and goes is closed by itself until it has been steady for a while. */
-function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Cluster, now: number): string | undefined {
+/** Why a cluster takes nothing new: operators close clusters; one that comes and goes is closed by itself until it has been steady for a while. @param now Unix milliseconds. */
+export function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Cluster, now: number): string | undefined {
   if (scheduling === 'cordoned') return 'is cordoned'
   if (scheduling === 'draining') return 'is being drained'
   if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined

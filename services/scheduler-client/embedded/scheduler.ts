@@ -1,3 +1,4 @@
+import { EventEmitter } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Job } from '../../../schemas/job.js'
@@ -11,7 +12,7 @@ const NOTHING = { cpu: 0, memory: 0 }
 const TURN_MS = 10
 
 /** What instances on their way to clusters ask for. */
-export type Reserved = ReadonlyMap<ClusterId, { cpu: number, memory: number }>
+type Reserved = ReadonlyMap<ClusterId, { cpu: number, memory: number }>
 
 /** A scheduler that decides at once, by the figures in the store. */
 export interface EmbeddedScheduler extends SchedulerClient {
@@ -22,6 +23,8 @@ export interface EmbeddedScheduler extends SchedulerClient {
 /** @param graceMs Milliseconds of silence after which a cluster is inactive. */
 export function createEmbeddedScheduler ({ clusters, jobs: jobStore }: Pick<Store, 'clusters' | 'jobs'>, graceMs: number): EmbeddedScheduler {
   return {
+    events: new EventEmitter(),
+
     async place (jobs, more) {
       const [known, reserved] = await Promise.all([clusters.list({}), jobStore.reserved()])
       const candidates = known.map(cluster => {
@@ -39,6 +42,11 @@ export function createEmbeddedScheduler ({ clusters, jobs: jobStore }: Pick<Stor
         turnBegan = performance.now()
       }
       return decisions
-    }
+    },
+
+    // It never calls back: what it decides is in the answer to place.
+    answered () {},
+
+    test: async () => 'the embedded scheduler answers'
   }
 }

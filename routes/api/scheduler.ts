@@ -1,0 +1,55 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { wantsJson } from '../../plugins/errors.js'
+import { ref, text, textErrors } from '../../schemas/openapi.js'
+import { SchedulerResult } from '../../schemas/scheduler.js'
+import { readAnswer } from '../../services/scheduler-client/cloud/answer.js'
+
+/** The Cloud Scheduler's side of the EdgeIO contract (section 4). */
+const routes: FastifyPluginAsyncTypebox = async app => {
+  // The reader of answers takes JSON in JSON, whatever content type the scheduler gives it.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+
+  app.get('/test/scheduler', {
+    schema: {
+      operationId: 'testScheduler',
+      summary: 'Tell whether the scheduler answers',
+      tags: ['server'],
+      response: {
+        200: {
+          description: 'It answers',
+          content: {
+            'text/plain': { schema: Type.String({ examples: ['the embedded scheduler answers\n'] }) },
+            'application/json': { schema: Type.Object({ answers: Type.Literal(true), message: Type.String() }) }
+          }
+        },
+        ...textErrors('scheduler_unavailable')
+      }
+    }
+  }, async (request, reply) => {
+    const message = await app.schedulerClient.test()
+    if (wantsJson(request)) return { answers: true as const, message }
+    reply.type('text/plain; charset=utf-8')
+    return `${message}\n`
+  })
+
+  for (const [kind, operationId] of [['deploy', 'sendSchedulerResult'], ['replicate', 'sendSchedulerReplicateResult']] as const) {
+    app.post(`/result/${kind}`, {
+      schema: {
+        operationId,
+        summary: `Where the Cloud Scheduler places a job: its answer to /api/calculate/${kind}`,
+        description: 'JSON, or a JSON string that holds the JSON. All instances without a cluster go to the one it names; an answer about a job that has moved on changes nothing.',
+        tags: ['edgeio clusters'],
+        body: { content: { 'application/json': { schema: Type.Union([ref(SchedulerResult), Type.String()]) } } },
+        response: { 200: text('Taken', 'ok'), ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'cluster_not_found', 'body_too_large') }
+      },
+      // The reader of answers checks the body.
+      validatorCompiler: () => value => ({ value })
+    }, async ({ body }, reply) => {
+      await app.schedulerAnswers.take(readAnswer(String(body ?? '')))
+      reply.type('text/plain; charset=utf-8')
+      return 'ok'
+    })
+  }
+}
+export default routes

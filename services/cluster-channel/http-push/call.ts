@@ -1,0 +1,126 @@
+import { isIPv6 } from 'node:net'
+import type { Readable } from 'node:stream'
+import { Agent, request, type Dispatcher } from 'undici'
+import type { Command } from '../../../schemas/channel.js'
+import type { Cluster } from '../../../schemas/cluster.js'
+import { createConnector } from './connector.js'
+import type { Networks } from './networks.js'
+
+/** What became of a command that was pushed to a cluster manager. */
+export type Outcome =
+  /** The cluster took it. */
+  | { kind: 'taken' }
+  /** The cluster refused it. */
+  | { kind: 'refused', reason: string }
+  /** It may have been carried out all the same: the heartbeats decide (contract section 3). */
+  | { kind: 'doubtful', reason: string }
+  /** The cluster itself failed at it: worth a few tries. */
+  | { kind: 'failed', reason: string }
+  /** It did not get there, as far as is known: to be tried until it does. */
+  | { kind: 'unreached', reason: string }
+
+export interface Caller {
+  /** Calls the cluster manager (contract section 3). Never rejects. */
+  call (cluster: Pick<Cluster, 'ip' | 'port'>, command: Command, signal: AbortSignal): Promise<Outcome>
+  close (): Promise<void>
+}
+
+const CONNECT_MS = 5000
+
+/** Milliseconds that the body of an answer may take once the status is there. */
+const BODY_MS = 5000
+
+/** What is read of an answer, bytes; the rest is cut off. */
+const MAX_ANSWER_BYTES = 2048
+
+/** 4xx that say "not now" instead of "no": Request Timeout, Too Early, Too Many Requests. */
+const NOT_NOW = [408, 425, 429]
+
+/** 5xx of something in front of a cluster manager that is away. */
+const GATEWAY = [502, 503, 504]
+
+/**
+ * Addresses outside of `networks` are never contacted, redirects not followed.
+ * @param answerMs Milliseconds until the status of an answer must have come.
+ */
+export function createCaller (networks: Networks, answerMs: number): Caller {
+  const dispatcher = new Agent({
+    connect: createConnector(networks, CONNECT_MS),
+    connections: 1,
+    headersTimeout: answerMs,
+    bodyTimeout: BODY_MS
+  })
+
+  return {
+    async call ({ ip, port }, command, signal) {
+      const origin = originOf(ip, port)
+      if (origin === undefined) return { kind: 'unreached', reason: `the cluster has no usable address: ${ip}, port ${port ?? 'none'}` }
+      try {
+        const { statusCode, headers, body } = await request(origin + pathOf(command), { dispatcher, signal, ...messageOf(command) })
+        const text = await beginningOf(body)
+        return judge(command, statusCode, String(headers['content-type']).includes('html') ? '' : text)
+      } catch (err) {
+        return { kind: 'unreached', reason: `${origin}: ${(err as Error).message || (err as NodeJS.ErrnoException).code}` }
+      }
+    },
+
+    close: () => dispatcher.destroy()
+  }
+}
+
+/** Undefined for what is neither an address nor a host name: it comes from the cluster, and must not become more than a host in the URL. */
+function originOf (host: string, port: number | null): string | undefined {
+  if (port === null || port < 1) return undefined
+  if (isIPv6(host)) return `http://[${host}]:${port}`
+  return /^[\w.-]+$/.test(host) ? `http://${host}:${port}` : undefined
+}
+
+/** Contract section 3, to the slash. */
+function pathOf ({ kind, job_id: jobId }: Command): string {
+  switch (kind) {
+    case 'deploy': return '/api/deploy'
+    case 'delete': return `/api/delete/${jobId}`
+    case 'replicate': return '/api/replicate/'
+    case 'move': return '/api/move/'
+  }
+}
+
+function messageOf ({ kind, job_id: jobId, job, replicas, node_from, node_to }: Command): Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> {
+  const post = (body: unknown) => ({ method: 'POST' as const, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  switch (kind) {
+    case 'deploy': return post(job)
+    case 'delete': return { method: 'GET' }
+    case 'replicate': return post({ job: jobId, replicas })
+    case 'move': return post({ job: jobId, node_from, node_to })
+  }
+}
+
+function judge ({ kind }: Command, status: number, text: string): Outcome {
+  const reason = `HTTP ${status}${text === '' ? '' : `: ${text}`}`
+  if (status < 300) return { kind: 'taken' }
+  // It has no such job: what was to be removed is not there.
+  if (kind === 'delete' && (status === 404 || status === 410)) return { kind: 'taken' }
+  if (status < 400) return { kind: 'refused', reason: `${reason} (redirects are not followed)` }
+  if (NOT_NOW.includes(status) || GATEWAY.includes(status)) return { kind: 'unreached', reason }
+  if (status < 500) return { kind: 'refused', reason }
+  if (kind === 'deploy' && status === 500) return { kind: 'doubtful', reason }
+  return { kind: 'failed', reason }
+}
+
+/** The first of a body as one line, however large, slow or broken it is: the status has said what matters. */
+async function beginningOf (body: Readable): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  const patience = setTimeout(() => body.destroy(), BODY_MS)
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      chunks.push(chunk)
+      size += chunk.length
+      if (size >= MAX_ANSWER_BYTES) break
+    }
+  } catch {
+    // What came before will do.
+  }
+  clearTimeout(patience)
+  return Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES).replace(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 500)
+}

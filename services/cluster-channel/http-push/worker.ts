@@ -1,0 +1,159 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Command } from '../../../schemas/channel.js'
+import type { ClusterId } from '../../../schemas/cluster.js'
+import { ApiError } from '../../../schemas/errors.js'
+import type { OutboxStore } from '../../../stores/store.js'
+import type { ClusterRegistry } from '../../cluster-registry/registry.js'
+import type { JobLifecycle } from '../../job-lifecycle/lifecycle.js'
+import type { Settlement } from '../settlement.js'
+import type { Caller, Outcome } from './call.js'
+import type { Slots } from './slots.js'
+
+/** Pushes the outbox of one cluster, one command at a time and in order, until nothing is left to push. */
+export interface PushWorker {
+  /** There may be new commands. A cluster that is away is not tried earlier for that. */
+  wake (): void
+  /** The cluster gave a sign of life: a nap is cut short. */
+  hurry (): void
+  /** Begins nothing new; the call that is on its way has `patienceMs` to be answered. Resolves when nothing is done any more. */
+  stop (patienceMs: number): Promise<void>
+}
+
+export interface PushContext {
+  registry: Pick<ClusterRegistry, 'get'>
+  lifecycle: Pick<JobLifecycle, 'delivery'>
+  outbox: OutboxStore
+  settlement: Settlement
+  caller: Caller
+  slots: Slots
+  /** Whether commands of this cluster are to be pushed by this process, now. */
+  isOurs (clusterId: ClusterId): Promise<boolean>
+  log: FastifyBaseLogger
+}
+
+/** Commands read ahead: what is superseded within them is not sent. */
+const LOOKAHEAD = 16
+
+/** Tries of a command that the cluster itself fails at, before it counts as refused. */
+const MAX_FAILURES = 5
+
+/** Backoff, milliseconds: a random part of a span that doubles with each try in a row, up to the longest (full jitter). */
+const FIRST_BACKOFF_MS = 500
+const LONGEST_BACKOFF_MS = 30_000
+
+/** However lively the cluster, there is this much between two tries, milliseconds. */
+const SHORTEST_HURRY_MS = 1000
+
+/** What follows a turn: nothing is left, the next command, or another try after a nap. */
+type Next = 'done' | 'next' | 'nap'
+
+/** @param onDone Called in the same step in which the worker decides to end: what is woken later needs a new one. */
+export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
+  const { registry, lifecycle, outbox, settlement, caller, slots, log } = context
+  const stopping = new AbortController()
+  const aborter = new AbortController()
+  let isWanted = false
+  /** In a call, or bringing home what came of it. */
+  let isCalling = false
+  /** Tries in a row that did not get through. */
+  let tries = 0
+  let failing: { seq: number, times: number } | undefined
+  let endNap: (earliestMs: number) => void = () => {}
+
+  async function run (): Promise<void> {
+    while (!stopping.signal.aborted) {
+      isWanted = false
+      const next = await turn().catch((err: unknown): Next => {
+        // It was removed, and its outbox with it.
+        if (err instanceof ApiError && err.code === 'cluster_not_found') return 'done'
+        log.error({ err, cluster_id: clusterId }, 'pushing commands failed, it is tried again')
+        return 'nap'
+      })
+      if (next === 'done' && !isWanted) break
+      if (next === 'nap' && !stopping.signal.aborted) await nap(Math.random() * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** tries++))
+      else tries = 0
+    }
+    onDone()
+  }
+
+  async function turn (): Promise<Next> {
+    const cluster = await registry.get(clusterId)
+    if (cluster.delivery !== 'http' || !await context.isOurs(clusterId)) return 'done'
+    const page = await outbox.pending(clusterId, { after: 0, limit: LOOKAHEAD })
+    const command = page.find((_, index) => !isSuperseded(page, index))
+    if (!command) return 'done'
+    return await slots(async () => {
+      if (stopping.signal.aborted) return 'done'
+      isCalling = true
+      try {
+        return await settle(page, command, await caller.call(cluster, command, aborter.signal), `${cluster.cluster_name} at ${cluster.ip}:${cluster.port}`)
+      } finally {
+        isCalling = false
+      }
+    })
+  }
+
+  async function settle (page: Command[], command: Command, outcome: Outcome, where: string): Promise<Next> {
+    // What it superseded ends with it, and before it: else a crash in between would send that after all.
+    const settled = page.filter(({ job_id: id, seq }) => id === command.job_id && seq <= command.seq)
+    switch (outcome.kind) {
+      case 'taken':
+      case 'doubtful':
+        for (const each of settled) await settlement.take(clusterId, each)
+        await lifecycle.delivery(clusterId, [command.job_id], outcome.kind === 'taken' ? null : `${where} answered ${outcome.reason}; its heartbeats decide`)
+        return 'next'
+      case 'failed':
+        failing = { seq: command.seq, times: failing?.seq === command.seq ? failing.times + 1 : 1 }
+        if (failing.times < MAX_FAILURES) return await putOff(page, `${where} failed: ${outcome.reason}`)
+        break
+      case 'unreached':
+        return await putOff(page, `${where} cannot be reached, it is tried again: ${outcome.reason}`)
+    }
+    log.info({ cluster_id: clusterId, seq: command.seq, reason: outcome.reason }, 'a cluster manager refused a command')
+    for (const { seq } of settled) await settlement.refuse(clusterId, seq, outcome.reason)
+    return 'next'
+  }
+
+  async function putOff (page: Command[], reason: string): Promise<Next> {
+    if (aborter.signal.aborted) return 'done'
+    log.debug({ cluster_id: clusterId, reason }, 'a command could not be pushed')
+    await lifecycle.delivery(clusterId, page.map(command => command.job_id), reason)
+    return 'nap'
+  }
+
+  function nap (ms: number): Promise<void> {
+    const began = performance.now()
+    return new Promise(resolve => {
+      let timer = setTimeout(resolve, ms).unref()
+      endNap = earliestMs => {
+        clearTimeout(timer)
+        timer = setTimeout(resolve, Math.min(ms, earliestMs) - (performance.now() - began)).unref()
+      }
+    })
+  }
+
+  const stopped = run()
+
+  return {
+    wake: () => { isWanted = true },
+    hurry: () => endNap(SHORTEST_HURRY_MS),
+    async stop (patienceMs) {
+      stopping.abort()
+      endNap(0)
+      if (!isCalling) return
+      const patience = setTimeout(() => aborter.abort(), patienceMs)
+      await stopped
+      clearTimeout(patience)
+    }
+  }
+}
+
+/**
+ * A command that the cluster need not see, since a later one for the same job was not sent either: a delete ends all
+ * before it, and the next deploy or replicate holds the whole newer state.
+ */
+function isSuperseded (page: Command[], index: number): boolean {
+  const { kind, job_id: jobId } = page[index]!
+  const later = page.slice(index + 1).filter(command => command.job_id === jobId)
+  return later.some(command => command.kind === 'delete') || (kind !== 'move' && later[0]?.kind === kind)
+}

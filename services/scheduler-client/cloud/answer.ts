@@ -1,0 +1,54 @@
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { ApiError } from '../../../schemas/errors.js'
+import { isHexId } from '../../../schemas/primitives.js'
+import { SchedulerResult, type SchedulerAnswer } from '../../../schemas/scheduler.js'
+
+const result = TypeCompiler.Compile(SchedulerResult)
+
+/**
+ * Reads what the Cloud Scheduler posts to us: JSON, or a JSON string that itself holds the JSON (contract section 4).
+ * `json_invalid` when it is neither, `bad_request` with the field when it does not say what is needed.
+ */
+export function readAnswer (text: string): SchedulerAnswer {
+  const once = parse(text)
+  const body = typeof once === 'string' ? parse(once) : once
+  if (!result.Check(body)) {
+    const { path, schema, value } = result.Errors(body).First()!
+    throw invalid(path.slice(1).replaceAll('/', '.'), `expected ${schema.description ?? 'an object'}, got ${JSON.stringify(value)?.slice(0, 80)}`)
+  }
+  const job = asRecord(body.job)
+  const jobId = idOf(body.job_id) ?? idOf(job._id)
+  if (jobId === undefined) throw invalid('job_id', 'expected the id of the job, here or as job._id')
+
+  const { generation } = asRecord(job.system_manager)
+  const about = {
+    job_id: jobId,
+    ...(typeof job.job_name === 'string' && { job_name: job.job_name }),
+    ...(typeof generation === 'number' && { generation })
+  }
+  const clusterId = idOf(body.cluster_id) ?? idOf(Array.isArray(body.cluster) ? body.cluster[0]?._id : body.cluster?._id)
+  if (clusterId !== undefined) return { ...about, cluster_id: clusterId }
+  if (body.status !== undefined) return { ...about, failure: body.status }
+  throw invalid('cluster', 'expected a cluster with its _id, or cluster_id')
+}
+
+function parse (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ApiError('json_invalid', `The body is not valid JSON: ${(cause as Error).message}`, { cause })
+  }
+}
+
+function idOf (id: unknown): string | undefined {
+  const plain = asRecord(id).$oid ?? id
+  return isHexId(plain) ? plain : undefined
+}
+
+function asRecord (value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+}
+
+function invalid (field: string, message: string): ApiError {
+  return new ApiError('bad_request', 'The result is not valid', { violations: [{ field, message }] })
+}

@@ -1,0 +1,38 @@
+import { jobWithPlainId } from '../../../schemas/job-document.js'
+import type { Instance, Job } from '../../../schemas/job.js'
+import { SchedulerRefusal } from './call.js'
+import type { Link } from './link.js'
+
+/**
+ * Whether an instance is the Cloud Scheduler's to place. It knows neither moves nor any place but the descriptor's, so
+ * what moves or was sent elsewhere is placed here.
+ */
+export function isAskedAbout ({ cluster_id: clusterId, awaits, move, location }: Instance): boolean {
+  return clusterId === '' && awaits === null && move === null && location === null
+}
+
+/**
+ * Asks about the instances of a job that have no cluster (contract section 4): /api/calculate/deploy while it has
+ * none anywhere, else /api/calculate/replicate.
+ */
+export async function ask (link: Link, job: Job): Promise<void> {
+  if (!job.instance_list.some(instance => instance.cluster_id !== '')) return await askToDeploy(link, job)
+  try {
+    await link.ask('/api/calculate/replicate', { job: withRequirements(jobWithPlainId(job)), replicas: job.instance_list.length }, { optional: true })
+  } catch (err) {
+    // The original fails on every such question; the other one names a cluster just as well.
+    if (!(err instanceof SchedulerRefusal)) throw err
+    await askToDeploy(link, job)
+  }
+}
+
+function askToDeploy (link: Link, job: Job): Promise<void> {
+  // The generation comes back where the job is echoed to us, and tells an answer about an earlier descriptor.
+  const described = { ...job.descriptor, _id: job.id, job_name: job.job_name, system_manager: { generation: job.generation } }
+  return link.ask('/api/calculate/deploy', { job: withRequirements(described), system_job_id: job.id })
+}
+
+/** The original computes with both figures, and loses the question where one is missing. */
+function withRequirements (document: Record<string, unknown>): Record<string, unknown> {
+  return { ...document, requirements: { cpu: 0, memory: 0, ...document.requirements as object | undefined } }
+}

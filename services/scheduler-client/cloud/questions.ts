@@ -1,0 +1,98 @@
+import type { Explanation, Job, JobId } from '../../../schemas/job.js'
+
+/** What was asked about a job, and what came of it so far. Kept in memory: after a restart it is asked again. */
+export interface Asked {
+  /** A newer descriptor is a new question. */
+  generation: number
+  /** Unix milliseconds of the last time it was asked. */
+  at: number
+  /**
+   * - `asking`: on its way to the scheduler.
+   * - `pending`: the scheduler has taken it and is to call back.
+   * - `resting`: it came to nothing, and is asked again after `again`.
+   */
+  state: 'asking' | 'pending' | 'resting'
+  /** Unix milliseconds before which a resting question is not asked again. */
+  again: number
+  /** Times in a row that it came to nothing. */
+  failures: number
+  /** True when the last try to bring it to the scheduler failed; the explanation says why. */
+  failed: boolean
+  /** What the job shows of it. */
+  explanation: Explanation
+}
+
+/** Least milliseconds after which a question that no pass looks up any more is forgotten: its job is placed or gone. */
+const FORGET_MS = 120_000
+
+/** Longest rest of a question that came to nothing again and again, ms. */
+const MAX_REST_MS = 60_000
+
+/** The questions by job. */
+export interface Questions {
+  /** Of this generation of the job, if there is one. Forgets those that nobody has looked up for long. */
+  get (job: Job, now: number): Asked | undefined
+  /** Remembers one that is being asked. */
+  begin (job: Job, now: number, explanation: Explanation): Asked
+  byId (id: JobId): Asked | undefined
+  /** The job has moved on: what was asked about it is of no use any more. */
+  forget (id: JobId): void
+  /** Lets one rest, each time twice as long as the last, half of it by chance. */
+  rest (asked: Asked, failed: boolean, now?: number): void
+  /** All that rest because they could not be asked may be asked at once. */
+  wakeAll (): void
+  /** Questions that the scheduler has taken and not answered. */
+  pending (): number
+}
+
+/** @param retryMs First rest of a question that came to nothing. */
+export function createQuestions (retryMs: number): Questions {
+  const forgetMs = Math.max(FORGET_MS, 3 * retryMs)
+  // In the order in which they were last looked up.
+  const byJob = new Map<JobId, { asked: Asked, seen: number }>()
+
+  function see (id: JobId, asked: Asked, now: number): void {
+    byJob.delete(id)
+    byJob.set(id, { asked, seen: now })
+  }
+
+  return {
+    get ({ id, generation }, now) {
+      for (const [old, { seen }] of byJob) {
+        if (now - seen <= forgetMs) break
+        byJob.delete(old)
+      }
+      const asked = byJob.get(id)?.asked
+      if (asked?.generation !== generation) return undefined
+      see(id, asked, now)
+      return asked
+    },
+
+    begin ({ id, generation }, now, explanation) {
+      const before = byJob.get(id)?.asked
+      const failures = before?.generation === generation ? before.failures : 0
+      const asked: Asked = { generation, at: now, state: 'asking', again: 0, failures, failed: false, explanation }
+      see(id, asked, now)
+      return asked
+    },
+
+    byId: id => byJob.get(id)?.asked,
+
+    forget (id) {
+      byJob.delete(id)
+    },
+
+    rest (asked, failed, now = Date.now()) {
+      const longest = Math.min(retryMs * 2 ** Math.min(asked.failures, 10), Math.max(retryMs, MAX_REST_MS))
+      Object.assign(asked, { state: 'resting', failed, failures: asked.failures + 1, again: now + longest * (1 + Math.random()) / 2 })
+    },
+
+    wakeAll () {
+      for (const { asked } of byJob.values()) {
+        if (asked.failed) asked.again = 0
+      }
+    },
+
+    pending: () => [...byJob.values()].filter(({ asked }) => asked.state === 'pending').length
+  }
+}

@@ -1,0 +1,146 @@
+import { EventEmitter } from 'node:events'
+import { ApiError } from '../../../schemas/errors.js'
+import type { Explanation, Instance, Job, JobId } from '../../../schemas/job.js'
+import { PLACEMENT_FAILURES, type Status } from '../../../schemas/status.js'
+import type { EmbeddedScheduler } from '../embedded/scheduler.js'
+import type { PlacementDecision, Question, SchedulerClient } from '../scheduler.js'
+import { SchedulerDown } from './call.js'
+import type { Link } from './link.js'
+import { ask, isAskedAbout } from './question.js'
+import type { Asked, Questions } from './questions.js'
+import { awaited, crowded, notPlaced, overdue, refusing, silent, standingIn } from './sentences.js'
+
+interface CloudSchedulerOptions {
+  /** http://host:port, for messages. */
+  origin: string
+  link: Link
+  questions: Questions
+  /** Milliseconds that it has to call back. */
+  callbackMs: number
+  /** Places what moves, and everything while the breaker is open where `fallback` says so. */
+  embedded: EmbeddedScheduler
+  fallback: boolean
+  /** Judges by the figures here and the scheduler's rule of liveness, to explain what it says without a reason. */
+  judge: EmbeddedScheduler
+}
+
+/**
+ * Asks the Cloud Scheduler, which calls back later (contract section 4). A pass only looks up what has become of its
+ * questions and sends new ones off, so whatever the scheduler does, a pass takes no longer.
+ */
+export function createCloudScheduler ({ origin, link, questions, callbackMs, embedded, fallback, judge }: CloudSchedulerOptions): SchedulerClient {
+  const events: SchedulerClient['events'] = new EventEmitter()
+  const news = () => events.emit('news')
+
+  link.events.on('opened', news)
+  link.events.on('closed', () => {
+    questions.wakeAll()
+    news()
+  })
+
+  async function send (job: Job, asked: Asked): Promise<void> {
+    const failedBefore = asked.failed
+    try {
+      await ask(link, job)
+      // It may have called back already.
+      if (asked.state !== 'asking') return
+      Object.assign(asked, { state: 'pending', failed: false })
+      if (!failedBefore) return
+      asked.explanation = awaited(Date.now())
+    } catch (err) {
+      if (asked.state !== 'asking') return
+      const { message } = err as Error
+      asked.explanation = err instanceof SchedulerDown ? silent(Date.now(), message) : refusing(Date.now(), message)
+      questions.rest(asked, true)
+    }
+    news()
+  }
+
+  /** Asks, and shows this on the job until there is more to say. */
+  function begin (job: Job, now: number, explanation: Explanation, failed = false): Question {
+    const asked = questions.begin(job, now, explanation)
+    asked.failed = failed
+    return { kind: 'asked', explanation, send: () => { send(job, asked) } }
+  }
+
+  /** Looks up whether the job has changed since it was asked about: that is an answer, or makes the question useless. */
+  function notice (job: Job, now: number): void {
+    const asked = questions.get(job, now)
+    if (!asked || !unplaced(job).some(({ status_since: since }) => Date.parse(since) > asked.at)) return
+    if (!hasVerdict(job)) questions.forget(job.id)
+    else if (asked.state !== 'resting') questions.rest(asked, false, now)
+  }
+
+  /** Why there is no place for the jobs that have a verdict. The scheduler writes it into the database without a reason (contract section 4). */
+  async function explainVerdicts (jobs: Job[], now: number): Promise<Map<JobId, Explanation>> {
+    const judged = jobs.filter(job => hasVerdict(job) && !questions.byId(job.id)?.failed)
+    const unexplained = judged.filter(job => job.explanation?.outcome !== 'unplaceable')
+    const found = unexplained.length > 0 ? await judge.place(unexplained) : []
+    return new Map(judged.map(job => {
+      const here = found[unexplained.indexOf(job)]
+      return [job.id, here ? notPlaced(now, here.explanation) : job.explanation!]
+    }))
+  }
+
+  /** @param verdict Stands while it is asked again: the same one written once more could not be seen. */
+  function decide (job: Job, now: number, verdict: Explanation | undefined): Question {
+    const asked = questions.get(job, now)
+    const isDue = asked === undefined ||
+      (asked.state === 'resting' && now >= asked.again) ||
+      (asked.state === 'pending' && now - asked.at >= callbackMs)
+    const known = verdict ?? asked?.explanation
+    if (!isDue) return { kind: 'asked', explanation: known! }
+    if (link.state() !== 'closed') return { kind: 'asked', explanation: silent(now, link.lastFailure()) }
+    if (link.isFull()) return { kind: 'asked', explanation: known ?? crowded(now) }
+    if (asked?.state === 'pending') return begin(job, now, verdict ?? overdue(now, asked.at))
+    return begin(job, now, known ?? awaited(now), asked?.failed)
+  }
+
+  async function placeMoves (jobs: Job[]): Promise<Map<Job, PlacementDecision>> {
+    const moving = jobs.filter(job => job.instance_list.some(entry => entry.cluster_id === '' && entry.awaits === null && !isAskedAbout(entry)))
+    if (moving.length === 0) return new Map()
+    const decisions = await embedded.place(moving.map(job => ({ ...job, instance_list: job.instance_list.filter(entry => !isAskedAbout(entry)) })))
+    return new Map(moving.map((job, index) => [job, decisions[index]!]))
+  }
+
+  return {
+    events,
+
+    async place (jobs) {
+      if (fallback && link.state() !== 'closed') return (await embedded.place(jobs)).map(standIn)
+      const now = Date.now()
+      const asked = jobs.filter(job => unplaced(job).length > 0)
+      for (const job of asked) notice(job, now)
+      const verdicts = await explainVerdicts(asked, now)
+      const moves = await placeMoves(jobs)
+      return jobs.map(job => {
+        const move = moves.get(job)
+        return move && (move.kind === 'placed' || !asked.includes(job)) ? move : decide(job, now, verdicts.get(job.id))
+      })
+    },
+
+    answered (id) {
+      const asked = questions.byId(id)
+      if (asked && asked.state !== 'resting') questions.rest(asked, false)
+    },
+
+    async test () {
+      try {
+        await link.test()
+      } catch (err) {
+        throw new ApiError('scheduler_unavailable', `The Cloud Scheduler at ${origin} does not answer: ${(err as Error).message}`, {
+          hint: fallback ? 'The embedded scheduler takes over while it is away' : 'Jobs wait for it; everything else goes on', cause: err
+        })
+      }
+      return `the Cloud Scheduler at ${origin} answers`
+    }
+  }
+}
+
+const unplaced = (job: Job): Instance[] => job.instance_list.filter(isAskedAbout)
+
+const hasVerdict = (job: Job): boolean => unplaced(job).some(({ status }) => (PLACEMENT_FAILURES as readonly Status[]).includes(status))
+
+function standIn (decision: PlacementDecision): PlacementDecision {
+  return { ...decision, explanation: standingIn(decision.explanation) }
+}

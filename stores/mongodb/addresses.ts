@@ -1,0 +1,91 @@
+import { FIRST_PLACE, LAST_PLACE, toAddress, toPlace } from '../address-space.js'
+import { inBatches } from './batches.js'
+import type { Connection } from './connection.js'
+import { createCounter, takeFreed } from './netcache.js'
+
+/**
+ * Says which address to try next. It leases nothing: an address belongs to the job whose document names it, by the
+ * unique index on them, so that a process may end anywhere without an address being lost or given twice. What netcache
+ * counts and lists is only where to look.
+ */
+export interface AddressPool {
+  /**
+   * So many addresses that no job has, and that are not among those about to be claimed; undefined when there are fewer.
+   * Two processes may be told the same.
+   */
+  take (wanted: { count: number, except: ReadonlySet<string> }): Promise<string[] | undefined>
+  /** These are free to be told again. */
+  giveBack (addresses: string[]): Promise<void>
+}
+
+/** Milliseconds between looks for addresses that neither a job nor netcache knows of: a process ended before it used them. */
+const SWEEP_MS = 5_000
+
+/** Lost addresses that one look brings back, beyond those that are wanted now. */
+const SWEEP_SPARE = 1000
+
+export function createAddressPool ({ collections: { jobs, net } }: Connection): AddressPool {
+  const counter = createCounter(net, 'next_service_ip', toNumbers(FIRST_PLACE))
+  let nextSweep = 0
+
+  /** None is told again while another was never told: caches of the clusters may still know it. */
+  async function fromCounter (count: number): Promise<string[]> {
+    const moved = await counter.advance(ipv4 => {
+      const place = toNextPlace(ipv4)
+      return place <= LAST_PLACE ? toNumbers(Math.min(place + count, LAST_PLACE + 1)) : undefined
+    })
+    if (!moved) return []
+    const first = toNextPlace(moved.from)
+    return Array.from({ length: toNextPlace(moved.to) - first }, (_, index) => toAddress(first + index))
+  }
+
+  async function fromFreed (count: number): Promise<string[]> {
+    return (await takeFreed(net, 'free_service_ip', count)).filter(address => toPlace(address) !== undefined)
+  }
+
+  async function fromLost (count: number): Promise<string[]> {
+    if (performance.now() < nextSweep) return []
+    nextSweep = performance.now() + SWEEP_MS
+    const used = new Set(await jobs.distinct('system_manager.addresses'))
+    return Array.from({ length: LAST_PLACE }, (_, index) => toAddress(FIRST_PLACE + index)).filter(address => !used.has(address)).slice(0, count + SWEEP_SPARE)
+  }
+
+  async function withoutUsed (addresses: string[]): Promise<string[]> {
+    const holders = jobs.find({ 'system_manager.addresses': { $in: addresses } }, { projection: { _id: 0, 'system_manager.addresses': 1 } })
+    const used = new Set((await holders.toArray()).flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
+    return addresses.filter(address => !used.has(address))
+  }
+
+  async function giveBack (addresses: string[]): Promise<void> {
+    if (addresses.length > 0) await net.insertMany(addresses.map(address => ({ type: 'free_service_ip', ipv4: address.split('.').map(Number) })))
+  }
+
+  async function takeMany (all: Array<{ count: number, except: ReadonlySet<string> }>): Promise<Array<string[] | undefined>> {
+    const wanted = all.reduce((sum, { count }) => sum + count, 0)
+    const claimed = [...new Set(all.map(({ except }) => except))]
+    const isFree = (address: string) => !claimed.some(those => those.has(address))
+    const found = new Set<string>()
+    for (const source of [fromCounter, fromFreed, fromLost]) {
+      while (found.size < wanted) {
+        const told = await source(wanted - found.size)
+        if (told.length === 0) break
+        for (const address of (await withoutUsed(told)).filter(isFree)) found.add(address)
+      }
+    }
+    const left = [...found]
+    const given = all.map(({ count }) => count <= left.length ? left.splice(0, count) : undefined)
+    await giveBack(left)
+    return given
+  }
+
+  return { take: inBatches(takeMany), giveBack }
+}
+
+/** The place that a counter points to; the original began with that of the network itself. */
+function toNextPlace ([, , high = 0, low = 0]: number[]): number {
+  return Math.max(FIRST_PLACE, high * 256 + low)
+}
+
+function toNumbers (place: number): number[] {
+  return toAddress(place).split('.').map(Number)
+}

@@ -1,0 +1,54 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { MongoClient, MongoServerError, type MongoClientOptions } from 'mongodb'
+import { ApiError } from '../../schemas/errors.js'
+import type { StoreLog } from './connection.js'
+import { isOutage } from './failures.js'
+
+/** Milliseconds between tries to reach a database that is not there yet. */
+const RETRY_MS = 500
+
+/** Milliseconds after which it is told that the start waits. */
+const PATIENCE_MS = 1000
+
+/** What the URI says goes before these. */
+const DEFAULTS: MongoClientOptions = {
+  appName: 'system-manager',
+  // Requests are told far earlier that there is no answer (see connection.ts).
+  connectTimeoutMS: 5000,
+  serverSelectionTimeoutMS: 2000,
+  waitQueueTimeoutMS: 5000,
+  socketTimeoutMS: 30_000,
+  heartbeatFrequencyMS: 2000
+}
+
+/**
+ * A client that is not connected yet. What the store promises does not hold for reads from a secondary, or writes that
+ * one server alone has: neither can be asked for. Throws for a URI that cannot be understood, without repeating it.
+ */
+export function createClient (uri: string): MongoClient {
+  const defaults = Object.entries(DEFAULTS).filter(([name]) => !new RegExp(`[?&]${name}=`, 'i').test(uri))
+  return new MongoClient(uri, { ...Object.fromEntries(defaults), readPreference: 'primary', writeConcern: { w: 'majority' }, ignoreUndefined: true, monitorCommands: true })
+}
+
+/**
+ * Does what a start needs of the database, again until it answers, telling once that it does not yet. Throws
+ * `store_unavailable` after `waitMs`, or at once when it refuses us; what is no outage is thrown as it is.
+ */
+export async function onceAnswered (work: () => Promise<void>, { waitMs, log }: { waitMs: number, log: StoreLog }): Promise<void> {
+  const deadline = performance.now() + waitMs
+  const impatience = setTimeout(() => log.warn({}, `the database does not answer yet, it is waited for up to ${waitMs / 1000} s`), PATIENCE_MS)
+  try {
+    for (;;) {
+      try {
+        return await work()
+      } catch (err) {
+        if (!isOutage(err)) throw err
+        const refused = err instanceof MongoServerError && [13, 18].includes(Number(err.code))
+        if (refused || performance.now() >= deadline) throw new ApiError('store_unavailable', `The database does not answer: ${(err as Error).message}`, { cause: err })
+        await sleep(RETRY_MS)
+      }
+    }
+  } finally {
+    clearTimeout(impatience)
+  }
+}

@@ -1,0 +1,50 @@
+import type { Cluster } from '../../schemas/cluster.js'
+import type { ClusterUpkeep } from '../store.js'
+import type { ClusterDocument } from './collections.js'
+
+/** Of a cluster that nobody has set anything on. */
+const NO_UPKEEP: Required<ClusterUpkeep> = { scheduling: 'active', lost_at: null, recovered_at: null, losses: 0, unknown_jobs: [] }
+
+/** A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings. */
+export function toCluster (document: ClusterDocument): Cluster {
+  const { seen_at: seenAt, acked, last, channel, ...ours } = document.system_manager ?? {}
+  return {
+    id: document._id.toHexString(),
+    cluster_name: document.cluster_name ?? '',
+    ip: String(document.ip ?? ''),
+    port: toNumber(document.port),
+    clusterinfo: document.clusterinfo ?? null,
+    cluster_location: document.cluster_location ?? null,
+    nodes: toNumber(document.nodes) ?? 0,
+    active_nodes: toNumber(document.active_nodes),
+    aggregated_cpu_percent: toNumber(document.aggregated_cpu_percent),
+    total_cpu_cores: toNumber(document.total_cpu_cores),
+    aggregated_memory_percent: toNumber(document.aggregated_memory_percent),
+    memory_in_mb: toNumber(document.memory_in_mb),
+    technology: toStrings(document.technology),
+    more: document.more ?? null,
+    network_component_port: null,
+    // The original knew nothing else.
+    delivery: 'http',
+    workers: null,
+    warnings: [],
+    registered_at: document._id.getTimestamp().toISOString(),
+    last_heartbeat_at: document.last_modified instanceof Date ? document.last_modified.toISOString() : null,
+    ...NO_UPKEEP,
+    ...ours,
+    last_modified_timestamp: Math.max(seenAt ?? 0, toNumber(document.last_modified_timestamp) ?? 0)
+  }
+}
+
+/** Null for what is no number. */
+export function toNumber (value: unknown): number | null {
+  if (value === null || value === undefined || value === '') return null
+  const number = Number(value)
+  return Number.isFinite(number) ? number : null
+}
+
+/** The original also has one technology as a plain string. */
+function toStrings (value: unknown): string[] | null {
+  if (typeof value === 'string') return [value]
+  return Array.isArray(value) ? value.map(String) : null
+}

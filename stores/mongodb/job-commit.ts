@@ -1,0 +1,262 @@
+import { randomUUID } from 'node:crypto'
+import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
+import type { Job, JobId } from '../../schemas/job.js'
+import { jobWithPlainId } from '../../schemas/job-document.js'
+import { addressesOf, fillAddresses, toPlace } from '../address-space.js'
+import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
+import type { AddressPool } from './addresses.js'
+import type { Draft, JobDocument, JobRecord } from './collections.js'
+import type { Connection } from './connection.js'
+import { duplicatesOf } from './failures.js'
+import { toObjectId } from './ids.js'
+import { contractFields, foundByScheduler, numbered, OPTIONAL_FIELDS, recordFields, toJob, WITHOUT_HISTORY } from './job-document.js'
+import type { News } from './news.js'
+import { ORIGINAL_REVISION } from './original-job.js'
+
+export interface JobCommit {
+  /** As the port promises; commands are in the documents of their jobs, and have yet to be relayed. */
+  commit (changes: JobChange[]): Promise<CommitOutcome[]>
+  /** Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, which is news to every process. */
+  absorb (id: JobId): Promise<void>
+  /**
+   * Gives a document of the original what is ours. Of several live jobs of one name, which the original allowed, the
+   * first one to be adopted has the name; of several that were given one address, it has the address. False when it
+   * could not be done now.
+   */
+  adopt (document: JobDocument): Promise<boolean>
+}
+
+/** What is read of a stored job before it is changed. */
+type Stored = Pick<JobDocument, '_id' | 'status'> & {
+  system_manager?: Pick<JobRecord, 'revision' | 'status' | 'unplaced' | 'desired_state' | 'live_name' | 'addresses' | 'fields' | 'last_event'>
+}
+
+const STORED = {
+  status: 1,
+  ...Object.fromEntries(['revision', 'status', 'unplaced', 'desired_state', 'live_name', 'addresses', 'fields', 'last_event'].map(name => [`system_manager.${name}`, 1]))
+}
+
+/** One change on its way, and where its outcome goes. */
+interface Step {
+  change: JobChange
+  index: number
+  stored: Stored | undefined
+  /** Whether the name of the job is to be its own, while it is wanted. */
+  named: boolean
+  /** The job as it is to be stored, and the addresses that were taken for it. */
+  next: Job
+  taken: string[]
+}
+
+export function createJobCommit ({ collections: { jobs }, log }: Connection, addresses: AddressPool, news: News): JobCommit {
+  async function commit (changes: JobChange[], { named = undefined as boolean | undefined } = {}): Promise<CommitOutcome[]> {
+    const outcomes: CommitOutcome[] = []
+    let left = changes.map((change, index) => ({ change, index, named }))
+    while (left.length > 0) {
+      // Of several changes of one job each is a step of its own, in order.
+      const ids = new Set<JobId>()
+      const round = left.filter(({ change: { job } }) => !ids.has(job.id) && ids.add(job.id))
+      const again = new Set(await commitRound(round, outcomes))
+      left = left.filter(entry => again.has(entry.index) || !round.includes(entry))
+    }
+    return outcomes
+  }
+
+  /** One change each of different jobs. Writes their outcomes; gives the indexes of those that have to be tried again. */
+  async function commitRound (round: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>, outcomes: CommitOutcome[]): Promise<number[]> {
+    const stored = await readStored(round.map(({ change }) => change.job.id))
+    const steps: Step[] = []
+    for (const { change, index, named } of round) {
+      const found = stored.get(change.job.id)
+      if (revisionOf(found) === change.job.revision && !(found && foundByScheduler(found))) {
+        steps.push({ change, index, stored: found, named: named ?? ownsName(found), next: change.job, taken: [] })
+        continue
+      }
+      if (found && foundByScheduler(found)) await absorb(change.job.id)
+      outcomes[index] = { outcome: 'stale' }
+    }
+    const ready = await withAddresses(steps)
+    const saved = await write(ready)
+
+    const again: number[] = []
+    const unused: string[] = []
+    for (const step of steps) {
+      if (saved.has(step)) {
+        outcomes[step.index] = { outcome: 'saved', job: step.next }
+        const named = addressesOf(step.next)
+        unused.push(...(step.stored?.system_manager?.addresses ?? []).filter(address => !named.has(address)))
+        continue
+      }
+      unused.push(...step.taken)
+      const reason = await whyNot(step) ?? (ready.includes(step) ? undefined : { outcome: 'addresses_exhausted' as const })
+      if (reason) outcomes[step.index] = reason
+      else again.push(step.index)
+    }
+    // They are free already; this only makes them be found sooner.
+    await addresses.giveBack(unused).catch((err: unknown) => log.debug({ err }, 'addresses that were given back will be found later'))
+    return again
+  }
+
+  async function readStored (ids: JobId[]): Promise<Map<JobId, Stored>> {
+    const found = await jobs.find({ _id: { $in: ids.map(toObjectId) } }, { projection: STORED }).toArray()
+    return new Map(found.map(document => [document._id.toHexString(), document as Stored]))
+  }
+
+  /** Takes addresses for those that lack some. Those for which there are not enough are left out. */
+  async function withAddresses (steps: Step[]): Promise<Step[]> {
+    const except = new Set(steps.flatMap(({ change }) => [...addressesOf(change.job)]))
+    const ready = await Promise.all(steps.map(async step => {
+      const { job } = step.change
+      if ([...addressesOf(job)].some(address => toPlace(address) === undefined)) return undefined
+      let count = 0
+      fillAddresses(job, () => {
+        count++
+        return ''
+      })
+      if (count > 0) {
+        const taken = await addresses.take({ count, except })
+        if (!taken) return undefined
+        step.taken = taken
+      }
+      const next = step.taken.values()
+      step.next = { ...fillAddresses(job, () => next.next().value!), revision: job.revision + 1 }
+      return step
+    }))
+    return ready.filter(step => step !== undefined)
+  }
+
+  /** Writes all in one batch. Gives those that are saved; what stood against the others is not known yet. */
+  async function write (steps: Step[]): Promise<Set<Step>> {
+    if (steps.length === 0) return new Set()
+    const change = randomUUID()
+    let refused = new Set<Step | undefined>()
+    let matched: number
+    try {
+      matched = (await jobs.bulkWrite(steps.map(step => toOperation(step, change)), { ordered: false })).matchedCount
+    } catch (err) {
+      refused = new Set(duplicatesOf(err).map(index => steps[index]))
+      matched = (err as { matchedCount: number }).matchedCount
+    }
+    const written = steps.filter(step => !refused.has(step))
+    const updates = written.filter(({ stored }) => stored)
+    if (matched === updates.length) return new Set(written)
+    // Some were not the ones that they were decided on any more; a batch does not tell which. Should yet another process
+    // have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
+    const ours = await jobs.find({ _id: { $in: updates.map(({ stored }) => stored!._id) }, 'system_manager.change': change }, { projection: { _id: 1 } }).toArray()
+    const ids = new Set(ours.map(({ _id }) => _id.toHexString()))
+    return new Set(written.filter(({ stored, change: { job } }) => !stored || ids.has(job.id)))
+  }
+
+  /** What stands against a change, by the order of the port. Undefined when nothing does: what did is gone. */
+  async function whyNot ({ change: { job }, named: isNamed }: Step): Promise<CommitOutcome | undefined> {
+    const present = (await readStored([job.id])).get(job.id)
+    if (revisionOf(present) !== job.revision || (present && foundByScheduler(present))) return { outcome: 'stale' }
+    const others = { _id: { $ne: toObjectId(job.id) } }
+    if (isNamed && job.desired_state === 'running' && await jobs.findOne({ 'system_manager.live_name': job.job_name, ...others }, { projection: { _id: 1 } })) return { outcome: 'name_taken' }
+    const named = [...addressesOf(job)]
+    const holders = await jobs.find({ 'system_manager.addresses': { $in: named }, ...others }, { projection: { 'system_manager.addresses': 1 } }).toArray()
+    const held = new Set(holders.flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
+    const address = named.find(address => toPlace(address) === undefined || held.has(address))
+    return address === undefined ? undefined : { outcome: 'address_taken', address }
+  }
+
+  async function absorb (id: JobId): Promise<void> {
+    const document = await jobs.findOne({ _id: toObjectId(id) }, { projection: WITHOUT_HISTORY })
+    const found = document && foundByScheduler(document)
+    if (!found) return
+    const now = new Date().toISOString()
+    const job = toJob(document)
+    const instances = job.instance_list.map(instance => instance.status === found ? { ...instance, status_since: now } : instance)
+    const change: JobChange = {
+      job: { ...job, instance_list: instances, updated_at: now },
+      events: [{ time: now, type: 'unplaceable', cause: 'scheduler', message: job.status_reason!, to: found }],
+      commands: []
+    }
+    const step: Step = { change, index: 0, stored: document, named: ownsName(document), next: { ...change.job, revision: job.revision + 1 }, taken: [] }
+    if ((await write([step])).size === 0) return
+    // Also to those whose change it stood in the way of.
+    news.tell({ unplaced: true })
+    news.publish({ unplaced: true })
+  }
+
+  async function adopt (document: JobDocument): Promise<boolean> {
+    const now = new Date().toISOString()
+    const original = toJob(document)
+    // It may have been so for years: patience begins now.
+    let job: Job = { ...original, updated_at: now, instance_list: original.instance_list.map(instance => ({ ...instance, status_since: now })) }
+    let named = true
+    for (;;) {
+      const event = { time: now, type: 'adopted', cause: 'system', message: `${job.job_name} was there before this System Manager` }
+      const [outcome] = await commit([{ job, events: [event], commands: [] }], { named })
+      if (outcome?.outcome === 'name_taken') {
+        log.warn({ job: job.id, job_name: job.job_name }, 'another job has this name too: this one is found by its id only')
+        named = false
+      } else if (outcome?.outcome === 'address_taken') {
+        const { address } = outcome
+        log.warn({ job: job.id, address }, 'another job has this address too: this one is given another')
+        job = withoutAddress(job, address)
+      } else {
+        return outcome?.outcome === 'saved'
+      }
+    }
+  }
+
+  return { commit: changes => commit(changes), absorb, adopt }
+}
+
+function revisionOf (stored: Stored | undefined): number {
+  if (!stored) return 0
+  return stored.system_manager?.revision ?? ORIGINAL_REVISION
+}
+
+/** A job that is wanted and yet has no name of its own goes on like that: see `adopt`. */
+function ownsName (stored: Stored | undefined): boolean {
+  const before = stored?.system_manager
+  return !(before?.desired_state === 'running' && before.live_name === undefined)
+}
+
+function withoutAddress (job: Job, address: string): Job {
+  return {
+    ...job,
+    service_ip_list: job.service_ip_list.map(entry => entry.Address === address ? { ...entry, Address: '' } : entry),
+    instance_list: job.instance_list.map(instance => instance.instance_ip === address ? { ...instance, instance_ip: '' } : instance)
+  }
+}
+
+/** The whole change as one operation on one document. */
+function toOperation ({ change: { events, commands }, stored, named, next }: Step, change: string): AnyBulkWriteOperation<JobDocument> {
+  const fields = contractFields(next)
+  const lastEvent = stored?.system_manager?.last_event ?? 0
+  const record = recordFields(next, { lastEvent: lastEvent + events.length, change, fields: Object.keys(fields), named })
+  const newest = numbered(events, lastEvent).slice(-MAX_EVENTS_PER_JOB)
+  const drafts = toDrafts(next, commands)
+  if (!stored) {
+    const document = { _id: toObjectId(next.id), ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } }
+    return { insertOne: { document } }
+  }
+
+  const before = stored.system_manager
+  // What the Cloud Scheduler may have written since it was read stands in the way, like a revision of ours.
+  const filter = { _id: stored._id, 'system_manager.revision': before?.revision ?? null, status: stored.status ?? null }
+  if (!before) {
+    return { updateOne: { filter, update: { $set: { ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } } } } }
+  }
+  const gone = [...before.fields.filter(name => !(name in fields)), ...OPTIONAL_FIELDS.filter(name => !(name in record)).map(name => `system_manager.${name}`)]
+  const push = {
+    ...(newest.length > 0 && { 'system_manager.events': { $each: newest, $slice: -MAX_EVENTS_PER_JOB } }),
+    ...(drafts.length > 0 && { 'system_manager.drafts': { $each: drafts } })
+  }
+  const update: UpdateFilter<JobDocument> = {
+    $set: { ...fields, ...Object.fromEntries(Object.entries(record).map(([name, value]) => [`system_manager.${name}`, value])) },
+    ...(gone.length > 0 && { $unset: Object.fromEntries(gone.map(name => [name, ''])) }),
+    ...(Object.keys(push).length > 0 && { $push: push as PushOperator<JobDocument> })
+  }
+  return { updateOne: { filter, update } }
+}
+
+/** Deploy and replicate carry the job as it is stored along with them. */
+function toDrafts (job: Job, commands: JobChange['commands']): Draft[] {
+  if (commands.length === 0) return []
+  const document = JSON.stringify(jobWithPlainId(job))
+  return commands.map(command => ({ ...command, ...((command.kind === 'deploy' || command.kind === 'replicate') && { job: document }) }))
+}

@@ -1,0 +1,98 @@
+import type { Job, JobEvent } from '../../schemas/job.js'
+import { jobWithPlainId } from '../../schemas/job-document.js'
+import { PLACEMENT_FAILURES, WAY_UP, type PlacementFailure, type Status } from '../../schemas/status.js'
+import { addressesOf } from '../address-space.js'
+import type { JobDocument, JobRecord } from './collections.js'
+import { fromOriginal } from './original-job.js'
+import { storableFields } from './storable.js'
+
+/** What a reader of jobs does not need of a document. */
+export const WITHOUT_HISTORY = { 'system_manager.events': 0, 'system_manager.drafts': 0 }
+
+const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
+
+/** What a reader needs to tell a status: ours, and that of the Cloud Scheduler. */
+export type StatusFields = Pick<JobDocument, 'status'> & { system_manager?: Pick<JobRecord, 'status' | 'unplaced'> }
+
+/**
+ * The status that the Cloud Scheduler wrote into the document by itself, since our last change: it found no place
+ * (contract section 4). Undefined when it did not, or when everything has its place by now.
+ */
+export function foundByScheduler ({ status, system_manager: ours }: StatusFields): PlacementFailure | undefined {
+  if (!ours || status === ours.status || ours.unplaced !== true) return undefined
+  return PLACEMENT_FAILURES.find(failure => failure === status)
+}
+
+/** A job from its document, with what the Cloud Scheduler found. */
+export function toJob (document: JobDocument): Job {
+  const ours = document.system_manager
+  if (!ours) return fromOriginal(document)
+  const job = JSON.parse(ours.job) as Job
+  const found = foundByScheduler(document)
+  if (!found) return job
+  const reason = `the Cloud Scheduler found: ${found}`
+  const instances = job.instance_list.map(instance => instance.cluster_id === '' ? { ...instance, status: found, status_reason: reason } : instance)
+  return { ...job, status: found, status_reason: reason, instance_list: instances }
+}
+
+/** Fields of ours that a revision sets, all but events and drafts, which it adds to. */
+export type RecordFields = Omit<JobRecord, 'events' | 'drafts'>
+
+/** The fields of the contract, which are at top level. */
+export function contractFields (job: Job): Record<string, unknown> {
+  const { _id, system_manager: ours, ...fields } = jobWithPlainId(job)
+  return storableFields(fields)
+}
+
+/** @param named False for one of several live jobs of a name, which the original allowed. */
+export function recordFields (job: Job, { lastEvent, change, fields, named }: { lastEvent: number, change: string, fields: string[], named: boolean }): RecordFields {
+  const addresses = [...addressesOf(job)]
+  const retiring = [...new Set(job.retiring.map(entry => entry.cluster_id))]
+  const onTheWay = underWay(job)
+  return {
+    job: JSON.stringify(job),
+    change,
+    fields,
+    revision: job.revision,
+    status: job.status,
+    status_reason: job.status_reason,
+    desired_state: job.desired_state,
+    generation: job.generation,
+    created_at: job.created_at,
+    updated_at: job.updated_at,
+    underscored_name: job.job_name.replaceAll('.', '_'),
+    last_event: lastEvent,
+    ...(named && job.desired_state === 'running' && { live_name: job.job_name }),
+    ...(addresses.length > 0 && { addresses }),
+    ...(isUnplaced(job) && { unplaced: true }),
+    ...(job.due_at !== null && { due_at: job.due_at }),
+    ...(job.status === 'UNDEPLOYED' && { undeployed_at: job.updated_at }),
+    ...(retiring.length > 0 && { retiring }),
+    ...(onTheWay.length > 0 && { on_the_way: onTheWay })
+  }
+}
+
+/** True when an instance that is wanted has no cluster and awaits nothing. */
+export function isUnplaced (job: Job): boolean {
+  return job.desired_state === 'running' && job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null)
+}
+
+/** Fields of ours that a job may lack. */
+export const OPTIONAL_FIELDS = ['live_name', 'addresses', 'unplaced', 'due_at', 'undeployed_at', 'retiring', 'on_the_way'] as const satisfies ReadonlyArray<keyof RecordFields>
+
+/** Requirements of instances that are placed but do not run yet, summed per cluster. */
+function underWay (job: Job): NonNullable<JobRecord['on_the_way']> {
+  const { cpu = 0, memory = 0 } = job.descriptor.requirements ?? {}
+  const sums = new Map<string, { cpu: number, memory: number }>()
+  for (const { cluster_id: clusterId, status } of job.instance_list) {
+    if (clusterId === '' || !BELOW_RUNNING.includes(status)) continue
+    const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
+    sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
+  }
+  return [...sums].map(([cluster_id, sum]) => ({ cluster_id, ...sum }))
+}
+
+/** Events with their ids, behind the last one. */
+export function numbered (events: ReadonlyArray<Omit<JobEvent, 'id'>>, lastEvent: number): JobEvent[] {
+  return events.map((event, index) => ({ id: lastEvent + 1 + index, ...event }))
+}

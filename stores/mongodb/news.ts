@@ -1,0 +1,112 @@
+import { randomUUID } from 'node:crypto'
+import { EventEmitter } from 'node:events'
+import type { ChangeStream } from 'mongodb'
+import type { ClusterId } from '../../schemas/cluster.js'
+import type { StoreNews } from '../store.js'
+import { inBatches } from './batches.js'
+import type { NewsDocument } from './collections.js'
+import type { Connection } from './connection.js'
+
+type Told = Partial<Pick<NewsDocument, 'commands' | 'claims' | 'unplaced'>>
+
+export interface News {
+  events: EventEmitter<StoreNews>
+  /** Tells the other processes; not waited for, and lost when it cannot be written. */
+  publish (told: Told): void
+  /** Tells this process: what it found left behind by another is news to it. */
+  tell (told: Told): void
+  /** Asks for what others published since the last time, unless that comes by itself. */
+  poll (): Promise<void>
+  /** Has it come by itself, by a change stream, where the server has them. Resolves once that is known. */
+  watch (): Promise<void>
+  /** Forgets what everyone has read by now. */
+  sweep (): Promise<void>
+  stop (): Promise<void>
+}
+
+/** Milliseconds that clocks of processes may differ, and that a write may take: so far back is read again each time. */
+const OVERLAP_MS = 10_000
+
+/** Milliseconds that news are kept. */
+const KEPT_MS = 60_000
+
+/** News are one small document for all that happens in the same moment, so that they cost what is new. */
+export function createNews ({ collections: { news }, log, run }: Connection): News {
+  const me = randomUUID()
+  const events = new EventEmitter<StoreNews>()
+  /** Ids of what was read, and when it was written: it is read more than once. */
+  const read = new Map<string, number>()
+  let since = Date.now()
+  let stream: ChangeStream<NewsDocument> | undefined
+  let isWatching = false
+
+  function tell ({ commands = [], claims = [], unplaced = false }: Told): void {
+    if (commands.length > 0) events.emit('commands', commands)
+    if (claims.length > 0) events.emit('claims', claims)
+    if (unplaced) events.emit('unplaced')
+  }
+
+  function take (document: NewsDocument): void {
+    const id = String(document._id)
+    if (document.from === me || read.has(id)) return
+    const at = document.at.getTime()
+    read.set(id, at)
+    since = Math.max(since, at)
+    for (const [known, writtenAt] of read) {
+      if (writtenAt < since - 2 * OVERLAP_MS) read.delete(known)
+    }
+    tell(document)
+  }
+
+  const write = inBatches(async (all: Told[]) => {
+    const union = (name: 'commands' | 'claims'): ClusterId[] => [...new Set(all.flatMap(told => told[name] ?? []))]
+    await news.insertOne({ at: new Date(), from: me, commands: union('commands'), claims: union('claims'), unplaced: all.some(told => told.unplaced) }, { writeConcern: { w: 1 } })
+    return all
+  })
+
+  async function follow (changes: ChangeStream<NewsDocument>): Promise<void> {
+    try {
+      for await (const change of changes) {
+        if (change.operationType === 'insert') take(change.fullDocument)
+      }
+    } catch (err) {
+      log.debug({ err }, 'the change stream ended, news are asked for instead')
+    }
+    isWatching = false
+  }
+
+  return {
+    events,
+    tell,
+
+    publish (told) {
+      if (!told.unplaced && !told.commands?.length && !told.claims?.length) return
+      run(() => write(told)).catch((err: unknown) => log.debug({ err }, 'news could not be told'))
+    },
+
+    async poll () {
+      if (isWatching) return
+      for (const document of await news.find({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } }).sort({ at: 1 }).toArray()) take(document)
+    },
+
+    async watch () {
+      if (isWatching) return
+      await stream?.close()
+      stream = news.watch([{ $match: { operationType: 'insert' } }])
+      try {
+        // Opens it: only then the server says whether it has such a thing.
+        await stream.tryNext()
+      } catch (err) {
+        log.debug({ err }, 'the server has no change streams, news are asked for instead')
+        await stream.close()
+        return
+      }
+      isWatching = true
+      follow(stream)
+    },
+
+    sweep: async () => { await news.deleteMany({ at: { $lt: new Date(Date.now() - KEPT_MS) } }) },
+
+    stop: async () => { await stream?.close() }
+  }
+}

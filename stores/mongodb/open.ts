@@ -1,0 +1,57 @@
+import type { MongoClient } from 'mongodb'
+import type { Store } from '../store.js'
+import { createAddressPool } from './addresses.js'
+import { createChannelStore } from './channels.js'
+import { onceAnswered } from './client.js'
+import { createClusterStore } from './clusters.js'
+import { createIndexes } from './collections.js'
+import { createConnection, type StoreLog } from './connection.js'
+import { createJobCommit } from './job-commit.js'
+import { createJobStore } from './jobs.js'
+import { createLeaseStore } from './leases.js'
+import { createNews } from './news.js'
+import { createOutbox } from './outbox.js'
+import { createRelay } from './relay.js'
+import { createSubnetStore } from './subnets.js'
+import { createUpkeep } from './upkeep.js'
+
+/**
+ * The store in MongoDB, which several System Managers may share. docs/database.md describes its collections.
+ * The client becomes the store's own: it is closed with it. Throws `store_unavailable` when the database has not
+ * answered after `waitMs`, or holds what contradicts a unique index.
+ */
+export async function openMongoStore ({ client, waitMs, log }: { client: MongoClient, waitMs: number, log: StoreLog }): Promise<Store> {
+  const connection = createConnection(client, log)
+  const news = createNews(connection)
+  const outbox = createOutbox(connection)
+  const relay = createRelay(connection, outbox)
+  const commit = createJobCommit(connection, createAddressPool(connection), news)
+  const upkeep = createUpkeep(connection, { commit, relay, outbox, news })
+  try {
+    await onceAnswered(async () => {
+      // After a first connection that failed, a client goes on only when it is told to.
+      await client.connect()
+      await createIndexes(connection.collections)
+      await upkeep.begin()
+    }, { waitMs, log })
+  } catch (err) {
+    await connection.close()
+    throw err
+  }
+  return {
+    clusters: createClusterStore(connection),
+    jobs: createJobStore(connection, commit, relay, news),
+    outbox,
+    subnets: createSubnetStore(connection),
+    channels: createChannelStore(connection, news),
+    leases: createLeaseStore(connection),
+    news: news.events,
+    check: () => connection.run(async () => { await client.db('admin').command({ ping: 1 }) }),
+    async close () {
+      // Refuses what comes from now on, and waits for what is under way.
+      const closed = connection.close()
+      await upkeep.stop()
+      await closed
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import type { Descriptor } from '../../schemas/descriptor.js'
+import type { Instance, Job } from '../../schemas/job.js'
+import { PLACEMENT_FAILURES, STATUSES, type Status } from '../../schemas/status.js'
+import { toNumber } from './cluster-document.js'
+import type { JobDocument } from './collections.js'
+
+/** A document of the original counts as this revision. */
+export const ORIGINAL_REVISION = 1
+
+/** Statuses of a job of which nothing runs on a cluster. */
+const NOWHERE: readonly Status[] = ['REQUESTED', 'UNDEPLOYED', ...PLACEMENT_FAILURES]
+
+/**
+ * A job that the original wrote: a descriptor with a few fields more, any of which may be missing. It has statuses for
+ * jobs only, and no instances before a placement.
+ */
+export function fromOriginal ({ _id, ...document }: JobDocument): Job {
+  // Ids and dates as text, as the rest of the server knows them.
+  const { job_name: name, status: told, replicas: wanted, service_ip_list: services, instance_list: placed, ...fields } = JSON.parse(JSON.stringify(document)) as Record<string, unknown>
+  const createdAt = _id.getTimestamp().toISOString()
+  const status = asStatus(told)
+  const descriptor = asDescriptor(fields, typeof name === 'string' ? name : undefined)
+  const instances = asObjects(placed).map((instance, index) => asInstance(instance, index, status, createdAt))
+  const replicas = Math.max(toNumber(wanted) ?? 1, instances.length)
+  const gone = status === 'UNDEPLOYED'
+  const addresses = asObjects(services).map(({ Address }) => Address).filter(address => typeof address === 'string')
+  return {
+    id: _id.toHexString(),
+    job_name: typeof name === 'string' ? name : [descriptor.app_name, descriptor.app_ns, descriptor.service_name, descriptor.service_ns].join('.'),
+    descriptor,
+    desired_state: gone ? 'undeployed' : 'running',
+    replicas,
+    status,
+    status_reason: null,
+    service_ip_list: gone ? [] : [{ IpType: 'RR', Address: addresses[0] ?? '' }],
+    instance_list: gone ? [] : Array.from({ length: replicas }, (_, number) => instances[number] ?? asInstance({}, number, status, createdAt)),
+    retiring: [],
+    explanation: null,
+    rollout: null,
+    revisions: [],
+    due_at: null,
+    fence: 0,
+    generation: 1,
+    revision: ORIGINAL_REVISION,
+    created_at: createdAt,
+    updated_at: createdAt
+  }
+}
+
+function asStatus (told: unknown): Status {
+  return STATUSES.find(status => status === told) ?? 'REQUESTED'
+}
+
+function asInstance (told: Record<string, unknown>, index: number, jobStatus: Status, since: string): Instance {
+  const clusterId = asText(told.cluster_id)
+  const isPlaced = clusterId !== ''
+  const fallback = isPlaced === NOWHERE.includes(jobStatus) ? (isPlaced ? 'CLUSTER_SCHEDULED' : 'REQUESTED') : jobStatus
+  return {
+    instance_number: toNumber(told.instance_number) ?? index,
+    instance_ip: asText(told.instance_ip),
+    cluster_id: clusterId,
+    namespace_ip: asText(told.namespace_ip),
+    host_ip: asText(told.host_ip),
+    host_port: asText(told.host_port),
+    status: STATUSES.find(status => status === told.status) ?? fallback,
+    status_reason: null,
+    status_since: since,
+    generation: 1,
+    move: null,
+    location: null,
+    attempts: 0,
+    silent: false,
+    awaits: null,
+    refusals: []
+  }
+}
+
+/** The fields that a descriptor must have, from the job's name where they are missing. */
+function asDescriptor (fields: Record<string, unknown>, name = '...'): Descriptor {
+  const [app = '', appNs = '', service = '', serviceNs = ''] = name.split('.')
+  return { api_version: 'v0.1', app_name: app, app_ns: appNs, service_name: service, service_ns: serviceNs, image: '', image_runtime: 'docker', ...fields }
+}
+
+function asObjects (value: unknown): Array<Record<string, unknown>> {
+  return Array.isArray(value) ? value.filter(entry => typeof entry === 'object' && entry !== null) : []
+}
+
+function asText (value: unknown): string {
+  return value === null || value === undefined ? '' : String(value)
+}

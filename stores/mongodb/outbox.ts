@@ -1,0 +1,119 @@
+import type { Filter } from 'mongodb'
+import type { Command } from '../../schemas/channel.js'
+import type { ClusterId } from '../../schemas/cluster.js'
+import type { OutboxStore } from '../store.js'
+import type { Draft, OutboxDocument } from './collections.js'
+import type { Connection } from './connection.js'
+import { duplicatesOf } from './failures.js'
+import { toObjectId } from './ids.js'
+
+export interface Outbox extends OutboxStore {
+  /**
+   * Puts commands for one cluster behind those that are there, each once: who else puts the same ones there does no
+   * harm. A cluster that is gone gets none: its instances are dealt with by whoever removed it.
+   */
+  append (clusterId: ClusterId, drafts: Draft[]): Promise<void>
+  /** Forgets what was settled before, and what is there for clusters that are gone. */
+  sweep (settledBefore: Date): Promise<void>
+}
+
+/** Commands, or clusters, dealt with in one step of a sweep. */
+const SWEEP_STEP = 1000
+
+export function createOutbox ({ collections: { clusters, outbox }, run }: Connection): Outbox {
+  /**
+   * Undefined for an unknown cluster. The outbox is read first: upkeep notes the last number at the cluster before it
+   * forgets the command that had it.
+   */
+  async function position (clusterId: ClusterId): Promise<{ acked: number, last: number } | undefined> {
+    const newest = await outbox.findOne({ cluster_id: clusterId }, { sort: { seq: -1 }, projection: { seq: 1 } })
+    const cluster = await clusters.findOne({ _id: toObjectId(clusterId) }, { projection: { 'system_manager.acked': 1, 'system_manager.last': 1 } })
+    if (!cluster) return undefined
+    const { acked = 0, last = 0 } = cluster.system_manager ?? {}
+    return { acked, last: Math.max(last, newest?.seq ?? 0) }
+  }
+
+  /**
+   * A number is only ever taken by who has seen the one before it in place, and the unique index gives it to one: there
+   * are no gaps, whoever else numbers at the same time. In one insert each document waits for the one before it.
+   */
+  async function append (clusterId: ClusterId, drafts: Draft[]): Promise<void> {
+    for (let left = drafts; left.length > 0;) {
+      const place = await position(clusterId)
+      if (!place) return
+      const documents = left.map(({ command_id: id, ...command }, index): OutboxDocument => ({ _id: id, ...command, seq: place.last + 1 + index, open: true }))
+      try {
+        await outbox.insertMany(documents, { ordered: true })
+        return
+      } catch (err) {
+        const [at = 0] = duplicatesOf(err)
+        left = left.slice(at)
+        // Another process has put some of them there, or has taken the number for something else.
+        const there = await outbox.find({ _id: { $in: left.map(draft => draft.command_id) } }, { projection: { _id: 1 } }).toArray()
+        const ids = new Set(there.map(({ _id }) => _id))
+        left = left.filter(draft => !ids.has(draft.command_id))
+      }
+    }
+  }
+
+  async function settle (filter: Filter<OutboxDocument>): Promise<void> {
+    await outbox.updateMany({ ...filter, open: true }, { $set: { settled_at: new Date() }, $unset: { open: '' } })
+  }
+
+  async function forgetSettled (before: Date): Promise<void> {
+    const old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1, seq: 1 } }).limit(SWEEP_STEP).toArray()
+    for (const clusterId of new Set(old.map(({ cluster_id: id }) => id))) {
+      const last = await position(clusterId)
+      if (last) await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.last': last.last } })
+    }
+    await outbox.deleteMany({ _id: { $in: old.map(({ _id }) => _id) } })
+  }
+
+  async function forgetOrphans (): Promise<void> {
+    for (let after = '', page = await clustersAfter(after, SWEEP_STEP); page.length > 0; page = await clustersAfter(after, SWEEP_STEP)) {
+      const known = new Set((await clusters.find({ _id: { $in: page.map(toObjectId) } }, { projection: { _id: 1 } }).toArray()).map(({ _id }) => _id.toHexString()))
+      await outbox.deleteMany({ cluster_id: { $in: page.filter(id => !known.has(id)) } })
+      after = page.at(-1)!
+    }
+  }
+
+  async function clustersAfter (after: ClusterId, limit: number): Promise<ClusterId[]> {
+    const found = outbox.aggregate<{ _id: ClusterId }>([
+      { $match: { open: true, cluster_id: { $gt: after } } }, { $group: { _id: '$cluster_id' } }, { $sort: { _id: 1 } }, { $limit: limit }
+    ])
+    return (await found.toArray()).map(({ _id }) => _id)
+  }
+
+  return {
+    append,
+
+    async sweep (settledBefore) {
+      await forgetSettled(settledBefore)
+      await forgetOrphans()
+    },
+
+    position: clusterId => run(async () => await position(clusterId) ?? { acked: 0, last: 0 }),
+
+    pending: (clusterId, { after, limit }) => run(async () =>
+      (await outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: after } }).sort({ seq: 1 }).limit(limit).toArray()).map(toCommand)),
+
+    backlog: () => run(() => outbox.countDocuments({ open: true })),
+
+    ack: (clusterId, seq) => run(async () => {
+      // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
+      const { acked, last } = await position(clusterId) ?? { acked: 0, last: 0 }
+      const upTo = Math.min(seq, last)
+      if (upTo <= acked) return
+      await settle({ cluster_id: clusterId, seq: { $lte: upTo } })
+      await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.acked': upTo } })
+    }),
+
+    drop: (clusterId, seq) => run(() => settle({ cluster_id: clusterId, seq })),
+
+    clusters: ({ after = '', limit }) => run(() => clustersAfter(after, limit))
+  }
+}
+
+function toCommand ({ _id, cluster_id: clusterId, open, job, ...command }: OutboxDocument): Command {
+  return { command_id: _id, ...command, ...(job !== undefined && { job: JSON.parse(job) as Record<string, unknown> }) }
+}
