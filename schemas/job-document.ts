@@ -1,6 +1,6 @@
 import type { Instance, Job } from './job.js'
 
-/** An entry of the contract's instance_list (section 7), with its status, which is ours. */
+/** An entry of the contract's instance_list (section 7), with its status and generation, which are ours. */
 export function contractInstance (instance: Instance): Record<string, unknown> {
   return {
     instance_number: instance.instance_number,
@@ -11,7 +11,8 @@ export function contractInstance (instance: Instance): Record<string, unknown> {
     host_port: instance.host_port,
     status: instance.status,
     status_reason: instance.status_reason,
-    status_since: instance.status_since
+    status_since: instance.status_since,
+    generation: instance.generation
   }
 }
 

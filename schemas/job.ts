@@ -29,11 +29,12 @@ export const Instance = Type.Object({
 export type Instance = Static<typeof Instance>
 
 /** Instances that a cluster was told to remove and has not yet confirmed: their addresses stay leased until it has. */
-export const Retiring = Type.Object({
+const Retiring = Type.Object({
   command_id: Type.String(),
   cluster_id: HexId,
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
-  error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' }))
+  error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' })),
+  refused_at: Type.Optional(Timestamp)
 })
 export type Retiring = Static<typeof Retiring>
 
@@ -49,11 +50,12 @@ export const Revision = Type.Object({
 export const MAX_REVISIONS = 10
 
 /** An update on its way through the instances of a job. */
-export const Rollout = Type.Object({
+const Rollout = Type.Object({
   from_generation: Type.Integer({ description: 'What a failure goes back to' }),
   started_at: Timestamp,
   deadline_at: Timestamp,
   max_unavailable: Type.Integer({ description: 'Instances that may be down for it at a time' }),
+  max_surge: Type.Integer({ description: 'Instances more than replicas while it lasts' }),
   auto_rollback: Type.Boolean({ description: 'A failure goes back by itself' }),
   rollback: Type.Boolean({ description: 'It is itself the way back after a failure' })
 })

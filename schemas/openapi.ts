@@ -30,7 +30,10 @@ export const textErrors = (...codes: ErrorCode[]) =>
   })
 
 function errorAnswers (codes: ErrorCode[], content: Record<string, { schema: TSchema }>) {
-  const byStatus: Record<number, { description: string, content: typeof content }> = {}
+  const byStatus: Record<number | 'default', { description: string, content: typeof content }> = {
+    // What may go wrong before the route is reached: an address, headers or a body that cannot be read, or not in time.
+    default: { description: 'Another error of the catalogue at /docs/errors', content }
+  }
   for (const code of codes) {
     const { status, title } = catalogue[code]
     const line = `\`${code}\`: ${title}`

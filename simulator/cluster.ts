@@ -46,7 +46,8 @@ export interface RunningJob {
   job_name: string
   image: string
   status: Status
-  instances: Array<{ instance_number: number, worker: string, status: Status, namespace_ip: string, host_ip: string, host_port: number }>
+  /** `image` is the one that it was started from: in the course of an update, not all have that of the job. */
+  instances: Array<{ instance_number: number, worker: string, image: string, status: Status, namespace_ip: string, host_ip: string, host_port: number }>
 }
 
 /** A cluster manager with its workers, played over the raw WebSocket channel (contract section 5). */
@@ -235,7 +236,8 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
       job_name,
       image,
       status: statusOf(job),
-      instances: job.containers.map(({ worker, ...container }) => ({ ...container, worker, host_ip: workers.address(worker) }))
+      instances: job.containers.map(({ instance_number, worker, image, status, namespace_ip, host_port }) =>
+        ({ instance_number, worker, image, status, namespace_ip, host_ip: workers.address(worker), host_port }))
     }
   }
 }

@@ -40,7 +40,9 @@ export function createContainers (addresses: ClusterAddresses, { createMs, start
         worker,
         status: 'NODE_SCHEDULED',
         namespace_ip: addresses.lease(),
-        host_port: port
+        host_port: port,
+        image: '',
+        origin: ''
       }
       hostPorts.add(`${worker}:${port}`)
       return container

@@ -18,7 +18,8 @@ export const JobDocument = Type.Object({
   }, { additionalProperties: true }))),
   instance_list: Type.Array(Type.Object({
     instance_number: Count(),
-    cluster_id: Type.String()
+    cluster_id: Type.String(),
+    generation: Type.Optional(Type.Integer())
   }, { additionalProperties: true })),
   system_manager: Type.Optional(Type.Object({ generation: Type.Optional(Type.Integer()) }, { additionalProperties: true }))
 }, { additionalProperties: true })
@@ -33,9 +34,18 @@ export function readJobDocument (value: unknown): JobDocument | string {
   return `job${error?.path.replaceAll('/', '.') ?? ''}: ${error?.message ?? 'not understood'}`
 }
 
-/** Numbers of the instances that this cluster is to run. */
-export function instancesFor (document: JobDocument, clusterId: string): number[] {
-  return document.instance_list.filter(instance => instance.cluster_id === clusterId).map(instance => instance.instance_number)
+/** An instance that a cluster is to run; its generation is that of the job where it does not have one of its own. */
+export interface WantedInstance {
+  number: number
+  generation: number | undefined
+  /** Only this worker will do, whatever the document says. */
+  node?: string | undefined
+}
+
+export function instancesFor (document: JobDocument, clusterId: string): WantedInstance[] {
+  return document.instance_list
+    .filter(instance => instance.cluster_id === clusterId)
+    .map(({ instance_number: number, generation = document.system_manager?.generation }) => ({ number, generation }))
 }
 
 /** What each instance asks of its worker. */
@@ -47,14 +57,9 @@ export function wishOf (document: JobDocument): Wish {
   }
 }
 
-export function generationOf (document: JobDocument): number | undefined {
-  return document.system_manager?.generation
-}
-
-/** Whether a running container has to be replaced to become what the newer document says. */
-export function needsRestart (older: JobDocument, newer: JobDocument): boolean {
-  return ['image', 'image_runtime', 'port', 'cmd', 'environment', 'volumes']
-    .some(field => JSON.stringify(older[field]) !== JSON.stringify(newer[field]))
+/** What a container is started from: it has to be started again to become another one. */
+export function originOf ({ image, image_runtime, port, cmd, environment, volumes }: JobDocument): string {
+  return JSON.stringify({ image, image_runtime, port, cmd, environment, volumes })
 }
 
 /** The host's port of "8080:80"; undefined where the descriptor leaves it to the cluster. */

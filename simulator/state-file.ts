@@ -11,7 +11,11 @@ export const Container = Type.Object({
   worker: Type.String(),
   status: Status,
   namespace_ip: Type.String(),
-  host_port: Type.Integer()
+  host_port: Type.Integer(),
+  /** Image that it was started from, all that it was started from, and the generation of that. */
+  image: Type.String(),
+  origin: Type.String(),
+  generation: Type.Optional(Type.Integer())
 })
 export type Container = Static<typeof Container>
 

@@ -2,7 +2,7 @@ import type { JobReport } from '../schemas/cluster.js'
 import type { DeployResult, JobId } from '../schemas/job.js'
 import type { Status } from '../schemas/status.js'
 import type { Containers } from './containers.js'
-import { generationOf, instancesFor, needsRestart, publishedPort, readJobDocument, wishOf, type JobDocument } from './job-document.js'
+import { instancesFor, originOf, publishedPort, readJobDocument, wishOf, type JobDocument, type WantedInstance } from './job-document.js'
 import type { ClusterJob, Container } from './state-file.js'
 import type { Refusal, Workers } from './workers.js'
 
@@ -65,35 +65,40 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
 
   /**
    * Replaces what the job runs by containers for these instances, or refuses and leaves all as it is. A container
-   * that is on the right worker already stays, and is started again only where it has to.
+   * that is on the right worker already stays, and is started again only where it has to. One whose generation has not
+   * risen stays where it is and as it is: its turn in the update has not come.
    */
-  function run (document: JobDocument, wanted: Array<{ number: number, node?: string | undefined }>): Refusal | undefined {
+  function run (document: JobDocument, wanted: WantedInstance[]): Refusal | undefined {
     const before = jobs.get(document._id)
     const old = new Map(before?.containers.map(container => [container.instance_number, container]))
     const wish = wishOf(document)
 
     if (before) vacate(before)
-    const places: Array<{ number: number, worker: string }> = []
-    for (const { number, node } of wanted) {
-      const found = workers.take({ ...wish, node: node ?? wish.node, current: old.get(number)?.worker })
+    const places: Array<WantedInstance & { worker: string }> = []
+    for (const instance of wanted) {
+      const there = old.get(instance.number)
+      const keeps = there && !hasRisen(there, instance) ? there.worker : undefined
+      const found = workers.take({ ...wish, node: instance.node ?? keeps ?? wish.node, current: there?.worker })
       if ('refusal' in found) {
         for (const { worker } of places) workers.release(worker, wish.need)
         if (before) occupy(before)
         return found.refusal
       }
-      places.push({ number, worker: found.worker })
+      places.push({ ...instance, worker: found.worker })
     }
 
     const job: ClusterJob = { document, refusal: null, containers: [] }
-    const stale = before !== undefined && needsRestart(before.document, document)
+    const origin = originOf(document)
     const starting: Container[] = []
-    for (const { number, worker } of places) {
+    for (const { number, generation, worker } of places) {
       const there = old.get(number)
       const stays = there?.worker === worker
       if (stays) old.delete(number)
       const container = stays ? there : containers.create(number, worker, publishedPort(document))
       job.containers.push(container)
-      if (!stays || stale || STOPPED.includes(there.status)) starting.push(container)
+      const turn = !stays || hasRisen(there, { generation })
+      if (!stays || (turn && there.origin !== origin) || STOPPED.includes(there.status)) starting.push(container)
+      if (turn) Object.assign(container, { image: document.image, origin, ...generation !== undefined && { generation } })
     }
     for (const container of old.values()) containers.discard(container)
     jobs.set(document._id, job)
@@ -102,9 +107,9 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 
   function bring (document: JobDocument, clusterId: string): Refusal | undefined {
-    const numbers = instancesFor(document, clusterId)
-    if (numbers.length === 0) return remove(document._id)
-    if (!runsAlready(jobs.get(document._id), document, numbers)) return run(document, numbers.map(number => ({ number })))
+    const wanted = instancesFor(document, clusterId)
+    if (wanted.length === 0) return remove(document._id)
+    if (!runsAlready(jobs.get(document._id), wanted)) return run(document, wanted)
   }
 
   function remove (jobId: JobId): undefined {
@@ -141,7 +146,7 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
       const job = jobs.get(jobId)
       if (!job) return `Job ${jobId} does not run here`
       if (from === undefined || to === undefined || !workers.has(from) || !workers.has(to)) return 'NO_NODE_FOUND'
-      return run(job.document, job.containers.map(({ instance_number: number, worker }) => ({ number, node: worker === from ? to : worker })))
+      return run(job.document, job.containers.map(({ instance_number: number, generation, worker }) => ({ number, generation, node: worker === from ? to : worker })))
     },
 
     resync (values, clusterId) {
@@ -198,10 +203,15 @@ export function statusOf ({ containers, refusal }: ClusterJob): Status {
   return refusal ?? SPEAKS_FIRST.find(status => statuses.has(status)) ?? containers[0]?.status ?? 'NODE_SCHEDULED'
 }
 
-/** The same generation with the same instances: at least once delivered, nothing is to be done. */
-function runsAlready (job: ClusterJob | undefined, document: JobDocument, numbers: number[]): boolean {
-  if (!job || job.refusal !== null || generationOf(document) === undefined) return false
-  return generationOf(job.document) === generationOf(document) &&
-    job.containers.length === numbers.length &&
-    job.containers.every(({ instance_number, status }) => numbers.includes(instance_number) && !STOPPED.includes(status))
+/** Without generations every document is as good as a newer one. */
+function hasRisen (container: Container, { generation }: Pick<WantedInstance, 'generation'>): boolean {
+  return generation === undefined || container.generation === undefined || generation > container.generation
+}
+
+/** The same instances in the same generations: at least once delivered, nothing is to be done. */
+function runsAlready (job: ClusterJob | undefined, wanted: WantedInstance[]): boolean {
+  return job !== undefined && job.refusal === null && job.containers.length === wanted.length && wanted.every(instance => {
+    const container = job.containers.find(({ instance_number: number }) => number === instance.number)
+    return container !== undefined && !hasRisen(container, instance) && !STOPPED.includes(container.status)
+  })
 }

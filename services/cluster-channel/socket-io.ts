@@ -20,6 +20,9 @@ const MAX_CONNECTIONS = 5000
 /** Nobody stays longer, milliseconds: time to present itself, and as much again to leave. */
 const MAX_STAY_MS = 2.5 * REGISTRATION_TIMEOUT_MS
 
+/** Milliseconds that a session is kept for its last poll. Engine.IO keeps each for half a minute, also of who has left. */
+const LAST_POLL_MS = 3000
+
 /** Milliseconds that a WebSocket has to answer a closing frame when the server closes. */
 const CLOSE_MS = 500
 
@@ -46,8 +49,10 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
   const registering = new Set<Promise<void>>()
 
   io.engine.on('connection', connection => {
+    // There is no setting for it; should it be renamed, sessions are merely kept longer.
+    if (connection.transport.name === 'polling') connection.transport.closeTimeout = LAST_POLL_MS
     // Also for those that join no namespace, or another one.
-    const stay = setTimeout(() => connection.close(), MAX_STAY_MS)
+    const stay = setTimeout(() => connection.close(), MAX_STAY_MS).unref()
     connection.once('close', () => clearTimeout(stay))
   })
 

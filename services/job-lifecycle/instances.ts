@@ -5,7 +5,7 @@ import { worst } from './transitions.js'
 
 /** Looks at the entries of an instance_list. While an instance moves, two entries have its number: where it is, and where it goes. */
 
-/** Where a moving instance comes from; undefined when that is gone already. */
+/** Where a moving instance comes from; undefined for one that does not move, or when that is gone already. */
 export function sourceOf (job: Job, { instance_number: number, move }: Instance): Instance | undefined {
   return move === null ? undefined : job.instance_list.find(entry => entry.instance_number === number && entry.cluster_id === move.from && entry.move === null)
 }

@@ -8,6 +8,7 @@ import { tellClusters } from './consequences/commands.js'
 import { completeMoves } from './consequences/moves.js'
 import { continueRollout } from './consequences/rollout.js'
 import { finishUndeploy, summarise } from './consequences/status.js'
+import { successorOf } from './instances.js'
 import { mayBecome, type News } from './transitions.js'
 
 type EventExtras = Pick<JobEvent, 'instance_number' | 'cluster_id' | 'from' | 'to'>
@@ -27,14 +28,15 @@ export interface JobEdit {
   move (instance: Instance, news: News, to: Status, reason?: string | null): boolean
   /** Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the earlier one. */
   renew (instance: Instance): void
-  /** Has the cluster told once more what it is to run. */
+  /** Has the cluster told once more what it is to run, or that it is to run nothing. */
   resend (clusterId: ClusterId): void
   /**
-   * Takes an instance off its cluster, to be placed anew; it keeps its address.
-   * @param how `removed`: the cluster is told to remove it. `removed-first`: and it is not placed before the cluster has.
-   *   `gone`: there is nothing to remove.
+   * Takes an instance off its cluster, which is told to remove it, to be placed anew; it keeps its address. One that is
+   * on its way elsewhere already is just taken off.
+   * @param how `removed-first`: it is not placed before the cluster has removed it.
+   * @param reason Why it is REQUESTED again; without it, it keeps its status.
    */
-  recall (instance: Instance, how: 'removed' | 'removed-first' | 'gone'): void
+  recall (instance: Instance, how: 'removed' | 'removed-first', reason?: string): void
   /** Takes entries out of the instance_list; their clusters are told to remove them. */
   drop (...entries: Instance[]): void
   /** Nothing is told to this cluster: it is not there any more. */
@@ -48,8 +50,6 @@ export interface Intents {
   renewed: Set<Instance>
   resent: Set<ClusterId>
   forgotten: Set<ClusterId>
-  /** "<number> <cluster>" of what is not there to be removed. */
-  gone: Set<string>
   /** Instances that are placed only when this cluster has removed them. */
   waiting: Map<Instance, ClusterId>
 }
@@ -60,7 +60,7 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
   const now = at.toISOString()
   const events: JobChange['events'] = []
   const commands: CommandDraft[] = []
-  const intents: Intents = { renewed: new Set(), resent: new Set(), forgotten: new Set(), gone: new Set(), waiting: new Map() }
+  const intents: Intents = { renewed: new Set(), resent: new Set(), forgotten: new Set(), waiting: new Map() }
 
   const edit: JobEdit = {
     job,
@@ -96,8 +96,9 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
       intents.resent.add(clusterId)
     },
 
-    recall (instance, how) {
-      if (how === 'gone') intents.gone.add(`${instance.instance_number} ${instance.cluster_id}`)
+    recall (instance, how, reason) {
+      if (successorOf(job, instance)) return edit.drop(instance)
+      if (reason !== undefined) edit.move(instance, 'recalled', 'REQUESTED', reason)
       if (how === 'removed-first') intents.waiting.set(instance, instance.cluster_id)
       Object.assign(instance, { cluster_id: '', namespace_ip: '', host_ip: '', host_port: '', awaits: null, silent: false, generation: job.generation })
     },

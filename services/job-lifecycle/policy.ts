@@ -12,7 +12,7 @@ export interface Policy {
   stoppedMs: number
   /** Starts that may fail before an instance is left FAILED. */
   maxAttempts: number
-  /** For a move that was asked for or that an update brought. */
+  /** For a move that was asked for. */
   moveMs: number
   /** For an update to get through all instances, where the descriptor names no time. */
   rolloutMs: number
@@ -48,10 +48,10 @@ export function deadlineOf (status: Status, policy: Policy): number | undefined 
 
 /** How an update goes through the instances of this job. */
 export function rolloutOf ({ rollout }: Descriptor, policy: Policy): { maxUnavailable: number, maxSurge: number, deadlineMs: number, autoRollback: boolean } {
-  const { max_unavailable: maxUnavailable, max_surge: maxSurge = 0, deadline_s: deadlineS, auto_rollback: autoRollback = true } = rollout ?? {}
+  const { max_unavailable: maxUnavailable = 0, max_surge: maxSurge = 0, deadline_s: deadlineS, auto_rollback: autoRollback = true } = rollout ?? {}
   return {
-    // One at a time, unless others stand in for it.
-    maxUnavailable: maxUnavailable ?? (maxSurge > 0 ? 0 : 1),
+    // One at a time, unless others stand in for it: with neither it could not begin.
+    maxUnavailable: maxSurge > 0 ? maxUnavailable : Math.max(1, maxUnavailable),
     maxSurge,
     deadlineMs: deadlineS === undefined ? policy.rolloutMs : deadlineS * 1000,
     autoRollback

@@ -63,7 +63,7 @@ export function asked (job: Job, explanation: Explanation, cause: string): JobCh
 }
 
 /** The Cloud Scheduler named a cluster, or said why there is none. @param cluster The one it named. */
-export function answered (job: Job, answer: SchedulerAnswer, cluster: Cluster & { active: boolean } | undefined, now = Date.now()): JobChange | undefined {
+function answered (job: Job, answer: SchedulerAnswer, cluster: Cluster & { active: boolean } | undefined, now = Date.now()): JobChange | undefined {
   if (hasMovedOn(job, answer)) return undefined
   if ('failure' in answer) return unplaceable(job, answer.failure, explain(now, 'unplaceable', 'the Cloud Scheduler found no place'), CAUSE)
   if (!cluster) return undefined
@@ -82,7 +82,7 @@ export function answered (job: Job, answer: SchedulerAnswer, cluster: Cluster & 
 }
 
 /** The Cloud Scheduler named a cluster that is not registered. */
-export function misled (job: Job, answer: SchedulerAnswer, now = Date.now()): JobChange | undefined {
+function misled (job: Job, answer: SchedulerAnswer, now = Date.now()): JobChange | undefined {
   if (hasMovedOn(job, answer) || !('cluster_id' in answer)) return undefined
   return unplaceable(job, 'TargetClusterNotFound', explain(now, 'unplaceable', `the Cloud Scheduler named ${answer.cluster_id}, which is no registered cluster`), CAUSE)
 }

@@ -10,9 +10,10 @@ import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from
  * - `started`: a cluster told where the instance runs (`result`).
  * - `refused`: a cluster refused the command.
  * - `recalled`: taken off its cluster to be placed anew. `renewed`: its cluster was told to bring it to a new descriptor.
- * - `lost`: its cluster gives no sign of life. `gave_up`: it would not start anywhere.
+ * - `lost`: its cluster gives no sign of life. `recovered`: that cluster is back, and has not told yet how far it is.
+ * - `gave_up`: it would not start anywhere.
  */
-export type News = 'placed' | 'unplaceable' | 'reported' | 'started' | 'refused' | 'recalled' | 'renewed' | 'lost' | 'gave_up'
+export type News = 'placed' | 'unplaceable' | 'reported' | 'started' | 'refused' | 'recalled' | 'renewed' | 'lost' | 'recovered' | 'gave_up'
 
 type Row = Partial<Record<News, readonly Status[]>>
 
@@ -33,7 +34,7 @@ export const TRANSITIONS: Readonly<Record<Status, Row>> = {
   DEPLOYED: climbing('DEPLOYED'),
   RUNNING: climbing('RUNNING'),
   FAILED: stopped,
-  DEAD: stopped,
+  DEAD: { ...stopped, recovered: ['NODE_SCHEDULED'] },
   // Its work is done: only a new descriptor starts it again.
   COMPLETED: onCluster,
   // A refused instance has either kept its cluster, which may find room yet, or lost it and is placed anew.

@@ -148,6 +148,30 @@ t.test('an update starts, stops and replaces no more than it has to', async t =>
   t.match(await channel.next('information'), { jobs: [], cpu_cores: 4, cumulative_memory_in_mb: 2000 })
 })
 
+t.test('of an update only the instances are started again whose turn it is', async t => {
+  const { cluster, channel } = await setUp(t)
+  const document = (generations: number[], more: object = {}) => {
+    const job = jobDocument({ numbers: [0, 1], generation: 2, image: 'nginx:2', ...more })
+    return { ...job, instance_list: job.instance_list.map((entry, index) => ({ ...entry, generation: generations[index] })) }
+  }
+  const images = () => cluster.running()[0]?.instances.map(({ image, status }) => [image, status])
+  channel.send('command', command(1, 'deploy', { job: document([1, 1], { generation: 1, image: 'nginx:1' }) }))
+  await channel.heartbeat(JOB_ID, 'RUNNING')
+
+  channel.send('command', command(2, 'deploy', { job: document([2, 1]) }))
+  await channel.next('ack')
+  t.strictSame(images(), [['nginx:2', 'NODE_SCHEDULED'], ['nginx:1', 'RUNNING']])
+  await channel.heartbeat(JOB_ID, 'RUNNING')
+  channel.send('command', command(3, 'deploy', { job: document([2, 2]) }))
+  await channel.next('ack')
+  t.strictSame(images(), [['nginx:2', 'RUNNING'], ['nginx:2', 'NODE_SCHEDULED']])
+  await channel.heartbeat(JOB_ID, 'RUNNING')
+
+  channel.send('command', command(4, 'deploy', { job: document([3, 3], { generation: 3 }) }))
+  await channel.next('ack')
+  t.strictSame(images(), [['nginx:2', 'RUNNING'], ['nginx:2', 'RUNNING']], 'nothing differs from what they were started from')
+})
+
 t.test('move brings what runs on one worker to another, which has to have room', async t => {
   const { cluster, channel } = await setUp(t)
   channel.send('command', command(1, 'deploy', { job: jobDocument({ node: 'one' }) }))

@@ -3,9 +3,13 @@ import { connect } from 'node:net'
 import t from 'tap'
 import { aWhile, startChannel, until, type ChannelServer } from '../channel/channel-server.js'
 import { openRaw, upgradeRequest } from '../channel/peer.js'
-import { openPolling } from './polling.js'
+import { openPolling, type Polling } from './polling.js'
 
 const clients = ({ log }: ChannelServer) => log.filter(line => Number(line.level) >= 50)
+
+async function pollToTheEnd (client: Polling): Promise<void> {
+  while ((await client.poll()).status === 200);
+}
 
 t.test('what is not Socket.IO is refused, and the server goes on', async t => {
   const server = await startChannel(t)
@@ -32,6 +36,8 @@ t.test('what is not Socket.IO is refused, and the server goes on', async t => {
     const again = await openPolling(port, 3)
     t.ok([200, 400].includes((await again.post(`3:40/${packets}`)).status))
     t.ok([200, 400].includes((await again.post('99999999999:40')).status))
+    // A session that is being closed waits half a minute for its last poll.
+    for (const client of [peer, again]) pollToTheEnd(client).catch(() => {})
   }
   t.equal((await app.inject('/plain')).body, 'plain')
   t.same(clients(server), [])
@@ -74,6 +80,7 @@ t.test('a failing store is told as an error of the catalogue, and the client is 
   await peer.post('42/register,["cs1",{"cluster_name":"hpi"}]')
   let text = ''
   while (!text.includes('41/register')) text += '\x1e' + (await peer.poll()).text
+  await peer.poll()
   t.match(text, /42\/register,\["error",\{"code":"internal_error"/)
   t.notMatch(text, /secret/)
 })

@@ -16,34 +16,38 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
   const before = byCluster(original.instance_list)
   const after = byCluster(job.instance_list)
 
-  for (const clusterId of new Set([...before.keys(), ...after.keys()])) {
+  for (const clusterId of new Set([...before.keys(), ...after.keys(), ...intents.resent])) {
     if (intents.forgotten.has(clusterId)) continue
     const had = before.get(clusterId) ?? []
     const has = after.get(clusterId) ?? []
-    const left = had.filter(({ instance_number: number }) => !has.some(entry => entry.instance_number === number) && !intents.gone.has(`${number} ${clusterId}`))
-    const came = has.some(({ instance_number: number }) => !had.some(entry => entry.instance_number === number))
+    const left = had.filter(({ instance_number: number }) => !has.some(entry => entry.instance_number === number))
+    const came = has.filter(({ instance_number: number }) => !had.some(entry => entry.instance_number === number))
     const renewed = has.filter(entry => intents.renewed.has(entry))
+    const isResent = intents.resent.has(clusterId)
 
     let commandId: string
     if (has.length === 0) {
-      if (left.length === 0) continue
       commandId = edit.command(clusterId, 'delete')
-    } else if (renewed.length > 0 || intents.resent.has(clusterId) || had.length === 0) {
+    } else if (had.length === 0 || renewed.length > 0 || isResent) {
       commandId = edit.command(clusterId, 'deploy')
-    } else if (came || left.length > 0) {
+    } else if (came.length > 0 || left.length > 0) {
       commandId = edit.command(clusterId, 'replicate', { replicas: has.length })
     } else {
       continue
     }
 
-    for (const entry of renewed) entry.awaits = commandId
-    if (left.length > 0) {
-      const instances = left.map(({ instance_number, instance_ip }) => ({ instance_number, instance_ip }))
-      job.retiring.push({ command_id: commandId, cluster_id: clusterId, instances, error: null })
-      edit.event('retiring', `${clusterId} is to remove ${instances.length === 1 ? `instance ${left[0]!.instance_number}` : `${instances.length} instances`}`, { cluster_id: clusterId })
-      for (const [instance, removedBy] of intents.waiting) {
-        if (removedBy === clusterId) instance.awaits = commandId
-      }
+    // A cluster has one word for all that it runs of a job: until it has taken the command, that is about what ran before.
+    if (had.length > 0) for (const entry of [...came, ...renewed]) entry.awaits = commandId
+
+    // What it refused to remove before, it is asked again by this command.
+    const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
+    for (const entry of again) Object.assign(entry, { command_id: commandId, error: null })
+    if (left.length === 0 && (has.length > 0 || again.length > 0)) continue
+    const instances = left.map(({ instance_number, instance_ip }) => ({ instance_number, instance_ip }))
+    job.retiring.push({ command_id: commandId, cluster_id: clusterId, instances, error: null })
+    if (left.length > 0) edit.event('retiring', `${clusterId} is to remove ${left.length === 1 ? `instance ${left[0]!.instance_number}` : `${left.length} instances`}`, { cluster_id: clusterId })
+    for (const [instance, removedBy] of intents.waiting) {
+      if (removedBy === clusterId) instance.awaits = commandId
     }
   }
 }

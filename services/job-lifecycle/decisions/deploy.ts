@@ -4,12 +4,12 @@ import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { Job, Revision } from '../../../schemas/job.js'
 import type { JobChange } from '../../../stores/store.js'
-import { surge } from '../consequences/rollout.js'
+import { callOffMove } from '../consequences/moves.js'
 import { jobName } from '../descriptor/name.js'
-import { isUp, newInstance, successorOf } from '../instances.js'
+import { isUp, newInstance, sourceOf, successorOf } from '../instances.js'
 import { editJob, type JobEdit } from '../job-edit.js'
 import { rolloutOf, type Policy } from '../policy.js'
-import { grow, keepRevision, shrink } from '../scaling.js'
+import { keepRevision, resize } from '../scaling.js'
 import { instances } from '../wording.js'
 
 /** A job that did not exist. */
@@ -53,7 +53,7 @@ export interface UpdateContext {
  * is no longer allowed are started elsewhere before they go; all keep their addresses. Replicas that the descriptor
  * does not name stay as they are.
  */
-export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayStay }: UpdateContext): JobChange | undefined {
+export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayStay }: UpdateContext, at = new Date()): JobChange | undefined {
   const replicas = descriptor.replicas ?? job.replicas
   const { replicas: _before, RR_ip: addressBefore, ...contentBefore } = job.descriptor
   const { replicas: _wanted, RR_ip: address, ...content } = descriptor
@@ -61,7 +61,7 @@ export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayS
   const addressChanged = address !== undefined && address !== addressBefore
   if (!contentChanged && !addressChanged && replicas === job.replicas) return undefined
 
-  const edit = editJob(job, cause)
+  const edit = editJob(job, cause, at)
   const { job: next } = edit
   if (addressChanged) next.service_ip_list = [{ IpType: 'RR', Address: address }]
   if (contentChanged || addressChanged) {
@@ -71,10 +71,10 @@ export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayS
   next.descriptor = descriptor
   edit.event('updated', `generation ${next.generation}${replicas === job.replicas ? '' : `, ${instances(replicas)} instead of ${job.replicas}`}`)
   next.replicas = replicas
-  shrink(edit, replicas)
   if (contentChanged) startRollout(edit, job, policy, mayStay)
-  else for (const entry of next.instance_list) entry.generation = next.generation
-  grow(edit, replicas)
+  // What runs the descriptor of before runs this one.
+  else for (const entry of next.instance_list) if (entry.generation === job.generation) entry.generation = next.generation
+  resize(edit)
   askAnew(edit)
   return edit.done()
 }
@@ -82,16 +82,26 @@ export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayS
 function startRollout (edit: JobEdit, { generation: before, rollout }: Job, policy: Policy, mayStay: UpdateContext['mayStay']): void {
   const { job, now } = edit
   const { maxUnavailable, maxSurge, deadlineMs, autoRollback } = rolloutOf(job.descriptor, policy)
+  for (const entry of job.instance_list.filter(entry => entry.move?.why === 'update')) {
+    const source = sourceOf(job, entry)
+    // What an update before this one sent away may stay now.
+    if (source && mayStay(source.cluster_id)) callOffMove(edit, entry, source)
+  }
   for (const entry of [...job.instance_list]) {
     // A move that was asked for is overtaken by a descriptor that names another place.
     if (entry.location !== null && job.descriptor.cluster_location !== job.revisions[0]?.descriptor.cluster_location) entry.location = null
     if (entry.cluster_id === '') {
       entry.generation = job.generation
-    } else if (!mayStay(entry.cluster_id) && !successorOf(job, entry)) {
+    } else if (!mayStay(entry.cluster_id)) {
+      const successor = successorOf(job, entry)
+      if (successor?.move) {
+        // It could stay if that came to nothing; now it cannot.
+        if (successor.move.why === 'asked') successor.move.why = 'update'
+        continue
+      }
       // What does not run yet need not wait for its successor.
       if (!isUp(entry)) {
-        edit.move(entry, 'recalled', 'REQUESTED', 'its cluster no longer matches the descriptor')
-        edit.recall(entry, 'removed')
+        edit.recall(entry, 'removed', 'its cluster no longer matches the descriptor')
         continue
       }
       job.instance_list.push(newInstance(entry.instance_number, job.generation, now, {
@@ -99,17 +109,16 @@ function startRollout (edit: JobEdit, { generation: before, rollout }: Job, poli
       }))
     }
   }
-  const pending = job.instance_list.filter(entry => entry.generation < job.generation && !successorOf(job, entry)).length
   job.rollout = {
     // Overtaken by the next, a half-done update is not what to go back to.
     from_generation: rollout && !rollout.rollback ? rollout.from_generation : before,
     started_at: now,
     deadline_at: new Date(Date.parse(now) + deadlineMs).toISOString(),
     max_unavailable: maxUnavailable,
+    max_surge: Math.min(maxSurge, job.replicas),
     auto_rollback: autoRollback,
     rollback: false
   }
-  surge(edit, Math.min(maxSurge, pending))
 }
 
 /** What could not be placed or would not start may do with the new descriptor: it is a new request. */
@@ -122,18 +131,15 @@ function askAnew (edit: JobEdit): void {
 }
 
 /** Brings a job back to a descriptor that it had, as an update like any other. */
-export function rolledBackTo (job: Job, { descriptor }: Revision, context: UpdateContext): JobChange | undefined {
+export function rolledBackTo (job: Job, { descriptor }: Revision, context: UpdateContext, at = new Date()): JobChange | undefined {
   const { replicas: _then, ...content } = descriptor
-  return updated(job, { ...content, replicas: job.replicas } as Descriptor, context)
+  return updated(job, { ...content, replicas: job.replicas } as Descriptor, context, at)
 }
 
 /** Asks every cluster of the job to remove it; asked again, asks again those that refused. */
-export function undeploying (job: Job, cause: string): JobChange | undefined {
-  const edit = editJob(job, cause)
-  for (const entry of edit.job.retiring) {
-    if (entry.error === null) continue
-    Object.assign(entry, { command_id: edit.command(entry.cluster_id, 'delete'), error: null })
-  }
+export function undeploying (job: Job, cause: string, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, cause, at)
+  for (const entry of edit.job.retiring) if (entry.error !== null) edit.resend(entry.cluster_id)
   if (job.desired_state === 'running') {
     edit.event('undeploying', `${job.job_name} is to be removed`)
     Object.assign(edit.job, { desired_state: 'undeployed', status_reason: 'being removed: its clusters have not confirmed yet', instance_list: [], rollout: null })

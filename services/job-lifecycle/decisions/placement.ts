@@ -13,9 +13,9 @@ const EXPLANATION_AGE_MS = 30_000
  * The scheduler found clusters for instances of this job. Only those that still have none are placed; the others
  * are told `failure`.
  */
-export function placed (job: Job, { assignments, explanation, failure }: Extract<PlacementDecision, { kind: 'placed' }>, cause: string): JobChange | undefined {
+export function placed (job: Job, { assignments, explanation, failure }: Extract<PlacementDecision, { kind: 'placed' }>, cause: string, at = new Date()): JobChange | undefined {
   if (job.desired_state !== 'running') return undefined
-  const edit = editJob(job, cause)
+  const edit = editJob(job, cause, at)
   const reached = new Set<ClusterId>()
   for (const { instance_number: number, cluster_id: clusterId } of assignments) {
     const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isWaitingForPlace(entry))
@@ -42,9 +42,9 @@ export function placed (job: Job, { assignments, explanation, failure }: Extract
  * No cluster can take the instances that have none: `status` says why. Asked again and again while nothing changes,
  * so the same verdict is not stored twice.
  */
-export function unplaceable (job: Job, status: Status, explanation: Job['explanation'], cause: string): JobChange | undefined {
+export function unplaceable (job: Job, status: Status, explanation: Job['explanation'], cause: string, at = new Date()): JobChange | undefined {
   if (job.desired_state !== 'running') return undefined
-  const edit = editJob(job, cause)
+  const edit = editJob(job, cause, at)
   const reason = explanation?.summary ?? null
   let moved = false
   for (const instance of edit.job.instance_list) {
@@ -59,8 +59,8 @@ export function unplaceable (job: Job, status: Status, explanation: Job['explana
 }
 
 /** A cluster may take the job but has not told its figures yet: it stays as it is, and says so. */
-export function waiting (job: Job, explanation: Job['explanation'], cause: string): JobChange | undefined {
-  const edit = editJob(job, cause)
+export function waiting (job: Job, explanation: Job['explanation'], cause: string, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, cause, at)
   if (job.desired_state !== 'running' || !isOutdated(job.explanation, explanation, edit.now)) return undefined
   for (const instance of edit.job.instance_list) {
     if (isWaitingForPlace(instance)) instance.status_reason = explanation?.summary ?? null

@@ -13,8 +13,8 @@ export function isNews (status: Status, told: Status): boolean {
 }
 
 /** A cluster's word, in a heartbeat, on the instances of this job that are placed on it. */
-export function reported (job: Job, clusterId: ClusterId, told: Status): JobChange | undefined {
-  const edit = editJob(job, clusterCause(clusterId))
+export function reported (job: Job, clusterId: ClusterId, told: Status, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterCause(clusterId), at)
   const reason = told === 'UNDEPLOYED' ? 'the cluster says it is undeployed, which was not asked for' : null
   for (const instance of edit.job.instance_list) {
     if (instance.cluster_id !== clusterId || instance.awaits !== null) continue
@@ -29,8 +29,8 @@ export function reported (job: Job, clusterId: ClusterId, told: Status): JobChan
  * Where a cluster runs its instances, matched by instance_number (contract section 2).
  * @param clusterId The cluster that said it, when the message came over its own channel: it speaks for its own instances only.
  */
-export function detailed (job: Job, result: DeployResult, clusterId?: ClusterId): JobChange | undefined {
-  const edit = editJob(job, clusterId ? clusterCause(clusterId) : 'cluster')
+export function detailed (job: Job, result: DeployResult, clusterId?: ClusterId, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterId ? clusterCause(clusterId) : 'cluster', at)
   for (const told of result.instances) {
     const instance = meant(edit.job.instance_list, told.instance_number, clusterId)
     if (!instance) continue

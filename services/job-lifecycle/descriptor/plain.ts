@@ -102,7 +102,7 @@ export function plainTree (text: string, document: Document.Parsed<ParsedNode>):
       return { value, size: value.length, height: 0 }
     }
     if (typeof value === 'number' && !Number.isFinite(value)) find(`expected a number that JSON can hold, got ${kindOf(value)}`)
-    else if (isScalar(node) && isRounded(value, node.source)) find(`expected a whole number of at most ${Number.MAX_SAFE_INTEGER}, got one that would be rounded to ${String(value)}`, 'Put quotes around it to keep every digit.')
+    else if (isScalar(node) && isRounded(value, node.source)) find(`expected a number that can be kept digit for digit, got one that would become ${String(value)}`, 'Put quotes around it to keep every digit.')
     return { value, size: NODE_COST, height: 0 }
   }
 
@@ -143,9 +143,10 @@ function spanOf (node: ParsedNode): Span {
   return { start, end }
 }
 
-/** True for digits that the number made of them does not have: an account number must not change on its way. */
+/** True for a whole number that would go on with other digits than it came with: an account number must not change on its way. */
 function isRounded (value: unknown, source = ''): boolean {
-  return Number.isInteger(value) && !Number.isSafeInteger(value) && /^[-+]?\d+$/.test(source)
+  if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^[-+]?\d+$/.test(source)) return false
+  return String(value) !== source && BigInt(value) !== BigInt(source)
 }
 
 /** NUL ends strings in some of the programs this goes on to; a lone surrogate cannot be stored, since UTF-8 has no form for it. */
