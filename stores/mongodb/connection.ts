@@ -11,7 +11,7 @@ export interface StoreLog {
 }
 
 /** Milliseconds of silence after which a request is told that the database does not answer. While it answers others, it is only busy. */
-const DEADLINE_MS = 1500
+const DEADLINE_MS = 1200
 
 /** The same for what nobody waits for. */
 export const LONG_MS = 60_000
