@@ -1,4 +1,4 @@
-import type { Instance, Job, Retiring } from '../../../schemas/job.js'
+import type { Instance, Job } from '../../../schemas/job.js'
 import { WAY_UP, type Status } from '../../../schemas/status.js'
 import type { JobChange } from '../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
@@ -20,7 +20,7 @@ function overdueAt (job: Job, entry: Instance, policy: Policy): number {
 }
 
 /** When a cluster that refused to remove something is to be asked again, Unix milliseconds. */
-function askAgainAt ({ error, refused_at: refusedAt }: Retiring, policy: Policy): number {
+function askAgainAt ({ error, refused_at: refusedAt }: Job['retiring'][number], policy: Policy): number {
   return error === null || refusedAt === undefined ? Infinity : Date.parse(refusedAt) + policy.stoppedMs
 }
 
