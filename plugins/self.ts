@@ -12,6 +12,8 @@ declare module 'fastify' {
 export interface KeptLease {
   /** The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in time. */
   readonly token: number | undefined
+  /** Since when the store has answered without a break, Unix milliseconds: before that, others may not have been heard. */
+  readonly answeredSince: number | undefined
   /** Resolves with the token once it is held; rejects when `signal` is aborted. */
   held (signal: AbortSignal): Promise<number>
 }
@@ -39,6 +41,8 @@ export default fp(async function self (app) {
     const turns = new EventEmitter<{ taken: [] }>()
     let token: number | undefined
     let validUntil = 0
+    let answeredSince: number | undefined
+    let lastAnswer = 0
 
     async function attempt (): Promise<void> {
       // Counted from before the question: the store counts from when it gets it, which is later.
@@ -46,8 +50,12 @@ export default fp(async function self (app) {
       try {
         token = await app.store.leases.acquire(lease, name, LEASE_MS)
         validUntil = asked + LEASE_MS
+        // A process that was suspended has heard nothing either.
+        if (answeredSince === undefined || asked - lastAnswer > LEASE_MS) answeredSince = Date.now()
+        lastAnswer = asked
         if (token !== undefined) turns.emit('taken')
       } catch (err) {
+        answeredSince = undefined
         app.log.warn({ err, lease }, 'a lease could not be prolonged, it is tried again')
       }
     }
@@ -65,6 +73,7 @@ export default fp(async function self (app) {
     const current = () => performance.now() < validUntil ? token : undefined
     return {
       get token () { return current() },
+      get answeredSince () { return answeredSince },
 
       async held (signal) {
         for (;;) {

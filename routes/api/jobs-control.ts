@@ -12,7 +12,9 @@ const ClusterMove = Type.Object({ job_id: JobId, from_location: Place('Where its
 const NodeMove = Type.Object({ job_id: JobId, cluster: Place('Where it runs'), from_node: Node('Worker node that it is to leave'), to_node: Node('Worker node that it is to go to') }, { additionalProperties: true })
 const Replicas = Type.Integer({ minimum: 0, maximum: MAX_REPLICAS, description: 'Instances wanted in all; 0 for none' })
 const Replication = Type.Object({ job_id: JobId, replicas: Replicas }, { additionalProperties: true })
-const ReplicationRef = Type.Object({ job: JobId, replicas: Type.String({ pattern: '^\\d{1,4}$', description: `Instances wanted in all, 0 to ${MAX_REPLICAS}`, examples: ['2'] }) })
+/** 0 to 1000, {@link MAX_REPLICAS}, in digits. */
+const REPLICAS = '^(1000|[1-9]?\\d{1,2})$'
+const ReplicationRef = Type.Object({ job: JobId, replicas: Type.String({ pattern: REPLICAS, description: `Instances wanted in all, 0 to ${MAX_REPLICAS}`, examples: ['2'] }) })
 
 /** Scaling and moving as the EdgeIO contract has them (section 1): by POST, and by GET with the same body. */
 const routes: FastifyPluginAsyncTypebox = async app => {

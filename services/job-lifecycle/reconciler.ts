@@ -66,6 +66,12 @@ export function startReconciler ({ jobs, clusters, registry, upkeep, committer, 
     doneUntil = until
   }
 
+  /** After a start or an outage of the database clusters have had no chance to be heard: their silence means nothing yet. */
+  function hasListened (): boolean {
+    const { answeredSince } = lease
+    return answeredSince !== undefined && Date.now() - answeredSince >= failoverMs
+  }
+
   async function recoverHeard (fence: number): Promise<void> {
     const turn = [...heard, ...[...lostIds].slice(0, LOST_PAGE)]
     heard.clear()
@@ -92,7 +98,7 @@ export function startReconciler ({ jobs, clusters, registry, upkeep, committer, 
       try {
         await endPatience(fence)
         await recoverHeard(fence)
-        await loseSilent(fence)
+        if (hasListened()) await loseSilent(fence)
       } catch (err) {
         log.error({ err }, 'reconciling failed, it is tried again')
       }

@@ -62,6 +62,7 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
 
   async function forgetSettled (before: Date): Promise<void> {
     const old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1, seq: 1 } }).limit(SWEEP_STEP).toArray()
+    if (old.length === 0) return
     for (const clusterId of new Set(old.map(({ cluster_id: id }) => id))) {
       const last = await position(clusterId)
       if (last) await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.last': last.last } })

@@ -70,7 +70,7 @@ export function createUpkeep ({ collections: { jobs, leases }, run, log }: Conne
   }
 
   async function loop (): Promise<void> {
-    for (let looks = 0; !stopping.signal.aborted; looks++) {
+    for (let looks = 1; !stopping.signal.aborted; looks++) {
       await sleep(LOOK_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => {})
       if (stopping.signal.aborted) return
       await attempt(adopt)

@@ -11,9 +11,6 @@ export function createLeaseStore ({ prepare, write }: Connection): LeaseStore {
     RETURNING token`)
   const release = prepare('UPDATE leases SET expires_at = 0 WHERE name = ? AND holder = ?')
 
-  // Whoever held one has died, or the file would still be locked.
-  prepare('UPDATE leases SET expires_at = 0').run()
-
   return {
     acquire: (name, holder, ttlMs) => write(() => acquire.get(name, holder, Date.now(), ttlMs)?.token, { durable: false }),
     release: (name, holder) => write(() => { release.run(name, holder) }, { durable: false })

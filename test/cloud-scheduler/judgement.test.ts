@@ -1,5 +1,6 @@
 import t from 'tap'
 import { callBack } from '../peers/fake-scheduler.js'
+import { eventually } from '../peers/server.js'
 import { startOrchestrator } from './over-http.js'
 
 t.test('a cluster that cannot be meant gets nothing, and the job tells why', async t => {
@@ -26,10 +27,24 @@ t.test('a cluster that has just refused the job is not given it again', async t 
   await callBack(server.url, { job_id: id, cluster_id: hpi.id })
   await hpi.take('command')
   hpi.send('nack', { seq: 1, error: 'NO_WORKER_CAPACITY' })
+  // It is told to remove what it may have of it all the same, and has to confirm before anything else.
+  t.match(await hpi.take('command'), { seq: 2, kind: 'delete' })
+  hpi.send('ack', { seq: 2 })
+  await eventually(() => job(id), ({ retiring }) => retiring.length === 0)
   await scheduler.take()
   await callBack(server.url, { job_id: id, cluster_id: hpi.id })
   t.match(await job(id), { status: 'TargetClusterNoCapacity', status_reason: 'the Cloud Scheduler named hpi, which refused it within the last minute' })
   await scheduler.take()
   await callBack(server.url, { job_id: id, cluster_id: tum.id })
   await until(id, 'CLUSTER_SCHEDULED')
+})
+
+t.test('a cordoned cluster gets nothing, whatever the scheduler thinks of it', async t => {
+  const { server, scheduler, deploy, job, cluster } = await startOrchestrator(t)
+  const hpi = await cluster('hpi')
+  t.equal((await server.fetch(`/api/v1/clusters/${hpi.id}/cordon`, { method: 'POST' })).status, 200)
+  const id = await deploy()
+  await scheduler.take()
+  t.same(await callBack(server.url, { job_id: id, cluster_id: hpi.id }), { status: 200, text: 'ok' })
+  t.match(await job(id), { status: 'TargetClusterNotActive', status_reason: 'the Cloud Scheduler named hpi, which is cordoned' })
 })

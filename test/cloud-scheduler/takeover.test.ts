@@ -46,7 +46,7 @@ t.test('a verdict that the scheduler writes into the database stands, is explain
   const [small, phantom] = [await deploy('small', 'cluster_location: hpi\n'), await deploy('phantom', 'cluster_location: tum\n')]
   await cluster('tum')
   for (const id of [small, phantom]) await until(id, /its answer is awaited/)
-  const asked = scheduler.asked.length
+  const asked = await eventually(async () => scheduler.asked.length, count => count === 2)
 
   await writeVerdict(server, small, 'TargetClusterNoCapacity')
   await writeVerdict(server, phantom, 'TargetClusterNoCapacity')

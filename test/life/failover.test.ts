@@ -1,6 +1,10 @@
+import { dirname } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
-import { eventually } from '../peers/server.js'
-import { NAME, places, running, runs, startWorld, stateFile } from './world.js'
+import { asYaml, yamlDescriptor } from '../peers/descriptor.js'
+import { connectCluster, ROOMY } from '../peers/raw-cluster.js'
+import { eventually, startServer } from '../peers/server.js'
+import { IMPATIENT, NAME, places, running, runs, startWorld, stateFile } from './world.js'
 
 t.test('what a silent cluster runs is started elsewhere, and removed from it when it returns', async t => {
   const { cluster, deploy, until, server, events } = await startWorld(t)
@@ -93,4 +97,29 @@ t.test('a drain that finds no other place leaves the service running and says wh
   t.match(waiting.instance_list[1], { status: 'NoActiveClusterWithCapacity', status_reason: /hpi: is being drained/ })
   await send('POST', `/api/v1/clusters/${hpi.id}/uncordon`)
   t.same(places(await until(runs(1))), [hpi.id])
+})
+
+t.test('after a start the silence of clusters that could not be heard is not held against them', async t => {
+  const DATA_DIR = dirname(stateFile(t))
+  const settings = { ...IMPATIENT, FAILOVER_AFTER_S: 1.5, DATA_DIR }
+  const before = await startServer(t, settings)
+  const hpi = await connectCluster(t, before.url, { cluster_name: 'hpi' })
+  hpi.send('information', ROOMY)
+  const { job_id: id } = await (await before.fetch('/api/deploy', asYaml(yamlDescriptor()))).json() as { job_id: string }
+  const { seq } = await hpi.take('command')
+  hpi.send('ack', { seq })
+  hpi.send('information', { ...ROOMY, jobs: [{ system_job_id: id, status: 'RUNNING' }] })
+  await eventually(() => before.text(`/api/job/status/${id}`), status => status === 'RUNNING\n')
+  await before.close()
+  await sleep(2000)
+
+  const after = await startServer(t, settings)
+  await sleep(700)
+  const again = await connectCluster(t, after.url, { cluster_name: 'hpi', last_seq: seq })
+  const beats = setInterval(() => again.send('information', { ...ROOMY, jobs: [{ system_job_id: id, status: 'RUNNING' }] }), 100)
+  t.teardown(() => clearInterval(beats))
+  await sleep(2000)
+  t.equal(await after.text(`/api/job/status/${id}`), 'RUNNING\n')
+  const { items } = await after.json(`/api/v1/jobs/${id}/events`)
+  t.notOk(items.some(({ type }: { type: string }) => type === 'lost'))
 })

@@ -11,7 +11,7 @@ import { eventually, startServer, type TestServer } from '../peers/server.js'
 export const NAME = 'demo.default.service1.test'
 
 /** Settings of a server whose patience lasts for seconds at most. */
-const IMPATIENT: Partial<Config> = {
+export const IMPATIENT: Partial<Config> = {
   HEARTBEAT_INTERVAL_S: 1,
   PING_INTERVAL_S: 0.3,
   CLUSTER_GRACE_S: 1,

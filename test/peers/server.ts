@@ -17,6 +17,8 @@ export interface TestServer {
   json (path: string): Promise<any>
   /** Body of a GET as text. */
   text (path: string): Promise<string>
+  /** Ends it before the test does. */
+  close (): Promise<void>
 }
 
 export async function startServer (t: Test, config: Partial<Config> = {}): Promise<TestServer> {
@@ -34,7 +36,8 @@ export async function startServer (t: Test, config: Partial<Config> = {}): Promi
     store,
     fetch: (path, init) => fetch(url + path, init),
     json: async path => (await fetch(url + path)).json(),
-    text: async path => (await fetch(url + path)).text()
+    text: async path => (await fetch(url + path)).text(),
+    close: () => server.close()
   }
 }
 
