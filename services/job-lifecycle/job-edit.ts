@@ -97,7 +97,11 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
     },
 
     recall (instance, how, reason) {
-      if (successorOf(job, instance)) return edit.drop(instance)
+      if (successorOf(job, instance)) {
+        const { instance_number: number, cluster_id: clusterId } = instance
+        edit.event('moving', `instance ${number} is no longer on ${clusterId}: what was started to follow it takes its place`, { instance_number: number, cluster_id: clusterId })
+        return edit.drop(instance)
+      }
       if (reason !== undefined) edit.move(instance, 'recalled', 'REQUESTED', reason)
       if (how === 'removed-first') intents.waiting.set(instance, instance.cluster_id)
       Object.assign(instance, { cluster_id: '', namespace_ip: '', host_ip: '', host_port: '', awaits: null, silent: false, generation: job.generation })

@@ -13,7 +13,7 @@ export type Step =
   | { do: 'scale', name: string, replicas: number }
   | { do: 'move', name: string, to: string, number: number | undefined, order: 'start-first' | 'stop-first' }
   | { do: 'roll back' | 'undeploy', name: string }
-  | { do: 'drain' | 'uncordon' | 'cordon' | 'die' | 'heartbeat' | 'climb', cluster: number }
+  | { do: 'drain' | 'uncordon' | 'cordon' | 'die' | 'forget' | 'heartbeat' | 'climb', cluster: number }
   | { do: 'come back', cluster: number, having: Parameters<World['comeBack']>[1] }
   | { do: 'deliver', cluster: number, answer: Parameters<World['deliver']>[1] }
   | { do: 'old heartbeat', cluster: number, age: number }
@@ -40,7 +40,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('move'), name, to: place, number: fc.option(fc.nat(3), { nil: undefined }), order: kind('start-first', 'stop-first') }) },
   { weight: 1, arbitrary: fc.record({ do: kind('roll back', 'undeploy'), name }) },
   { weight: 3, arbitrary: fc.record({ do: kind('drain', 'uncordon', 'cordon'), cluster }) },
-  { weight: 2, arbitrary: fc.record({ do: kind('die'), cluster }) },
+  { weight: 2, arbitrary: fc.record({ do: kind('die', 'forget'), cluster }) },
   { weight: 3, arbitrary: fc.record({ do: kind('come back'), cluster, having: kind('all', 'nothing', 'nothing-but-resync') }) },
   { weight: 6, arbitrary: fc.record({ do: kind('deliver'), cluster, answer: kind('ack', 'ack-twice', 'lost-ack', 'no-room', 'refused', 'refused-but-done') }) },
   { weight: 6, arbitrary: fc.record({ do: kind('heartbeat', 'climb'), cluster }) },
@@ -69,6 +69,7 @@ export function take (world: World, step: Step): unknown {
     case 'uncordon': return uncordon(world, member!)
     case 'cordon': member!.known.scheduling = 'cordoned'; return
     case 'die': return world.die(member!)
+    case 'forget': return world.forget(step.cluster)
     case 'come back': return world.comeBack(member!, step.having)
     case 'deliver': return world.deliver(member!, step.answer)
     case 'heartbeat': return world.heartbeat(member!)

@@ -4,7 +4,7 @@ import type { Job, JobId } from '../../../schemas/job.js'
 import { jobWithPlainId } from '../../../schemas/job-document.js'
 import { WAY_UP, type Status } from '../../../schemas/status.js'
 import { acknowledged, refused } from '../../../services/job-lifecycle/decisions/answers.js'
-import { lost, recovered } from '../../../services/job-lifecycle/decisions/loss.js'
+import { forgotten, lost, recovered } from '../../../services/job-lifecycle/decisions/loss.js'
 import { overdue } from '../../../services/job-lifecycle/decisions/overdue.js'
 import { placed, unplaceable, waiting } from '../../../services/job-lifecycle/decisions/placement.js'
 import { lingering, missing } from '../../../services/job-lifecycle/decisions/reconcile.js'
@@ -42,13 +42,10 @@ export class World {
   /** Of these a cluster refused or lost something, or runs what it was never told to: "<cluster> <job>". */
   readonly excused = new Set<string>()
 
+  #registered = CLUSTERS.length
+
   constructor () {
-    this.members = CLUSTERS.map(([name, location], n) => ({
-      model: new ModelCluster(idOf(n + 1)),
-      known: candidate(n + 1, name, { cluster_location: location, total_cpu_cores: 16, last_modified_timestamp: this.now / 1000 }).cluster,
-      alive: true,
-      told: []
-    }))
+    this.members = CLUSTERS.map((_, n) => this.#member(n, n + 1))
   }
 
   get at (): Date {
@@ -189,6 +186,24 @@ export class World {
     for (const job of this.jobs) {
       if (having === 'nothing') this.excused.add(`${model.id} ${job.id}`)
       else if (job.instance_list.some(entry => entry.cluster_id === model.id)) model.bring(jobWithPlainId(job) as never)
+    }
+  }
+
+  /** The cluster is deleted with all that it has; another one comes in its place. */
+  forget (n: number): void {
+    const gone = this.members[n]!
+    this.decide(job => forgotten(job, gone.known.id, 'user', this.at))
+    this.store.outbox.delete(gone.known.id)
+    this.members[n] = this.#member(n, ++this.#registered)
+  }
+
+  #member (n: number, id: number): Member {
+    const [name, location] = CLUSTERS[n]!
+    return {
+      model: new ModelCluster(idOf(id)),
+      known: candidate(id, name, { cluster_location: location, total_cpu_cores: 16, last_modified_timestamp: this.now / 1000 }).cluster,
+      alive: true,
+      told: []
     }
   }
 
