@@ -44,7 +44,8 @@ t.test('a move that does not end in its time leaves the source running and says 
 t.test('a drain is never given up, but tried elsewhere', async t => {
   let job = stored(movedTo(runningJob([HPI]), HPI, drain))
   for (let attempt = 0; attempt < POLICY.maxAttempts + 2; attempt++) {
-    job = stored(placedOn(job, { 0: attempt % 2 === 0 ? TUM : ETH }))
+    const target = attempt % 2 === 0 ? TUM : ETH
+    job = stored(reported(stored(placedOn(job, { 0: target })), target, 'FAILED'))
     job = stored(overdue(job, POLICY, 'system', minutesAfter(job.updated_at, 3)))
     t.same(entries(job), [`0 ${HPI} RUNNING`, `0 - REQUESTED from ${HPI}`])
   }
