@@ -4,7 +4,6 @@ import { HexId, Nullable, OneOf } from './primitives.js'
 
 /** A cluster by id and name. */
 const ClusterRef = Type.Object({ cluster_id: HexId, cluster_name: Type.String() })
-export type ClusterRef = Static<typeof ClusterRef>
 
 /** An instance and the cluster it is on, or would be. */
 const InstanceOn = Type.Object({ instance_number: Type.Integer(), cluster_id: HexId, cluster_name: Type.String() })
