@@ -36,6 +36,7 @@ const Retiring = Type.Object({
   error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' })),
   refused_at: Type.Optional(Timestamp)
 })
+export type Retiring = Static<typeof Retiring>
 
 /** A descriptor that a job had before, to go back to. */
 export const Revision = Type.Object({
