@@ -154,11 +154,24 @@ export type Revision = Omit<Static<typeof Revision>, 'descriptor'> & { descripto
 export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & { descriptor: Descriptor, revisions: Revision[] }
 export type JobId = Job['id']
 
+const EVENT_TYPES = [
+  // What users ask for.
+  'deployed', 'updated', 'scaled', 'moving', 'undeploying',
+  // What becomes of the instances.
+  'placed', 'unplaceable', 'waiting', 'status', 'details', 'moved', 'move_ended', 'move_failed', 'retiring', 'retired', 'undeployed',
+  // What clusters answer, and what of them is missed.
+  'acknowledged', 'refused', 'delivery', 'resent', 'lost', 'recovered',
+  // What time brings.
+  'retried', 'gave_up', 'rolled_out', 'rolled_back', 'rollout_late',
+  // What another program left in the database.
+  'adopted'
+] as const
+
 /** One change of a job: what, when, why, and who asked. */
 export const JobEvent = Type.Object({
   id: Type.Integer({ description: 'Rises with time within a job' }),
   time: Timestamp,
-  type: Type.String({ description: 'deployed, updated, placed, unplaceable, waiting, status, details, acknowledged, refused, delivery, retired, undeploying, undeployed' }),
+  type: OneOf(EVENT_TYPES, { description: 'What happened' }),
   cause: Type.String({ description: 'Who or what brought it about: user, scheduler, cluster <name or id>, system' }),
   message: Type.String(),
   instance_number: Type.Optional(Type.Integer()),

@@ -186,7 +186,7 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     let job: Job = { ...original, updated_at: now, instance_list: original.instance_list.map(instance => ({ ...instance, status_since: now })) }
     let named = true
     for (;;) {
-      const event = { time: now, type: 'adopted', cause: 'system', message: `${job.job_name} was there before this System Manager` }
+      const event = { time: now, type: 'adopted' as const, cause: 'system', message: `${job.job_name} was there before this System Manager` }
       const [outcome] = await commit([{ job, events: [event], commands: [] }], { named })
       if (outcome?.outcome === 'name_taken') {
         log.warn({ job: job.id, job_name: job.job_name }, 'another job has this name too: this one is found by its id only')

@@ -53,9 +53,9 @@ t.test('on the way down what does not run goes first', async t => {
 })
 
 t.test('what cannot be meant is refused with the field, and changes nothing', async t => {
-  const { deploy, job, send } = await startWorld(t)
+  const { deploy, job, until, send } = await startWorld(t)
   await deploy()
-  const before = await job()
+  const before = await until(seen => seen.status === 'NoActiveClusterWithCapacity')
   for (const replicas of [-1, 1.5, 1001, '2', null]) {
     t.match(await send('PATCH', `/api/v1/jobs/${NAME}`, { replicas }), { status: 400, body: { code: 'bad_request', violations: [{ field: 'replicas' }] } }, `${replicas}`)
     t.equal((await send('POST', '/api/replicate', { job_id: NAME, replicas })).status, 400, `${replicas}`)
