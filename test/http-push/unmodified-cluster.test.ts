@@ -61,9 +61,10 @@ t.test('SIGTERM ends open polls, and a call that hangs, in time and with 0', asy
   const peer = await openPolling(portOf(server.url), 4)
   await peer.post('40/register,')
   await peer.poll()
-  const poll = peer.poll()
+  // It is answered, or cut off when the process is gone before the answer is through.
+  const poll = peer.poll().then(({ text }) => text, () => 'cut')
   const began = performance.now()
   t.equal(await server.end('SIGTERM'), 0)
   t.ok(performance.now() - began < 2500, `took ${Math.round(performance.now() - began)} ms`)
-  t.match((await poll).text, /41\/register|^1$/)
+  t.match(await poll, /41\/register|^1$|^cut$/)
 })
