@@ -1,5 +1,5 @@
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { cpSync, mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { run, tinyProject } from './tiny-project.js'
 
@@ -17,6 +17,16 @@ function projectWithRunner (folder: string): string {
   edit(join(project, 'package.json'), manifest => Object.assign(manifest.scripts, { typecheck: 'true', lint: 'true' }))
   edit(join(project, 'package-lock.json'), lock => Object.assign(lock.packages.dependency, { bin: { tap: 'tap.js' } }))
   cpSync(join(ROOT, 'run-tests.sh'), join(project, 'run-tests.sh'))
+  // The emulator and the Python clients are there already.
+  for (const [source, built] of [['test/mongo-wire/pom.xml', 'test/mongo-wire/target/.built'], ['test/socket-io/python/requirements-x.txt', '.python/.installed']] as const) {
+    for (const file of [source, built]) {
+      mkdirSync(dirname(join(project, file)), { recursive: true })
+      writeFileSync(join(project, file), '')
+    }
+    utimesSync(join(project, source), 0, 0)
+  }
+  mkdirSync(join(project, 'test/mongo-wire/src'))
+  utimesSync(join(project, 'test/mongo-wire/src'), 0, 0)
   return join(project, 'run-tests.sh')
 }
 
