@@ -39,7 +39,7 @@ export async function startSeveral (t: Test, count: number, { changeStreams = fa
   }
   await several.add(await first?.(t, uri))
   for (const lease of ['reconciler', 'http-push']) await eventually(() => several.holder(lease), holder => holder !== undefined)
-  for (let more = 1; more < count; more++) await several.add()
+  await Promise.all(Array.from({ length: count - 1 }, () => several.add()))
   return several
 }
 
