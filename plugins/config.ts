@@ -27,6 +27,7 @@ export const Config = Type.Object({
   COMMAND_RESEND_S: Type.Number({ default: 20, minimum: 0.05, maximum: 3600, description: 'Seconds after which an unacknowledged command is sent again' }),
   CLUSTER_NETWORKS: Type.String({ default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128', description: 'Networks that cluster managers may be called in, separated by commas; an address elsewhere is never contacted' }),
   CLUSTER_ANSWER_S: Type.Number({ default: 15, minimum: 0.05, maximum: 600, description: 'Seconds that a cluster manager has to answer a call' }),
+  REDEPLOY_AFTER_S: Type.Number({ default: 15, minimum: 0, maximum: 600, description: 'Seconds that a cluster manager called over HTTP has after a delete, before it is told of the same job again; the default is one heartbeat' }),
   PLACEMENT_RETRY_S: Type.Number({ default: 5, minimum: 0.05, maximum: 3600, description: 'Seconds between tries to place what could not be placed, besides the tries that news of a cluster causes' }),
   FAILOVER_AFTER_S: Type.Number({ default: 120, minimum: 1, maximum: 86400, description: 'Seconds without a sign of life after which what a cluster runs is started elsewhere; not less than CLUSTER_GRACE_S' }),
   DEADLINE_SCHEDULED_S: Type.Number({ default: 120, minimum: 0.05, maximum: 86400, description: 'Seconds that an instance may stay CLUSTER_SCHEDULED or NODE_SCHEDULED before it is tried elsewhere' }),

@@ -6,6 +6,7 @@ import { textErrors } from '../../schemas/openapi.js'
 import { createCaller } from './http-push/call.js'
 import { readNetworks } from './http-push/networks.js'
 import { createHttpPush } from './http-push/push.js'
+import { createRests } from './http-push/rests.js'
 import { startRounds } from './rounds.js'
 import { startSession, type SessionContext } from './session.js'
 import { createSessions } from './sessions.js'
@@ -42,6 +43,7 @@ export default fp(async function clusterChannel (app) {
     outbox: store.outbox,
     settlement,
     caller: createCaller(readNetworks(config.CLUSTER_NETWORKS), config.CLUSTER_ANSWER_S * 1000),
+    rests: createRests(config.REDEPLOY_AFTER_S * 1000),
     isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
     log
   })

@@ -25,7 +25,7 @@ const MAX_CALLS = 128
 const PATIENCE_MS = 1000
 
 /** @param isHeld Whether a channel of this cluster is open, in any process. */
-export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'slots' | 'isOurs'> & {
+export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'slots' | 'leads' | 'isOurs'> & {
   lease: KeptLease
   isHeld (clusterId: ClusterId): Promise<boolean>
 }): HttpPush {
@@ -42,7 +42,7 @@ export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext,
       for (const id of clusterIds) {
         const worker = workers.get(id)
         if (worker) worker.wake()
-        else workers.set(id, startPushWorker(id, () => workers.delete(id), { ...context, slots, isOurs }))
+        else workers.set(id, startPushWorker(id, () => workers.delete(id), { ...context, slots, leads, isOurs }))
       }
     },
 

@@ -1,15 +1,21 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
+import type { JobId } from '../../../schemas/job.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { OutboxStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { JobLifecycle } from '../../job-lifecycle/lifecycle.js'
 import type { Settlement } from '../settlement.js'
 import type { Caller, Outcome } from './call.js'
+import type { Rests } from './rests.js'
 import type { Slots } from './slots.js'
 
-/** Pushes the outbox of one cluster, one command at a time and in order, until nothing is left to push. */
+/**
+ * Pushes the outbox of one cluster, one command at a time, until nothing is left to push. They go in order, save that
+ * those about a job that rests are passed by others: over HTTP a cluster knows no `seq`, and only the order of the
+ * commands about one job means something to it.
+ */
 export interface PushWorker {
   /** There may be new commands. A cluster that is away is not tried earlier for that. */
   wake (): void
@@ -26,6 +32,9 @@ export interface PushContext {
   settlement: Settlement
   caller: Caller
   slots: Slots
+  rests: Rests
+  /** Whether this process is still the one that pushes: false as soon as its lease has run out, be it while it was suspended. */
+  leads (): boolean
   /** Whether commands of this cluster are to be pushed by this process, now. */
   isOurs (clusterId: ClusterId): Promise<boolean>
   log: FastifyBaseLogger
@@ -44,17 +53,19 @@ const LONGEST_BACKOFF_MS = 30_000
 /** However lively the cluster, there is this much between two tries, milliseconds. */
 const SHORTEST_HURRY_MS = 1000
 
-/** What follows a turn: nothing is left, the next command, or another try after a nap. */
-type Next = 'done' | 'next' | 'nap'
+/** What follows a turn: nothing is left, the next command, another try after a nap, or a nap until a job has rested. */
+type Next = 'done' | 'next' | 'nap' | { restsUntil: number }
 
 /** @param onDone Called in the same step in which the worker decides to end: what is woken later needs a new one. */
 export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
-  const { registry, lifecycle, outbox, settlement, caller, slots, log } = context
+  const { registry, lifecycle, outbox, settlement, caller, slots, rests, log } = context
   const stopping = new AbortController()
   const aborter = new AbortController()
   let isWanted = false
   /** In a call, or bringing home what came of it. */
   let isCalling = false
+  /** In a nap that ends when there is something new. */
+  let isResting = false
   /** Tries in a row that did not get through. */
   let tries = 0
   let failing: { seq: number, times: number } | undefined
@@ -70,8 +81,17 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
         return 'nap'
       })
       if (next === 'done' && !isWanted) break
-      if (next === 'nap' && !stopping.signal.aborted) await nap(Math.random() * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** tries++))
-      else tries = 0
+      if (stopping.signal.aborted) break
+      if (next === 'nap') {
+        await nap(Math.random() * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** tries++))
+        continue
+      }
+      tries = 0
+      if (typeof next === 'object' && !isWanted) {
+        isResting = true
+        await nap(next.restsUntil - performance.now())
+        isResting = false
+      }
     }
     onDone()
   }
@@ -79,11 +99,11 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   async function turn (): Promise<Next> {
     const cluster = await registry.get(clusterId)
     if (cluster.delivery !== 'http' || !await context.isOurs(clusterId)) return 'done'
-    const page = await outbox.pending(clusterId, { after: 0, limit: LOOKAHEAD })
-    const command = page.find((_, index) => !isSuperseded(page, index))
-    if (!command) return 'done'
+    const { page, command, restsUntil } = await find()
+    if (!command) return restsUntil === Infinity ? 'done' : { restsUntil }
     return await slots(async () => {
-      if (stopping.signal.aborted) return 'done'
+      // The turn may have been long in coming.
+      if (stopping.signal.aborted || !context.leads()) return 'done'
       isCalling = true
       try {
         return await settle(page, command, await caller.call(cluster, command, aborter.signal), `${cluster.cluster_name} at ${cluster.ip}:${cluster.port}`)
@@ -93,12 +113,34 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     })
   }
 
+  /** The first command that may be sent now, on its page; else when the first of those that rest may. */
+  async function find (): Promise<{ page: Command[], command?: Command, restsUntil: number }> {
+    // One moment for all: else a command could pass an earlier one about the same job whose rest ends meanwhile.
+    const now = performance.now()
+    let restsUntil = Infinity
+    for (let after = 0; ;) {
+      const page = await outbox.pending(clusterId, { after, limit: LOOKAHEAD })
+      const resting = new Set<JobId>()
+      for (const [index, command] of page.entries()) {
+        if (isSuperseded(page, index)) continue
+        const end = rests.end(clusterId, command.job_id)
+        if (end <= now) return { page, command, restsUntil }
+        resting.add(command.job_id)
+        restsUntil = Math.min(restsUntil, end)
+      }
+      if (resting.size > 0) await lifecycle.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
+      if (page.length < LOOKAHEAD) return { page, restsUntil }
+      after = page.at(-1)!.seq
+    }
+  }
+
   async function settle (page: Command[], command: Command, outcome: Outcome, where: string): Promise<Next> {
     // What it superseded ends with it, and before it: else a crash in between would send that after all.
     const settled = page.filter(({ job_id: id, seq }) => id === command.job_id && seq <= command.seq)
     switch (outcome.kind) {
       case 'taken':
       case 'doubtful':
+        if (command.kind === 'delete') rests.begin(clusterId, command.job_id)
         for (const each of settled) await settlement.take(clusterId, each)
         await lifecycle.delivery(clusterId, [command.job_id], outcome.kind === 'taken' ? null : `${where} answered ${outcome.reason}; its heartbeats decide`)
         return 'next'
@@ -115,7 +157,8 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   }
 
   async function putOff (page: Command[], reason: string): Promise<Next> {
-    if (aborter.signal.aborted) return 'done'
+    // Another process may have got through meanwhile.
+    if (aborter.signal.aborted || !context.leads()) return 'done'
     log.debug({ cluster_id: clusterId, reason }, 'a command could not be pushed')
     await lifecycle.delivery(clusterId, page.map(command => command.job_id), reason)
     return 'nap'
@@ -135,7 +178,10 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   const stopped = run()
 
   return {
-    wake: () => { isWanted = true },
+    wake () {
+      isWanted = true
+      if (isResting) endNap(0)
+    },
     hurry: () => endNap(SHORTEST_HURRY_MS),
     async stop (patienceMs) {
       stopping.abort()
