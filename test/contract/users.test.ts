@@ -59,6 +59,7 @@ const undeploys: Row[] = [
   ['GET /api/delete/<job>', text('ok\n')],
   ['GET /api/delete/demo.default.service2.test', text('ok\n')],
   ['DELETE /api/delete/demo_default_service3_test', text('ok\n')],
+  ['DELETE /api/delete/demo_default_service3_test', text('ok\n'), as('application/json', '')],
   ['GET /api/delete/ffffffffffffffffffffffff', unknown('ffffffffffffffffffffffff')],
   ['DELETE /api/delete/no_such_job_here', unknown('no_such_job_here')],
   ['GET /api/delete/42', malformed('42')]
@@ -90,6 +91,7 @@ const replications: Row[] = [
   ...['replicate', 'replicate_up'].flatMap(path => ['POST', 'GET'].flatMap((method): Row[] => [
     [`${method} /api/${path}`, text('ok'), replicas(2)],
     [`${method} /api/${path}`, text('ok'), replicas(3, 'demo_default_service1_test')],
+    [`${method} /api/${path}`, text('ok'), asJson({ job_id: '<job>', replicas: '2' })],
     [`${method} /api/${path}`, unknown(UNKNOWN), replicas(2, UNKNOWN)],
     [`${method} /api/${path}`, malformed('42'), replicas(2, '42')],
     [`${method} /api/${path}`, required('replicas'), asJson({ job_id: '<job>' })]
