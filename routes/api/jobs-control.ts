@@ -23,6 +23,8 @@ const ReplicationRef = Type.Object({ job: JobId, replicas: Type.String({ pattern
 /** Scaling and moving as the EdgeIO contract has them (section 1): by POST, and by GET with the same body. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(getBody)
+  // What `curl -d` calls its body unless told otherwise.
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
   app.addHook('onRequest', async (_request, reply) => {
     reply.type('text/plain; charset=utf-8')
   })

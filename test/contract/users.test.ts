@@ -84,6 +84,7 @@ const moves: Row[] = [
     [`${method} /api/nodes/move`, text('Ok\n'), nodeMove('Potsdam')],
     [`${method} /api/nodes/move`, noCluster('mars'), nodeMove('mars')]
   ]),
+  ['POST /api/clusters/move', text('ok\n'), as('application/x-www-form-urlencoded', '{"job_id":"<job>","from_location":"Potsdam","to_location":"hpi"}')],
   ['GET /api/clusters/move?job_id=<job>&from_location=hpi&to_location=Potsdam', text('ok\n')]
 ]
 
