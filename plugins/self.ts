@@ -22,6 +22,8 @@ export interface KeptLease {
 export interface Self {
   /** New with each start. Its lease `process/<name>` says that it lives. */
   name: string
+  /** That lease. While it has run out, or once `answeredSince` is later than before, others may have taken what this process held. */
+  life: KeptLease
   /** Keeps trying to get a lease, and holds it until the server closes. */
   keep (lease: string): KeptLease
 }
@@ -85,8 +87,7 @@ export default fp(async function self (app) {
     }
   }
 
-  app.decorate('self', { name, keep })
-  keep(`process/${name}`)
+  app.decorate('self', { name, life: keep(`process/${name}`), keep })
   app.addHook('onClose', async () => {
     closing.abort()
     await Promise.all(loops)

@@ -28,7 +28,7 @@ export interface ClusterChannel {
 export default fp(async function clusterChannel (app) {
   const { config, store, self, clusterRegistry, jobLifecycle, log } = app
   const settlement = createSettlement(store.outbox, jobLifecycle)
-  const sessions = createSessions(store.channels, self.name, log)
+  const sessions = createSessions(store.channels, self, log)
   const lease = self.keep('http-push')
 
   async function connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>> {

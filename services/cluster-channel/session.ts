@@ -110,7 +110,8 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
     if ('code' in frame) return refuseFrame(frame)
     badFrames = 0
     try {
-      await handle(frame)
+      await sessions.confirm()
+      if (!over) await handle(frame)
     } catch (err) {
       tellFailure(err, frame.event)
     }

@@ -1,4 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
+import type { Self } from '../../plugins/self.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
 import { CLOSE, type Session } from './session.js'
@@ -12,6 +13,11 @@ export interface Sessions {
    * newer one was claimed meanwhile, it is this one that is closed.
    */
   claim (clusterId: ClusterId, session: Session): Promise<void>
+  /**
+   * To be waited for before what a session heard counts. A process that was suspended, or without its database, for longer
+   * than its lease hears what was said before a newer session came elsewhere: it first finds out and closes its own.
+   */
+  confirm (): Promise<void> | undefined
   /** There may be commands for these clusters. */
   wake (clusterIds: ClusterId[]): void
   /** The cluster was deleted: its session is closed. */
@@ -27,10 +33,12 @@ export interface Sessions {
 /** Claims asked for at a time. */
 const PAGE = 500
 
-/** @param holder The name of this process. */
-export function createSessions (channels: ChannelStore, holder: string, log: FastifyBaseLogger): Sessions {
+export function createSessions (channels: ChannelStore, { name: holder, life }: Self, log: FastifyBaseLogger): Sessions {
   const all = new Map<Session, Promise<void>>()
   const byCluster = new Map<ClusterId, { session: Session, claim: number }>()
+  /** The unbroken time of this process in which it was seen that no newer sessions came elsewhere: from then on news tell. */
+  let confirmed: number | undefined
+  let confirming: Promise<void> | undefined
 
   async function release (clusterId: ClusterId, claim: number): Promise<void> {
     // Not told, the claim ends when it is claimed again or this process ends.
@@ -39,6 +47,16 @@ export function createSessions (channels: ChannelStore, holder: string, log: Fas
 
   function replace (session: Session): void {
     session.end(CLOSE.replaced, { code: 'session_replaced', message: 'a newer session of this cluster took over' })
+  }
+
+  async function yieldToNewer (clusterIds: Iterable<ClusterId>): Promise<void> {
+    const ours = [...clusterIds].filter(id => byCluster.has(id))
+    for (let start = 0; start < ours.length; start += PAGE) {
+      for (const [id, { claim }] of await channels.current(ours.slice(start, start + PAGE))) {
+        const held = byCluster.get(id)
+        if (held && held.claim < claim) replace(held.session)
+      }
+    }
   }
 
   return {
@@ -72,14 +90,13 @@ export function createSessions (channels: ChannelStore, holder: string, log: Fas
       byCluster.get(clusterId)?.session.end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back' })
     },
 
-    async yieldToNewer (clusterIds = [...byCluster.keys()]) {
-      const ours = clusterIds.filter(id => byCluster.has(id))
-      for (let start = 0; start < ours.length; start += PAGE) {
-        for (const [id, { claim }] of await channels.current(ours.slice(start, start + PAGE))) {
-          const held = byCluster.get(id)
-          if (held && held.claim < claim) replace(held.session)
-        }
-      }
+    yieldToNewer: (clusterIds = [...byCluster.keys()]) => yieldToNewer(clusterIds),
+
+    confirm () {
+      const { token, answeredSince } = life
+      if (token !== undefined && answeredSince === confirmed) return undefined
+      confirming ??= yieldToNewer(byCluster.keys()).then(() => { confirmed = answeredSince }).finally(() => { confirming = undefined })
+      return confirming
     },
 
     isConnected: clusterId => byCluster.get(clusterId)?.session.isOpen ?? false,

@@ -8,16 +8,17 @@ import { deploy, get, HUGE, portOf, post, startGate, startSeveral, wireCommand, 
 /** For what must not happen: longer than the sleeper needs to do what it had begun. */
 const aWhile = () => new Promise(resolve => setTimeout(resolve, 4000))
 
+let gate!: Gate
+const several = await startSeveral(t, 2, {
+  changeStreams: true,
+  first: async (t, uri) => {
+    gate = await startGate(t, Number(new URL(uri).port))
+    return { MONGO_URI: `mongodb://127.0.0.1:${gate.port}` }
+  }
+})
+const [sleeper, other] = several.servers as [ServerProcess, ServerProcess]
+
 t.test('a leader that was suspended past its lease changes nothing that another has decided, and its sessions and pushes end', async t => {
-  let gate!: Gate
-  const several = await startSeveral(t, 2, {
-    changeStreams: true,
-    first: async (t, uri) => {
-      gate = await startGate(t, Number(new URL(uri).port))
-      return { MONGO_URI: `mongodb://127.0.0.1:${gate.port}` }
-    }
-  })
-  const [sleeper, other] = several.servers as [ServerProcess, ServerProcess]
   const older = await connectCluster(t, sleeper.url, { cluster_name: 'hpi', cluster_location: 'hpi' })
   older.send('information', HUGE)
   const running = await deploy(other, 'a', 'cluster_location: hpi\n')
@@ -74,4 +75,27 @@ t.test('a leader that was suspended past its lease changes nothing that another 
   // And it goes on as one of several.
   const more = await deploy(sleeper, 'c', 'cluster_location: hpi\n')
   await eventually(async () => newer.frames.find(({ event, data }) => event === 'command' && data.job_id === more), command => command !== undefined)
+})
+
+t.test('what was said on a session before a newer one took over, and is heard after it, changes nothing', async t => {
+  const older = await connectCluster(t, sleeper.url, { cluster_name: 'dus', cluster_location: 'dus' })
+  older.send('information', HUGE)
+  const job = await deploy(other, 'd', 'cluster_location: dus\n')
+  t.match(await older.take('command'), { seq: 1, job_id: job })
+  older.send('ack', { seq: 1 })
+  older.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'RUNNING' }] })
+  await eventually(() => get(other, `/api/v1/jobs/${job}`), ({ status }) => status === 'RUNNING')
+
+  sleeper.child.kill('SIGSTOP')
+  const newer = await connectCluster(t, other.url, { cluster_name: 'dus', cluster_location: 'dus', last_seq: 1 })
+  newer.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'RUNNING' }] })
+  for (let times = 0; times < 100; times++) older.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'FAILED' }] })
+  await eventually(() => get(other, `/api/v1/clusters/${older.id}`), ({ connected }) => connected)
+  await new Promise(resolve => setTimeout(resolve, 10_000))
+  const before = await get(other, `/api/v1/jobs/${job}`)
+  sleeper.child.kill('SIGCONT')
+  t.equal(await older.closed, 4001)
+  await aWhile()
+  t.same(await get(other, `/api/v1/jobs/${job}`), before)
+  t.equal(newer.frames.filter(({ event }) => event === 'command').length, 0)
 })
