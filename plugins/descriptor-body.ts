@@ -33,6 +33,7 @@ export const descriptorsContent = bodyOf('The descriptor of a service, or those 
  */
 export default fp(async function descriptorBody (app) {
   await app.register(multipart, { limits: { fileSize: MAX_DESCRIPTOR_BYTES, fieldSize: MAX_DESCRIPTOR_BYTES, files: 1, fields: 10, parts: 11 } })
+  app.removeContentTypeParser(DESCRIPTOR_TYPES)
   app.addContentTypeParser(DESCRIPTOR_TYPES, { parseAs: 'buffer', bodyLimit: MAX_DESCRIPTOR_BYTES }, async (_request: FastifyRequest, body: Buffer) => decodeUtf8(body))
 }, { name: 'descriptor-body' })
 

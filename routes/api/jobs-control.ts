@@ -8,17 +8,23 @@ const JobId = Type.String({ minLength: 1, description: 'Job id, or job name', ex
 const Place = (of: string) => Type.String({ minLength: 1, maxLength: 255, description: `${of}: location, name or id of a cluster` })
 const Node = (of: string) => Type.String({ minLength: 1, maxLength: 255, description: of })
 
-const ClusterMove = Type.Object({ job_id: JobId, from_location: Place('Where its instances are'), to_location: Place('Where they are to go') }, { additionalProperties: true })
-const NodeMove = Type.Object({ job_id: JobId, cluster: Place('Where it runs'), from_node: Node('Worker node that it is to leave'), to_node: Node('Worker node that it is to go to') }, { additionalProperties: true })
-const Replicas = Type.Integer({ minimum: 0, maximum: MAX_REPLICAS, description: 'Instances wanted in all; 0 for none' })
-const Replication = Type.Object({ job_id: JobId, replicas: Replicas }, { additionalProperties: true })
 /** 0 to 1000, {@link MAX_REPLICAS}, in digits. */
 const REPLICAS = '^(1000|[1-9]?\\d{1,2})$'
+const Replicas = Type.Union([
+  Type.Integer({ minimum: 0, maximum: MAX_REPLICAS }),
+  Type.String({ pattern: REPLICAS })
+], { description: 'Instances wanted in all, as a number or in digits; 0 for none', examples: [2] })
+
+const ClusterMove = Type.Object({ job_id: JobId, from_location: Place('Where its instances are'), to_location: Place('Where they are to go') }, { additionalProperties: true })
+const NodeMove = Type.Object({ job_id: JobId, cluster: Place('Where it runs'), from_node: Node('Worker node that it is to leave'), to_node: Node('Worker node that it is to go to') }, { additionalProperties: true })
+const Replication = Type.Object({ job_id: JobId, replicas: Replicas }, { additionalProperties: true })
 const ReplicationRef = Type.Object({ job: JobId, replicas: Type.String({ pattern: REPLICAS, description: `Instances wanted in all, 0 to ${MAX_REPLICAS}`, examples: ['2'] }) })
 
 /** Scaling and moving as the EdgeIO contract has them (section 1): by POST, and by GET with the same body. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(getBody)
+  // What `curl -d` calls its body unless told otherwise.
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
   app.addHook('onRequest', async (_request, reply) => {
     reply.type('text/plain; charset=utf-8')
   })
@@ -54,7 +60,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     async request => moveBetweenNodes(askedFor(request, NodeMove)))
 
   async function replicate ({ job_id: ref, replicas }: Static<typeof Replication>): Promise<string> {
-    await app.jobLifecycle.scale(ref, replicas, 'user')
+    await app.jobLifecycle.scale(ref, Number(replicas), 'user')
     return 'ok'
   }
   const replication = {
@@ -69,7 +75,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       async request => replicate(askedFor(request, Replication)))
   }
   const byPath = { ...replication, params: ReplicationRef }
-  const replicateByPath = async ({ job, replicas }: Static<typeof ReplicationRef>) => replicate({ job_id: job, replicas: Number(replicas) })
+  const replicateByPath = async ({ job, replicas }: Static<typeof ReplicationRef>) => replicate({ job_id: job, replicas })
   app.post('/replicate_down/:job/:replicas', { schema: { ...byPath, operationId: 'replicateServiceDown' } }, async ({ params }) => replicateByPath(params))
   app.get('/replicate_down/:job/:replicas', { exposeHeadRoute: false, schema: { ...byPath, operationId: 'replicateServiceDownByGet' } }, async ({ params }) => replicateByPath(params))
 }

@@ -6,6 +6,7 @@ import { ApiError } from '../../schemas/errors.js'
 import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
+import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
 import { openInbox } from './inbox.js'
@@ -39,17 +40,6 @@ export interface Session {
   /** Resolves once the socket is closed and nothing that came on it is still being worked on. */
   ended: Promise<void>
 }
-
-/** Close codes of our own (RFC 6455, section 7.4.2 leaves 4000 to 4999 to applications). */
-export const CLOSE = {
-  notRegistered: 4000,
-  replaced: 4001,
-  alreadyRegistered: 4002,
-  badFrames: 4003,
-  removed: 4004,
-  registrationTimeout: 4008,
-  tooManyFrames: 4013
-} as const
 
 /** Milliseconds that a peer has to present itself, here and over Socket.IO. */
 export const REGISTRATION_TIMEOUT_MS = 10_000

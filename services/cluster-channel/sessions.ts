@@ -2,7 +2,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Self } from '../../plugins/self.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
-import { CLOSE, type Session } from './session.js'
+import { CLOSE } from './close-codes.js'
+import type { Session } from './session.js'
 
 /** All sessions of this process, and which of them speaks for which cluster. */
 export interface Sessions {

@@ -52,6 +52,8 @@ t.test('an address that is taken is found before any of the services is deployed
 t.test('what only the store finds out undoes what was created, and the same file then finishes it', async t => {
   const server = await startServer(t)
   await deploy(server, `${shop(['old', 'holder'])}  RR_ip: 172.30.9.9\n`)
+  // Else the verdict of the placement may come between.
+  await eventually(() => server.json('/api/v1/applications/shop.default'), ({ status_counts: counts }) => counts.NoActiveClusterWithCapacity === 2)
   // The holder is in the file, so it might be giving the address up; it does not, and the store refuses the thief.
   const file = `${shop(['old', 'new', 'thief'], 'cmd: x\n')}  RR_ip: 172.30.9.9\n- service_name: holder\n`
   const answer = await server.fetch('/api/v1/applications', asYaml(file))

@@ -59,14 +59,68 @@ const undeploys: Row[] = [
   ['GET /api/delete/<job>', text('ok\n')],
   ['GET /api/delete/demo.default.service2.test', text('ok\n')],
   ['DELETE /api/delete/demo_default_service3_test', text('ok\n')],
+  ['DELETE /api/delete/demo_default_service3_test', text('ok\n'), as('application/json', '')],
   ['GET /api/delete/ffffffffffffffffffffffff', unknown('ffffffffffffffffffffffff')],
   ['DELETE /api/delete/no_such_job_here', unknown('no_such_job_here')],
   ['GET /api/delete/42', malformed('42')]
+]
+
+const UNKNOWN = 'f'.repeat(24)
+const noCluster = (place: string) => text(`cluster_not_found: No cluster has the location, name or id ${place}\n  hint: GET /api/v1/clusters lists them\n`, 404)
+const required = (field: string) => text(`bad_request: The body is not valid\n  ${field}: expected required property\n`, 400)
+const move = (from: string, to: string, job = '<job>') => asJson({ job_id: job, from_location: from, to_location: to })
+const nodeMove = (cluster: string) => asJson({ job_id: '<job>', cluster, from_node: 'a', to_node: 'b' })
+const replicas = (replicas: number, job = '<job>') => asJson({ job_id: job, replicas })
+
+/** What is where it is to go already stays: the scene remains as it is. */
+const moves: Row[] = [
+  ...['POST', 'GET'].flatMap((method): Row[] => [
+    [`${method} /api/clusters/move`, text('ok\n'), move('Potsdam', 'hpi')],
+    [`${method} /api/clusters/move`, noCluster('mars'), move('Potsdam', 'mars')],
+    [`${method} /api/clusters/move`, noCluster('mars'), move('mars', 'Potsdam')],
+    [`${method} /api/clusters/move`, unknown(UNKNOWN), move('Potsdam', 'hpi', UNKNOWN)],
+    [`${method} /api/clusters/move`, malformed('42'), move('Potsdam', 'hpi', '42')],
+    [`${method} /api/clusters/move`, required('to_location'), asJson({ job_id: '<job>', from_location: 'hpi' })],
+    [`${method} /api/nodes/move`, text('Ok\n'), nodeMove('Potsdam')],
+    [`${method} /api/nodes/move`, noCluster('mars'), nodeMove('mars')]
+  ]),
+  ['POST /api/clusters/move', text('ok\n'), as('application/x-www-form-urlencoded', '{"job_id":"<job>","from_location":"Potsdam","to_location":"hpi"}')],
+  ['GET /api/clusters/move?job_id=<job>&from_location=hpi&to_location=Potsdam', text('ok\n')]
+]
+
+const replications: Row[] = [
+  ...['replicate', 'replicate_up'].flatMap(path => ['POST', 'GET'].flatMap((method): Row[] => [
+    [`${method} /api/${path}`, text('ok'), replicas(2)],
+    [`${method} /api/${path}`, text('ok'), replicas(3, 'demo_default_service1_test')],
+    [`${method} /api/${path}`, text('ok'), asJson({ job_id: '<job>', replicas: '2' })],
+    [`${method} /api/${path}`, unknown(UNKNOWN), replicas(2, UNKNOWN)],
+    [`${method} /api/${path}`, malformed('42'), replicas(2, '42')],
+    [`${method} /api/${path}`, required('replicas'), asJson({ job_id: '<job>' })]
+  ])),
+  ...['POST', 'GET'].flatMap((method): Row[] => [
+    [`${method} /api/replicate_down/<job>/2`, text('ok')],
+    [`${method} /api/replicate_down/demo_default_service1_test/1`, text('ok')],
+    [`${method} /api/replicate_down/${UNKNOWN}/1`, unknown(UNKNOWN)],
+    [`${method} /api/replicate_down/42/1`, malformed('42')]
+  ])
+]
+
+const scheduler: Row[] = [
+  ['GET /api/test/scheduler', text('the embedded scheduler answers\n')],
+  ['GET /api/test/scheduler', json('{"answers":true,"message":"the embedded scheduler answers"}'), accepting('application/json')],
+  // An answer about a job that has its place already changes nothing.
+  ['POST /api/result/deploy', text('ok'), asJson({ job_id: '<job>', cluster_id: '<cluster>' })],
+  ['POST /api/result/deploy', text('ok'), asJson(JSON.stringify({ job_id: '<job>', cluster: { _id: { $oid: '<cluster>' } }, replicas: 1 }))],
+  ['POST /api/result/replicate', text('ok'), asJson({ job_id: '<job>', cluster: { _id: { $oid: '<cluster>' } }, replicas: 1 })],
+  ['POST /api/result/deploy', unknown(UNKNOWN), asJson({ job_id: UNKNOWN, cluster_id: '<cluster>' })]
 ]
 
 t.test('what users send, and what they get, byte for byte (section 1)', async t => {
   const scene = await startScene(t)
   await t.test('queries', t => checkRows(t, scene, queries))
   await t.test('deploys', t => checkRows(t, scene, deploys))
+  await t.test('moves', t => checkRows(t, scene, moves))
+  await t.test('replications', t => checkRows(t, scene, replications))
+  await t.test('the scheduler (section 4)', t => checkRows(t, scene, scheduler))
   await t.test('undeploys', t => checkRows(t, scene, undeploys))
 })

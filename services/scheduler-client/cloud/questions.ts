@@ -18,6 +18,8 @@ export interface Asked {
   failures: number
   /** True when the last try to bring it to the scheduler failed; the explanation says why. */
   failed: boolean
+  /** True once the figures here agreed that there is no place, since it was asked: room is news then, and worth asking again. */
+  lackedRoom: boolean
   /** What the job shows of it. */
   explanation: Explanation
 }
@@ -71,7 +73,7 @@ export function createQuestions (retryMs: number): Questions {
     begin ({ id, generation }, now, explanation) {
       const before = byJob.get(id)?.asked
       const failures = before?.generation === generation ? before.failures : 0
-      const asked: Asked = { generation, at: now, state: 'asking', again: 0, failures, failed: false, explanation }
+      const asked: Asked = { generation, at: now, state: 'asking', again: 0, failures, failed: false, lackedRoom: false, explanation }
       see(id, asked, now)
       return asked
     },

@@ -24,6 +24,13 @@ interface CloudSchedulerOptions {
   judge: EmbeddedScheduler
 }
 
+/** What the Cloud Scheduler's finding no place looks like from here. */
+interface Verdict {
+  explanation: Explanation
+  /** By the figures of now there is a place. */
+  hasRoom: boolean
+}
+
 /**
  * Asks the Cloud Scheduler, which calls back later (contract section 4). A pass only looks up what has become of its
  * questions and sends new ones off, so whatever the scheduler does, a pass takes no longer.
@@ -71,24 +78,29 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
     else if (asked.state !== 'resting') questions.rest(asked, false, now)
   }
 
-  /** Why there is no place for the jobs that have a verdict. The scheduler writes it into the database without a reason (contract section 4). */
-  async function explainVerdicts (jobs: Job[], now: number): Promise<Map<JobId, Explanation>> {
+  /**
+   * What is to be said of the jobs that have a verdict. The scheduler writes it into the database without a reason (contract
+   * section 4); the figures here tell one, and later that there is room.
+   */
+  async function judgeVerdicts (jobs: Job[], now: number): Promise<Map<JobId, Verdict>> {
     const judged = jobs.filter(job => hasVerdict(job) && !questions.byId(job.id)?.failed)
-    const unexplained = judged.filter(job => job.explanation?.outcome !== 'unplaceable')
-    const found = unexplained.length > 0 ? await judge.place(unexplained) : []
-    return new Map(judged.map(job => {
-      const here = found[unexplained.indexOf(job)]
-      return [job.id, here ? notPlaced(now, here.explanation) : job.explanation!]
+    const found = judged.length > 0 ? await judge.place(judged) : []
+    return new Map(judged.map((job, index) => {
+      const here = found[index]!
+      const explanation = job.explanation?.outcome === 'unplaceable' ? job.explanation : notPlaced(now, here.explanation)
+      return [job.id, { explanation, hasRoom: here.kind === 'placed' }]
     }))
   }
 
   /** @param verdict Stands while it is asked again: the same one written once more could not be seen. */
-  function decide (job: Job, now: number, verdict: Explanation | undefined): Question {
+  function decide (job: Job, now: number, { explanation: verdict, hasRoom = false }: Partial<Verdict> = {}): Question {
     const asked = questions.get(job, now)
     const isDue = asked === undefined ||
+      (asked.state !== 'asking' && hasRoom && asked.lackedRoom) ||
       (asked.state === 'resting' && now >= asked.again) ||
       (asked.state === 'pending' && now - asked.at >= callbackMs)
     const known = verdict ?? asked?.explanation
+    if (asked && verdict && !hasRoom) asked.lackedRoom = true
     if (!isDue) return { kind: 'asked', explanation: known! }
     if (link.state() !== 'closed') return { kind: 'asked', explanation: silent(now, link.lastFailure()) }
     if (link.isFull()) return { kind: 'asked', explanation: known ?? crowded(now) }
@@ -111,7 +123,7 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
       const now = Date.now()
       const asked = jobs.filter(job => unplaced(job).length > 0)
       for (const job of asked) notice(job, now)
-      const verdicts = await explainVerdicts(asked, now)
+      const verdicts = await judgeVerdicts(asked, now)
       const moves = await placeMoves(jobs)
       return jobs.map(job => {
         const move = moves.get(job)
