@@ -9,7 +9,7 @@ const ROOT = new URL('../../', import.meta.url)
 export interface ServerProcess {
   url: string
   child: ChildProcess
-  /** Lines it logged so far. */
+  /** Lines it wrote so far. */
   log: string[]
   /** Ends it with a signal and gives the exit code, null when the signal itself ended it. */
   end (signal: NodeJS.Signals): Promise<number | null>
@@ -25,6 +25,7 @@ export async function startServerProcess (t: Test, env: Record<string, string>):
   })
   const log: string[] = []
   const lines = createInterface({ input: child.stdout! })
+  createInterface({ input: child.stderr! }).on('line', line => log.push(line))
   const url = await new Promise<string>((resolve, reject) => {
     lines.on('line', line => {
       log.push(line)
