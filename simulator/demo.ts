@@ -72,13 +72,14 @@ async function deploy (base: string, signal: AbortSignal): Promise<{ job_id: str
 async function follow (base: string, jobId: string, since: number, clusters: SimulatedCluster[], signal: AbortSignal): Promise<Job> {
   let last = 0
   return until(`${jobId} is not RUNNING; see ${base}/api/v1/jobs/${jobId}`, signal, async () => {
+    // Before its events, so that these tell all that led there.
+    const job = await ask<Job>(base, `/api/v1/jobs/${jobId}`, signal)
     const { items } = await ask<{ items: JobEvent[] }>(base, `/api/v1/jobs/${jobId}/events?after=${last}&limit=1000`, signal)
     for (const event of items) {
       last = event.id
       // The history of an earlier demo, where its data was kept, is of no interest.
       if (Date.parse(event.time) >= since) say(`  ${clock(event.time)}  ${(event.to ?? event.type).padEnd(18)} ${event.message}`)
     }
-    const job = await ask<Job>(base, `/api/v1/jobs/${jobId}`, signal)
     // After a restart a RUNNING from before may still stand in the database: the cluster's own word counts.
     const runs = clusters.some(cluster => cluster.running().some(({ job_id: id, status }) => id === jobId && status === 'RUNNING'))
     return runs && job.status === 'RUNNING' && job.instance_list.every(({ host_ip: host }) => host) ? job : undefined
