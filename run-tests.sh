@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, checks the code, builds it and runs every test. Arguments go to the test runner:
-# ./run-tests.sh test/stores runs those only. The last line is "N passed, N failed".
+# ./run-tests.sh test/unit runs those only. The last line is "N passed, N failed".
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 

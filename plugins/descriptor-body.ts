@@ -5,8 +5,8 @@ import fp from 'fastify-plugin'
 import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { ApiError } from '../schemas/errors.js'
 import { ref } from '../schemas/openapi.js'
-import { decodeUtf8 } from '../services/job-lifecycle/descriptor/decode.js'
-import { MAX_DESCRIPTOR_BYTES } from '../services/job-lifecycle/descriptor/read.js'
+import { decodeUtf8 } from '../descriptor/decode.js'
+import { MAX_DESCRIPTOR_BYTES } from '../descriptor/read.js'
 
 /** Registered by the routes that take a descriptor, in their own scope: elsewhere JSON stays JSON. */
 export const autoload = false

@@ -95,7 +95,7 @@ prepare_mongo_wire() {
 }
 
 prepare_mongo_wire_built() {
-  [[ -f test/mongo-wire/target/.built && -z $(find test/mongo-wire/pom.xml test/mongo-wire/src -newer test/mongo-wire/target/.built -print) ]]
+  [[ -f test/support/mongo-wire/target/.built && -z $(find test/support/mongo-wire/pom.xml test/support/mongo-wire/src -newer test/support/mongo-wire/target/.built -print) ]]
 }
 
 prepare_mongo_wire_now() {
@@ -105,10 +105,10 @@ prepare_mongo_wire_now() {
     exit 1
   fi
   prepare_say 'building the MongoDB-wire emulator'
-  mkdir -p test/mongo-wire/target
-  touch test/mongo-wire/target/.building
-  prepare_quietly mvn -q -B -f test/mongo-wire/pom.xml compile dependency:copy-dependencies -DoutputDirectory=target/dependency
-  mv test/mongo-wire/target/.building test/mongo-wire/target/.built
+  mkdir -p test/support/mongo-wire/target
+  touch test/support/mongo-wire/target/.building
+  prepare_quietly mvn -q -B -f test/support/mongo-wire/pom.xml compile dependency:copy-dependencies -DoutputDirectory=target/dependency
+  mv test/support/mongo-wire/target/.building test/support/mongo-wire/target/.built
 }
 
 # Installs the Python clients that the tests register with, one folder for each list of requirements.
@@ -118,7 +118,7 @@ prepare_python() {
 
 prepare_python_installed() {
   local list
-  for list in test/socket-io/python/requirements-*.txt; do
+  for list in test/service/socket-io/python/requirements-*.txt; do
     [[ .python/.installed -nt $list ]] || return 1
   done
 }
@@ -135,7 +135,7 @@ prepare_python_now() {
     exit 1
   fi
   prepare_say 'installing the Python clients of the tests'
-  for list in test/socket-io/python/requirements-*.txt; do
+  for list in test/service/socket-io/python/requirements-*.txt; do
     name=${list##*requirements-}
     name=${name%.txt}
     rm -rf ".python/$name"

@@ -3,7 +3,7 @@ import descriptorBody, { descriptorsContent, descriptorText } from '../../plugin
 import { json, textErrors } from '../../schemas/openapi.js'
 import { HexId } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
-import { readDescriptors } from '../../services/job-lifecycle/descriptor/read.js'
+import { readDescriptors } from '../../descriptor/read.js'
 
 const Deployed = Type.Object({ job_id: HexId, job_name: Type.String({ examples: ['demo.default.service1.test'] }), status: Status })
 

@@ -9,10 +9,10 @@ import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
 import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
-import { openInbox } from './inbox.js'
+import { openInbox } from './frame-queue.js'
 import { startPings } from './pings.js'
 import type { Sessions } from './sessions.js'
-import type { Settlement } from './settlement.js'
+import type { Settlement } from './acknowledgements.js'
 
 /** What a session needs of the rest of the server. */
 export interface SessionContext {

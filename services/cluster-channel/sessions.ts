@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Self } from '../../plugins/self.js'
+import type { Self } from '../../plugins/leases.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
 import { CLOSE } from './close-codes.js'

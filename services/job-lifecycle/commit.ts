@@ -4,8 +4,8 @@ import type { ClusterId } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import type { Job, JobId } from '../../schemas/job.js'
 import type { CommitOutcome, JobChange, JobStore } from '../../stores/store.js'
-import { dueAt } from './decisions/overdue.js'
-import type { Policy } from './policy.js'
+import { dueAt } from './state-machine/decisions/deadlines.js'
+import type { Policy } from './state-machine/policy.js'
 
 /** What other services may listen to. */
 export interface LifecycleEvents {

@@ -1,12 +1,12 @@
 import type { Job, JobEvent } from '../../schemas/job.js'
 import type { JobQuery, JobStore } from '../../stores/store.js'
-import type { Applications } from './applications.js'
-import type { ClusterSide } from './cluster-side.js'
-import type { ClusterUpkeeper } from './cluster-upkeep.js'
+import type { Applications } from './operations/applications.js'
+import type { ClusterSide } from './operations/cluster-reports.js'
+import type { ClusterUpkeeper } from './operations/cluster-maintenance.js'
 import type { Committer } from './commit.js'
-import type { JobFinder } from './find.js'
-import type { Planner } from './plan/planner.js'
-import type { UserSide } from './user-side.js'
+import type { JobFinder } from './operations/find.js'
+import type { Planner } from './operations/plan/planner.js'
+import type { UserSide } from './operations/jobs.js'
 
 /** The state machine of jobs and their instances, as the rest of the server sees it. */
 export interface JobLifecycle extends UserSide, Applications, Planner, ClusterSide, ClusterUpkeeper, JobFinder, Committer {

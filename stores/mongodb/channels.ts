@@ -2,7 +2,7 @@ import { ApiError } from '../../schemas/errors.js'
 import type { ChannelClaim, ChannelStore } from '../store.js'
 import type { Connection } from './connection.js'
 import { toObjectId } from './ids.js'
-import type { News } from './news.js'
+import type { News } from './notifications.js'
 
 /** A claim is kept in the document of its cluster, and goes with it. */
 export function createChannelStore ({ collections: { clusters, leases }, run }: Connection, news: News): ChannelStore {

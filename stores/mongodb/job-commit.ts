@@ -10,7 +10,7 @@ import type { Connection } from './connection.js'
 import { duplicatesOf } from './failures.js'
 import { toObjectId } from './ids.js'
 import { contractFields, foundByScheduler, numbered, OPTIONAL_FIELDS, recordFields, toJob, WITHOUT_HISTORY } from './job-document.js'
-import type { News } from './news.js'
+import type { News } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 
 export interface JobCommit {

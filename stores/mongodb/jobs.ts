@@ -9,7 +9,7 @@ import { LONG_MS, type Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
 import { foundByScheduler, isUnplaced, toJob, WITHOUT_HISTORY } from './job-document.js'
-import type { News } from './news.js'
+import type { News } from './notifications.js'
 import type { Relay } from './relay.js'
 
 /** Changes committed in one batch. */

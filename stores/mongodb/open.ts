@@ -9,11 +9,11 @@ import { createConnection, type StoreLog } from './connection.js'
 import { createJobCommit } from './job-commit.js'
 import { createJobStore } from './jobs.js'
 import { createLeaseStore } from './leases.js'
-import { createNews } from './news.js'
+import { createNews } from './notifications.js'
 import { createOutbox } from './outbox.js'
 import { createRelay } from './relay.js'
 import { createSubnetStore } from './subnets.js'
-import { createUpkeep } from './upkeep.js'
+import { createUpkeep } from './maintenance.js'
 
 /**
  * The store in MongoDB, which several System Managers may share. docs/database.md describes its collections.

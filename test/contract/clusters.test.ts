@@ -1,5 +1,5 @@
 import t from 'tap'
-import { ROOMY } from '../peers/raw-cluster.js'
+import { ROOMY } from '../support/raw-cluster.js'
 import { as, asJson, checkRows, json, startScene, text, type Row } from './rows.js'
 
 const UNKNOWN = 'ffffffffffffffffffffffff'

@@ -1,8 +1,8 @@
 import type { Test } from 'tap'
 import { request } from 'undici'
-import { yamlDescriptor } from '../peers/descriptor.js'
-import { connectCluster, ROOMY, type RawCluster } from '../peers/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../peers/server.js'
+import { yamlDescriptor } from '../support/descriptor.js'
+import { connectCluster, ROOMY, type RawCluster } from '../support/raw-cluster.js'
+import { eventually, startServer, type TestServer } from '../support/server.js'
 
 /**
  * A row of the contract's tables, byte for byte: what is sent, and what comes back.

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { yamlDescriptor } from '../peers/descriptor.js'
+import { yamlDescriptor } from '../support/descriptor.js'
 import { accepting, as, asJson, checkRows, form, json, problem, startScene, text, type Row } from './rows.js'
 
 /** The job document (section 7) of the scene, as users see it. */

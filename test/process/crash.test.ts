@@ -1,6 +1,6 @@
 import t from 'tap'
-import { asYaml, yamlDescriptor } from '../peers/descriptor.js'
-import { startServerProcess } from '../peers/server-process.js'
+import { asYaml, yamlDescriptor } from '../support/descriptor.js'
+import { startServerProcess } from '../support/server-process.js'
 
 interface JobDocument {
   job_name: string

@@ -3,11 +3,11 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
-import { startEmulator } from '../mongo-wire/emulator.js'
-import { asYaml, yamlDescriptor } from '../peers/descriptor.js'
-import { connectCluster } from '../peers/raw-cluster.js'
-import { eventually } from '../peers/server.js'
-import { runServerProcess, startServerProcess } from '../peers/server-process.js'
+import { startEmulator } from '../support/mongo-wire/emulator.js'
+import { asYaml, yamlDescriptor } from '../support/descriptor.js'
+import { connectCluster } from '../support/raw-cluster.js'
+import { eventually } from '../support/server.js'
+import { runServerProcess, startServerProcess } from '../support/server-process.js'
 
 /** The database goes away and comes back under a server, on the emulator with its data in a file. */
 

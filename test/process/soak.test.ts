@@ -5,9 +5,9 @@ import fc from 'fast-check'
 import t from 'tap'
 import type { Job } from '../../schemas/job.js'
 import { startSimulatedCluster, type SimulatedCluster } from '../../simulator/cluster.js'
-import { eventually } from '../peers/server.js'
-import { startServerProcess } from '../peers/server-process.js'
-import { freePort } from '../start-up/free-port.js'
+import { eventually } from '../support/server.js'
+import { startServerProcess } from '../support/server-process.js'
+import { freePort } from './start-up/free-port.js'
 
 /** Patience of seconds. Longer ones for what must not run out by itself: a cluster that was tried is then left alone for a minute. */
 const IMPATIENT = {

@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
-import { asYaml, yamlDescriptor } from '../peers/descriptor.js'
-import { connectCluster } from '../peers/raw-cluster.js'
-import { runServerProcess, startServerProcess } from '../peers/server-process.js'
+import { asYaml, yamlDescriptor } from '../support/descriptor.js'
+import { connectCluster } from '../support/raw-cluster.js'
+import { runServerProcess, startServerProcess } from '../support/server-process.js'
 
 t.test('--help lists the settings and starts nothing', async t => {
   const { code, stdout } = await runServerProcess({}, '--help')

@@ -2,7 +2,7 @@ import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typ
 import descriptorBody, { descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
 import { Application } from '../../../schemas/application.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
-import { readDescriptors } from '../../../services/job-lifecycle/descriptor/read.js'
+import { readDescriptors } from '../../../descriptor/read.js'
 
 const ApplicationRef = Type.Object({ app: Type.String({ description: 'app_name.app_ns', examples: ['demo.default'] }) })
 

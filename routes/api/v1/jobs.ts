@@ -5,7 +5,7 @@ import { json, problems, ref } from '../../../schemas/openapi.js'
 import { Plan } from '../../../schemas/plan.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 import { Status } from '../../../schemas/status.js'
-import { readDescriptor, readDescriptors } from '../../../services/job-lifecycle/descriptor/read.js'
+import { readDescriptor, readDescriptors } from '../../../descriptor/read.js'
 
 const JobRef = Type.Object({ job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] }) })
 const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })

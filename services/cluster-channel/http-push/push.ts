@@ -1,4 +1,4 @@
-import type { KeptLease } from '../../../plugins/self.js'
+import type { KeptLease } from '../../../plugins/leases.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { createSlots } from './slots.js'
 import { startPushWorker, type PushContext, type PushWorker } from './worker.js'

@@ -6,9 +6,9 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { OutboxStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { JobLifecycle } from '../../job-lifecycle/lifecycle.js'
-import type { Settlement } from '../settlement.js'
+import type { Settlement } from '../acknowledgements.js'
 import type { Caller, Outcome } from './call.js'
-import type { Rests } from './rests.js'
+import type { Rests } from './redeploy-delay.js'
 import type { Slots } from './slots.js'
 
 /**

@@ -1,10 +1,10 @@
 import { MAX_VERDICTS, type ClusterVerdict } from '../../../schemas/job.js'
 import type { PlacementFailure } from '../../../schemas/status.js'
-import { STOPPED_BY } from './filters.js'
+import { STOPPED_BY } from './feasibility.js'
 import { createRanking, type Ranked, type Ranking } from './ranking.js'
-import type { Free, Room, Rooms } from './room.js'
+import type { Free, Room, Rooms } from './capacity.js'
 import { count, freeSentence, shortfall } from './sentences.js'
-import type { Wish } from './wish.js'
+import type { Wish } from './placement-request.js'
 
 /** A cluster that got instances of a job, as it was before the first of them. */
 export interface Chosen {

@@ -1,4 +1,4 @@
-import type { Room } from './room.js'
+import type { Room } from './capacity.js'
 
 /** A cluster and how good it is. */
 export interface Ranked {

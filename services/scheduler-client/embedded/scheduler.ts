@@ -4,7 +4,7 @@ import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Store } from '../../../stores/store.js'
 import type { PlacementDecision, SchedulerClient } from '../scheduler.js'
-import { createPass } from './place.js'
+import { createPass } from './placement-pass.js'
 
 const NOTHING = { cpu: 0, memory: 0 }
 

@@ -1,5 +1,5 @@
-import type { Room } from './room.js'
-import type { Wish } from './wish.js'
+import type { Room } from './capacity.js'
+import type { Wish } from './placement-request.js'
 
 /** What each instance of the same job already on a cluster costs it, or is worth: half of the headroom there can be at most. */
 const SAME_JOB = 0.5

@@ -1,6 +1,6 @@
-import { FITS, nearness, nearnessOfFigures, STOPPED_BY } from './filters.js'
-import type { Free, Room } from './room.js'
-import type { Wish } from './wish.js'
+import { FITS, nearness, nearnessOfFigures, STOPPED_BY } from './feasibility.js'
+import type { Free, Room } from './capacity.js'
+import type { Wish } from './placement-request.js'
 
 /** Most technologies named in one sentence; a heartbeat may list 64. */
 const MAX_NAMED = 5

@@ -1,0 +1,98 @@
+import { Descriptor } from '../schemas/descriptor.js'
+import { KindGuard, type TSchema } from '@sinclair/typebox'
+import { NAME_PARTS } from './name.js'
+
+/** Units of memory as people write them, in MB (contract section 6). */
+const MEMORY_UNITS: Record<string, number> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 }
+
+/** Unknown fields that are compared with a missing one. */
+const MAX_COMPARED = 200
+
+/** Most edits between a field and what was typed for it. */
+const MAX_EDITS = 2
+
+const names: ReadonlySet<string> = new Set(NAME_PARTS)
+
+/** What a human should do about a wrong value, a sentence; undefined where the violation says it all. */
+export function adviceFor (field: string, value: unknown, source: string | undefined): string | undefined {
+  if (names.has(field) && typeof value === 'string') return nameAdvice(value)
+  if (field === 'requirements.cpu') return cpuAdvice(value)
+  if (field === 'requirements.memory') return memoryAdvice(value)
+  if (field === 'replicas') return replicasAdvice(value)
+  if (field === 'port') return portAdvice(value)
+  if (isScalarValue(value) && typeof value !== 'string' && wantsString(field)) {
+    return `Put quotes around it to make it a string: ${JSON.stringify(source ?? String(value))}.`
+  }
+  return undefined
+}
+
+/** A question when an unknown field looks like the missing one, mistyped. */
+export function similarField (missing: string, unknown: readonly string[]): string | undefined {
+  const wanted = simplified(missing)
+  const near = unknown.slice(0, MAX_COMPARED)
+    .map((key) => ({ key, edits: editDistance(wanted, simplified(key), MAX_EDITS) }))
+    .filter(({ edits }) => edits <= MAX_EDITS)
+    .sort((a, b) => a.edits - b.edits)[0]
+  return near && `There is a field ${JSON.stringify(near.key)}: did you mean ${missing}?`
+}
+
+function nameAdvice (name: string): string | undefined {
+  if (name.includes('.')) return 'A dot would break the job name, whose parts are joined by dots; use "-" instead.'
+  if (/\s/.test(name)) return 'Use "-" instead of spaces.'
+  return undefined
+}
+
+function cpuAdvice (value: unknown): string | undefined {
+  const [, digits, unit] = typeof value === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*(m?)/.exec(value) ?? [] : []
+  if (digits === undefined) return undefined
+  return `Write cores as a number, without quotes or a unit: ${unit === 'm' ? Number(digits) / 1000 : Number(digits)}.`
+}
+
+function memoryAdvice (value: unknown): string | undefined {
+  const [, digits, unit] = typeof value === 'string' ? /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)/i.exec(value) ?? [] : []
+  if (digits === undefined || unit === undefined) return undefined
+  return `Write MB as a number, without quotes or a unit: ${Number(digits) * (MEMORY_UNITS[unit.toLowerCase()] ?? 1)}.`
+}
+
+function replicasAdvice (value: unknown): string | undefined {
+  if (typeof value === 'number' && value < 0) return 'To have no instance for now, write 0; to be rid of the service, delete its job.'
+  if (typeof value === 'string' && /^\d+$/.test(value)) return `Write it without quotes: ${Number(value)}.`
+  return undefined
+}
+
+function portAdvice (value: unknown): string | undefined {
+  if (Array.isArray(value)) return 'A service has one port; leave the others out.'
+  if (typeof value === 'string' && /[^\d:]/.test(value)) return 'Write the port as 80, or "8080:80" for another one on the host.'
+  return undefined
+}
+
+function isScalarValue (value: unknown): value is string | number | boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value)
+}
+
+/** Whether the schema asks for a string at `field`, written with dots. */
+function wantsString (field: string): boolean {
+  let schema: TSchema | undefined = Descriptor
+  for (const key of field.split('.')) schema = schema && KindGuard.IsObject(schema) ? schema.properties[key] : undefined
+  return schema !== undefined && KindGuard.IsString(schema)
+}
+
+/** Letter case and the kind of joint are the commonest slips and count as none. */
+function simplified (field: string): string {
+  return field.toLowerCase().replaceAll(/[-\s.]/g, '_')
+}
+
+/** Insertions, deletions and replacements between two words; any number above `limit` when there are more than that. */
+function editDistance (a: string, b: string, limit: number): number {
+  if (Math.abs(a.length - b.length) > limit) return limit + 1
+  let previous = Array.from({ length: b.length + 1 }, (_, column) => column)
+  for (let row = 1; row <= a.length; row++) {
+    const current = [row]
+    for (let column = 1; column <= b.length; column++) {
+      const replaced = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1)
+      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
+    }
+    previous = current
+  }
+  return previous[b.length] ?? 0
+}

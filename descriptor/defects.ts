@@ -1,0 +1,46 @@
+import { ApiError } from '../schemas/errors.js'
+import { fieldName, MAX_VIOLATIONS, positionsIn, summary, type Path, type Source } from './positions.js'
+
+/** Something wrong with the text. `offset` is in UTF-16 units; without a path it is about the whole. */
+export interface Defect {
+  offset: number
+  message: string
+  path?: Path
+  hint?: string | undefined
+}
+
+/** Longest message that is passed on; the parser quotes the text it stumbles over, however long. */
+const MAX_MESSAGE_LENGTH = 200
+
+/** More advice than this is not read; the violations are all there. */
+const MAX_HINTS = 5
+
+/** The error for a text that is unfit to be read at all, for at least one reason; `found` counts those that were not even gathered. */
+export function unreadable (source: Source, defects: readonly Defect[], found = defects.length): ApiError {
+  const violations = violationsOf(source, defects.map((defect) => ({ ...defect, message: shortened(defect.message) })))
+  const hint = defects.find((defect) => defect.hint !== undefined)?.hint
+  return new ApiError('descriptor_unreadable', summary(violations, found), {
+    violations,
+    ...(hint !== undefined && { hint })
+  })
+}
+
+/** The error for a text that can be read but does not say what is needed; told in the order of the text. */
+export function invalid (source: Source, defects: readonly Defect[]): ApiError {
+  const inOrder = [...defects].sort((a, b) => a.offset - b.offset)
+  const violations = violationsOf(source, inOrder)
+  const hints = inOrder.flatMap(({ path = [], hint }) => hint === undefined ? [] : [`${fieldName(path)}: ${hint}`]).slice(0, MAX_HINTS)
+  return new ApiError('descriptor_invalid', summary(violations, defects.length), {
+    violations,
+    ...(hints.length > 0 && { hint: hints.join(' ') })
+  })
+}
+
+function violationsOf (source: Source, defects: readonly Defect[]) {
+  const positionOf = positionsIn(source)
+  return defects.slice(0, MAX_VIOLATIONS).map(({ offset, message, path = [] }) => ({ field: fieldName(path), message, ...positionOf(offset) }))
+}
+
+function shortened (message: string): string {
+  return message.length > MAX_MESSAGE_LENGTH ? `${message.slice(0, MAX_MESSAGE_LENGTH)}…` : message
+}

@@ -1,0 +1,133 @@
+import { Composer, CST, isScalar, Lexer, Parser, type Document, type ErrorCode, type ParsedNode } from 'yaml'
+import { MAX_SERVICES } from '../schemas/descriptor.js'
+import { ApiError } from '../schemas/errors.js'
+import { unreadable, type Defect } from './defects.js'
+import { MAX_VIOLATIONS, type Source } from './positions.js'
+
+/** Deepest nesting of mappings and lists; the descriptor's own mapping is level 1. */
+export const MAX_DEPTH = 32
+
+/**
+ * Most tokens (words, marks, line breaks) of a descriptor. A field on its own line takes about seven, so thousands of
+ * environment variables fit. One megabyte of commas has a million and would hold the event loop for ten seconds.
+ */
+const MAX_TOKENS = 50_000
+
+/** The parser's stack holds, besides the open collections, the document and the scalar at hand. */
+const MAX_STACK = MAX_DEPTH + 2
+
+/**
+ * YAML allows these in escaped form only. The lexer also uses some of them as marks of its own,
+ * so they must not reach it from outside.
+ */
+const CONTROL = /[^\P{Cc}\t\n\r\x7f-\x9f]/u
+
+/** A backslash in double quotes; group 1 holds what follows it when that makes a valid escape. */
+const ESCAPE = /\\([0abefnrtvN_LP "/\\\t]|\r?\n|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U(?:000[\da-fA-F]|0010)[\da-fA-F]{4})?/g
+
+/** What to do about the parser's complaints, where that is not obvious. */
+const hints: Partial<Record<ErrorCode, string>> = {
+  TAB_AS_INDENT: 'Indent with spaces, not with tabs.',
+  BAD_INDENT: 'Check the indentation, and that each bracket and brace is closed.',
+  BLOCK_AS_IMPLICIT_KEY: 'Check the indentation, and put quotes around a value that holds ": ".',
+  MULTILINE_IMPLICIT_KEY: 'Check the indentation, and that each line has a ":" after its key.',
+  BAD_SCALAR_START: 'Put quotes around the value.',
+  NON_STRING_KEY: 'Put quotes around a value that begins with "{" or "[".',
+  TAG_RESOLVE_FAILED: 'Remove the tag: plain strings, numbers, true, false, lists and mappings are all there is.'
+}
+
+/** A document with something in it. */
+export type FilledDocument = Document.Parsed<ParsedNode> & { contents: ParsedNode }
+
+/**
+ * Reads the text as YAML 1.2 documents (core schema; JSON is a part of it) in time that grows with its length only.
+ * Documents with nothing in them are left out, as after a last `---`.
+ *
+ * @throws ApiError `descriptor_missing` or `descriptor_unreadable`
+ */
+export function parseYaml (text: string): { source: Source, documents: FilledDocument[] } {
+  const control = CONTROL.exec(text)
+  if (control) {
+    const code = control[0].charCodeAt(0).toString(16).padStart(2, '0')
+    throw unreadable({ text, documents: [] }, [{ offset: control.index, message: `the control character \\x${code} is not allowed in YAML or JSON` }])
+  }
+  const tokens = syntaxTree(text)
+  const composer = new Composer<ParsedNode>({
+    schema: 'core',
+    merge: false,
+    resolveKnownTags: false,
+    stringKeys: true,
+    // Looked for in plain.ts: the parser compares every key with every other.
+    uniqueKeys: false,
+    prettyErrors: false,
+    logLevel: 'silent'
+  })
+  const documents = [...composer.compose(tokens)]
+  const source = { text, documents: documents.map(({ range: [start] }) => start) }
+  const complaints = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings])
+  if (complaints.length > 0) {
+    const defects = complaints.slice(0, MAX_VIOLATIONS)
+      .map(({ pos, code, message }) => ({ offset: pos[0], message: reworded(code, message), hint: hints[code] }))
+    throw unreadable(source, defects, complaints.length)
+  }
+  const filled = documents.filter(isFilled)
+  if (filled.length === 0) throw new ApiError('descriptor_missing', 'The deployment descriptor is empty')
+  return { source, documents: filled }
+}
+
+/** Syntax tokens of a stream of documents, within the limits of number, size and depth. */
+function syntaxTree (text: string): CST.Token[] {
+  const parser = new Parser()
+  const tokens: CST.Token[] = []
+  let count = 0
+  let documents = 0
+  let strays = 0
+  let previous = ''
+  for (const lexeme of new Lexer().lex(text)) {
+    if (++count > MAX_TOKENS) refuse(`more than ${MAX_TOKENS} words and marks are too many for a descriptor`)
+    // Text of plain and block scalars comes after a mark; without one, a quote begins a quoted scalar.
+    if (lexeme.startsWith('"') && previous !== CST.SCALAR) checkEscapes(lexeme)
+    previous = lexeme
+    for (const token of parser.next(lexeme)) take(token)
+    if (parser.stack.length > MAX_STACK) refuse(`more than ${MAX_DEPTH} levels of nesting are too deep`)
+  }
+  for (const token of parser.end()) take(token)
+  return tokens
+
+  function take (token: CST.Token): void {
+    if (token.type === 'directive' && /^%YAML\s+(?!1\.2\b)/.test(token.source)) {
+      refuse(`expected YAML 1.2, got ${token.source}`, token.offset, 'Remove the %YAML line; "yes" and "no" are strings in YAML 1.2, write true and false.')
+    }
+    if (token.type === 'document' && ++documents > MAX_SERVICES) {
+      refuse(`expected at most ${MAX_SERVICES} documents, got one more`, token.offset, 'Deploy them in several files.')
+    }
+    // Once the document is over, each stray token is an error; the first ones say it all.
+    if (token.type !== 'error' || ++strays <= MAX_VIOLATIONS) tokens.push(token)
+  }
+
+  /** The parser would make an error of each bad escape, half a million of them in one string. */
+  function checkEscapes (quoted: string): void {
+    for (const { 1: valid, index } of quoted.matchAll(ESCAPE)) {
+      if (valid !== undefined) continue
+      const hint = 'Write a backslash twice, or use single quotes, in which it has no meaning.'
+      refuse(`the escape ${quoted.slice(index, index + 2)} is not known`, parser.offset + index, hint)
+    }
+  }
+
+  function refuse (message: string, offset = parser.offset, hint?: string): never {
+    const defect: Defect = { offset, message, hint }
+    throw unreadable({ text, documents: [] }, [defect])
+  }
+}
+
+function reworded (code: ErrorCode, message: string): string {
+  if (code === 'NON_STRING_KEY') return 'a key must be plain text, not a list, a mapping or an alias'
+  if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'a list or a mapping cannot begin here, in the middle of a value'
+  if (code === 'TAG_RESOLVE_FAILED') return message.replace(/^Unresolved tag: (.*)$/s, 'the tag $1 is not taken here').replace('tag:yaml.org,2002:', '!!')
+  return message.charAt(0).toLowerCase() + message.slice(1)
+}
+
+function isFilled (document: Document.Parsed<ParsedNode>): document is FilledDocument {
+  const { contents } = document
+  return contents !== null && !(isScalar(contents) && contents.value === null)
+}

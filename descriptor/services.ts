@@ -1,0 +1,85 @@
+import { MAX_SERVICES } from '../schemas/descriptor.js'
+import type { Finding } from './check.js'
+import type { Path, PlacedTree } from './positions.js'
+import { MAX_REPEATED } from './plain.js'
+import { kindOf } from './wording.js'
+
+type Fields = Record<string, unknown>
+
+/** The fields of one service, and where in the document they stand. */
+export interface Service {
+  fields: Fields
+  /** Path in the document of a field of the service. */
+  pathOf (path: Path): Path
+}
+
+/** The same for all services of an application: only the mapping that lists them says these. */
+const OF_THE_APPLICATION = ['app_name', 'app_ns']
+
+/** Different for each service: only the entries say these. */
+const OF_ONE_SERVICE = ['service_name', 'RR_ip']
+
+/**
+ * The services that a document describes: itself or, where it has `microservices`, the entries of that list. Such an
+ * entry inherits each field that stands beside the list and not in the entry, whole: a mapping of the entry takes the
+ * place of the one that it would have inherited, and a field left blank in it is not inherited.
+ */
+export function servicesOf ({ value }: Pick<PlacedTree, 'value'>): { services: Service[], findings: Finding[] } {
+  if (!Object.hasOwn(value, 'microservices')) return { services: [{ fields: value, pathOf: (path) => path }], findings: [] }
+  const { microservices: entries, ...shared } = value
+  if (!Array.isArray(entries) || entries.length === 0) {
+    return { services: [], findings: [{ path: ['microservices'], message: `expected a list of services, got ${Array.isArray(entries) ? 'an empty list' : kindOf(entries)}` }] }
+  }
+  if (entries.length > MAX_SERVICES) {
+    return { services: [], findings: [{ path: ['microservices', MAX_SERVICES], message: `expected at most ${MAX_SERVICES} services, got ${entries.length}`, hint: 'Deploy them in several files.' }] }
+  }
+  if (JSON.stringify(shared).length * (entries.length - 1) > MAX_REPEATED) {
+    return { services: [], findings: [{ path: ['microservices'], message: 'what the services inherit would blow the descriptor up beyond 1 MiB' }] }
+  }
+
+  const services: Service[] = []
+  const findings: Finding[] = OF_ONE_SERVICE.filter((field) => Object.hasOwn(shared, field))
+    .map((field) => ({ path: [field], message: `expected no ${field} beside microservices: each service has its own` }))
+  for (const [index, entry] of entries.entries()) {
+    const path = ['microservices', index]
+    if (!isFields(entry)) {
+      findings.push({ path, message: `expected a mapping of fields, got ${kindOf(entry)}` })
+      continue
+    }
+    findings.push(...misplaced(entry, shared, path))
+    const { microservices: _nested, ...own } = entry
+    const fields: Fields = { ...shared, ...own }
+    for (const field of OF_THE_APPLICATION) {
+      delete fields[field]
+      if (Object.hasOwn(shared, field)) fields[field] = shared[field]
+    }
+    services.push({
+      fields,
+      pathOf: ([field = '', ...rest]) => {
+        const isShared = OF_THE_APPLICATION.includes(String(field)) || (Object.hasOwn(shared, field) && !Object.hasOwn(entry, field))
+        return isShared ? [field, ...rest] : [...path, field, ...rest]
+      }
+    })
+  }
+  return { services, findings }
+}
+
+/** Fields that an entry must not have. */
+function misplaced (entry: Fields, shared: Fields, path: Path): Finding[] {
+  const findings: Finding[] = []
+  if (Object.hasOwn(entry, 'microservices')) findings.push({ path: [...path, 'microservices'], message: 'expected no microservices within one of them' })
+  for (const field of OF_THE_APPLICATION) {
+    const given = entry[field]
+    if (given === undefined || given === shared[field]) continue
+    findings.push({
+      path: [...path, field],
+      message: `expected no ${field}, which stands beside microservices, got ${kindOf(given)}`,
+      hint: 'Put the services of another application into a document of its own, after a line "---".'
+    })
+  }
+  return findings
+}
+
+function isFields (value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

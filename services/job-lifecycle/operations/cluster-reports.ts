@@ -1,0 +1,80 @@
+import type { Command } from '../../../schemas/channel.js'
+import type { ClusterId, Heartbeat } from '../../../schemas/cluster.js'
+import { ApiError } from '../../../schemas/errors.js'
+import type { DeployResult, Job, JobId } from '../../../schemas/job.js'
+import type { JobStore } from '../../../stores/store.js'
+import type { ClusterRegistry } from '../../cluster-registry/registry.js'
+import type { Committer } from '../commit.js'
+import { acknowledged, refused } from '../state-machine/decisions/command-replies.js'
+import { delivery } from '../state-machine/decisions/delivery.js'
+import { detailed, isNews, reported } from '../state-machine/decisions/cluster-reports.js'
+import type { Comparison } from './drift.js'
+
+/** What clusters say. */
+export interface ClusterSide {
+  /** A heartbeat: figures to the registry, the clusters' word on their jobs to the jobs. Gives what was not understood. */
+  heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<{ warnings: string[] }>
+  /** Where a cluster runs the instances of a job. `clusterId` is known on the channel, not over HTTP. */
+  result (body: DeployResult, clusterId?: ClusterId): Promise<void>
+  /** A cluster durably took these commands. Idempotent; to be called before they are settled in the outbox. */
+  acknowledged (clusterId: ClusterId, commands: Command[]): Promise<void>
+  /** A cluster refused a command. Idempotent; to be called before it is settled in the outbox. */
+  refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
+  /** Why commands about these jobs have not come to an end on a cluster, for people to see; null when that is over. Repeating it changes nothing. */
+  delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
+  /** All live jobs with an instance on this cluster: what it should be running. */
+  desiredOn (clusterId: ClusterId): Promise<Job[]>
+}
+
+export function createClusterSide ({ jobs, registry, committer, comparison }: {
+  jobs: JobStore
+  registry: ClusterRegistry
+  committer: Committer
+  comparison: Comparison
+}): ClusterSide {
+  const { commit, change } = committer
+
+  return {
+    async heartbeat (clusterId, body) {
+      const { reports, warnings } = await registry.heartbeat(clusterId, body)
+      const told = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
+      // A heartbeat that says nothing of jobs does not say that there are none.
+      if (Array.isArray(body.jobs)) comparison.compareSoon(clusterId, told)
+      if (told.size === 0) return { warnings }
+      // Only jobs for which the heartbeat is news are read and written.
+      const affected = new Set<JobId>()
+      for (const { job_id, status } of await jobs.contradicted(clusterId, told)) {
+        if (isNews(status, told.get(job_id)!)) affected.add(job_id)
+      }
+      if (affected.size === 0) return { warnings }
+      const decide = (job: Job) => reported(job, clusterId, told.get(job.id)!)
+      const decisions = (await jobs.getMany([...affected])).map(decide).filter(decision => decision !== undefined)
+      const outcomes = await commit(decisions)
+      await Promise.all(decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved').map(({ job }) => change(job.id, decide)))
+      return { warnings }
+    },
+
+    async result (body, clusterId) {
+      if (!await change(body.job_id, job => detailed(job, body, clusterId))) throw new ApiError('job_not_found', `No job has the id ${body.job_id}`)
+    },
+
+    async acknowledged (clusterId, commands) {
+      for (const { job_id, command_id } of commands) {
+        await change(job_id, job => acknowledged(job, clusterId, command_id))
+      }
+    },
+
+    async refused (clusterId, command, error) {
+      await change(command.job_id, job => refused(job, clusterId, command, error))
+    },
+
+    async delivery (clusterId, jobIds, reason) {
+      for (const id of new Set(jobIds)) await change(id, job => delivery(job, clusterId, reason))
+    },
+
+    async desiredOn (clusterId) {
+      const held = await jobs.list({ cluster_id: clusterId, undeployed: false })
+      return held.filter(job => job.instance_list.some(instance => instance.cluster_id === clusterId))
+    }
+  }
+}

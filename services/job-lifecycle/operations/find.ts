@@ -1,0 +1,60 @@
+import { ApiError } from '../../../schemas/errors.js'
+import type { Job } from '../../../schemas/job.js'
+import { isHexId } from '../../../schemas/primitives.js'
+import type { Status } from '../../../schemas/status.js'
+import type { JobStore } from '../../../stores/store.js'
+
+/** Four names joined by dots, or by underscores (contract sections 1 and 6). */
+const NAME = /^[\w-]+([._][\w-]+){3,}$/
+
+/**
+ * Finds jobs by what users and clusters call them: the id, the name, the name with "_" for ".". What can be neither:
+ * `job_ref_malformed`; what names nothing: `job_not_found`; what can mean two jobs: `job_name_ambiguous`.
+ */
+export interface JobFinder {
+  find (ref: string): Promise<Job>
+  status (ref: string): Promise<Status>
+  /** Look-up for cluster managers (contract section 2): undefined where nothing has this name. */
+  byNameForClusters (name: string): Promise<Job | undefined>
+}
+
+export function createJobFinder (jobs: JobStore): JobFinder {
+  const find: JobFinder['find'] = async ref => {
+    if (isHexId(ref)) return await jobs.get(ref) ?? fail(notFound(ref))
+    if (!NAME.test(ref)) {
+      throw new ApiError('job_ref_malformed', `${JSON.stringify(ref)} is neither a job id nor a job name`, { hint: 'An id has 24 hexadecimal digits, a name is app_name.app_ns.service_name.service_ns' })
+    }
+    const exact = await jobs.byName(ref)
+    if (exact) return exact
+    const [found, second] = await jobs.byUnderscoredName(underscored(ref))
+    if (!found) throw notFound(ref)
+    if (second && second.desired_state === found.desired_state && second.job_name !== found.job_name) {
+      throw new ApiError('job_name_ambiguous', `${JSON.stringify(ref)} can mean ${found.job_name} and ${second.job_name}`, { hint: 'Give the id, or the name with its dots' })
+    }
+    return found
+  }
+
+  return {
+    find,
+
+    async status (ref) {
+      // The common case, a poll by id, reads no document.
+      const known = isHexId(ref) ? await jobs.status(ref) : undefined
+      return known ?? (await find(ref)).status
+    },
+
+    async byNameForClusters (name) {
+      return await jobs.byName(name) ?? (await jobs.byUnderscoredName(underscored(name)))[0]
+    }
+  }
+}
+
+const underscored = (name: string): string => name.replaceAll('.', '_')
+
+function notFound (ref: string): ApiError {
+  return new ApiError('job_not_found', `There is no job ${ref}`, { hint: 'GET /api/v1/jobs lists them' })
+}
+
+function fail (error: Error): never {
+  throw error
+}

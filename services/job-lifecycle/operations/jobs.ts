@@ -1,0 +1,143 @@
+import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import type { Descriptor } from '../../../schemas/descriptor.js'
+import { ApiError } from '../../../schemas/errors.js'
+import type { Job } from '../../../schemas/job.js'
+import type { JobChange, JobStore } from '../../../stores/store.js'
+import type { ClusterRegistry } from '../../cluster-registry/registry.js'
+import type { Committer } from '../commit.js'
+import { rolledBackTo, undeploying, updated } from '../state-machine/decisions/deploy.js'
+import { moved, movedBetweenNodes } from '../state-machine/decisions/move.js'
+import { scaled } from '../state-machine/decisions/scale.js'
+import { createDeployer, type Deployer } from './deploy.js'
+import type { JobFinder } from './find.js'
+import type { Policy } from '../state-machine/policy.js'
+
+/**
+ * What users ask for. A `ref` is a job id or a job name, also with "_" for "."; one that can be neither:
+ * `job_ref_malformed`; one that names nothing: `job_not_found`. All is durable when it resolves.
+ */
+export interface UserSide extends Deployer {
+  /** Asks the clusters to remove the job. It is UNDEPLOYED once they have confirmed; asking again changes nothing. */
+  undeploy (ref: string, cause: string): Promise<Job>
+  /** Another number of instances in all. A job that is being removed: `job_not_running`. */
+  scale (ref: string, replicas: number, cause: string): Promise<Job>
+  /**
+   * Moves instances from the clusters at one place to those at another. Unknown places: `cluster_not_found`; no such
+   * instance at `from`: `instance_not_found`. Where all is at the target already, nothing changes.
+   */
+  move (ref: string, wish: MoveRequest, cause: string): Promise<Job>
+  /** Has a cluster move what it runs of the job from one worker node to another. */
+  moveBetweenNodes (ref: string, wish: NodeMoveRequest, cause: string): Promise<Job>
+  /** Back to an earlier generation, the one before when none is named. `revision_not_found` when it is not kept. */
+  rollBack (ref: string, generation: number | undefined, cause: string): Promise<Job>
+}
+
+export interface MoveRequest {
+  /** A location, a name or an id of a cluster; undefined: wherever the instances are. */
+  from?: string
+  to: string
+  /** Undefined: all instances that are there. */
+  instanceNumber?: number
+  order?: 'start-first' | 'stop-first'
+}
+
+export interface NodeMoveRequest {
+  /** A location, a name or an id of a cluster. */
+  cluster: string
+  fromNode: string
+  toNode: string
+}
+
+export function createUserSide ({ jobs, registry, committer, finder, policy }: {
+  jobs: JobStore
+  registry: ClusterRegistry
+  committer: Committer
+  finder: JobFinder
+  policy: Policy
+}): UserSide {
+  const { change } = committer
+
+  /** Which clusters of a job the new descriptor still allows: the same test as the scheduler's, on those few only. */
+  async function staying (job: Job, descriptor: Descriptor): Promise<(id: ClusterId) => boolean> {
+    const wanted = descriptor.cluster_location
+    if (wanted === undefined || wanted === job.descriptor.cluster_location) return () => true
+    const ids = new Set(job.instance_list.map(entry => entry.cluster_id).filter(id => id !== ''))
+    const clusters = await Promise.all([...ids].map(id => registry.get(id)))
+    const allowed = new Set(clusters.filter(isAt(wanted)).map(({ id }) => id))
+    return id => allowed.has(id)
+  }
+
+  async function updating (job: Job, descriptor: Descriptor, cause: string): Promise<JobChange | undefined> {
+    return updated(job, descriptor, { policy, cause, mayStay: await staying(job, descriptor) })
+  }
+
+  /** Changes a job that is to run; throws `job_not_running` for one that is being removed. */
+  async function changeLive (ref: string, decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>): Promise<Job> {
+    const { id } = await finder.find(ref)
+    const job = await change(id, job => {
+      if (job.desired_state === 'running') return decide(job)
+      throw new ApiError('job_not_running', `${job.job_name} is ${job.status === 'UNDEPLOYED' ? 'undeployed' : 'being removed'}`, { hint: 'Deploy it again' })
+    })
+    return job ?? await finder.find(ref)
+  }
+
+  async function clustersAt (place: string): Promise<Cluster[]> {
+    const found = await registry.at(place)
+    if (found.length === 0) throw new ApiError('cluster_not_found', `No cluster has the location, name or id ${place}`, { hint: 'GET /api/v1/clusters lists them' })
+    return found
+  }
+
+  return {
+    ...createDeployer({ jobs, committer, updating }),
+
+    async undeploy (ref, cause) {
+      const { id } = await finder.find(ref)
+      return await change(id, job => undeploying(job, cause)) ?? await finder.find(ref)
+    },
+
+    scale: (ref, replicas, cause) => changeLive(ref, job => scaled(job, replicas, cause)),
+
+    async move (ref, { from, to, instanceNumber, order = 'start-first' }, cause) {
+      const targets = new Set((await clustersAt(to)).map(({ id }) => id))
+      const sources = from === undefined ? undefined : new Set((await clustersAt(from)).map(({ id }) => id))
+      return await changeLive(ref, job => {
+        const meant = job.instance_list.filter(entry => entry.cluster_id !== '' && entry.move === null && (instanceNumber === undefined || entry.instance_number === instanceNumber))
+        const leaving = meant.filter(entry => !targets.has(entry.cluster_id) && (!sources || sources.has(entry.cluster_id)))
+        if (leaving.length > 0) {
+          return moved(job, {
+            from: new Set(leaving.map(entry => entry.cluster_id)),
+            ...(instanceNumber !== undefined && { numbers: new Set([instanceNumber]) }),
+            location: to,
+            why: 'asked',
+            order
+          }, cause)
+        }
+        if (meant.length > 0 && meant.every(entry => targets.has(entry.cluster_id))) return undefined
+        const which = instanceNumber === undefined ? 'no instance' : `no instance ${instanceNumber}`
+        throw new ApiError('instance_not_found', `${job.job_name} has ${which} on a cluster at ${from ?? 'any place'}`, { hint: 'GET /api/v1/jobs/:job shows where its instances are' })
+      })
+    },
+
+    async moveBetweenNodes (ref, { cluster, fromNode, toNode }, cause) {
+      const clusters = await clustersAt(cluster)
+      return await changeLive(ref, job => {
+        const [there] = clusters.filter(({ id }) => job.instance_list.some(entry => entry.cluster_id === id))
+        if (!there) throw new ApiError('instance_not_found', `${job.job_name} has no instance on a cluster at ${cluster}`, { hint: 'GET /api/v1/jobs/:job shows where its instances are' })
+        for (const node of [fromNode, toNode]) {
+          if (there.workers && !there.workers.some(({ name }) => name === node)) {
+            throw new ApiError('node_not_found', `${there.cluster_name} has no worker node ${node}`, { hint: 'GET /api/v1/clusters/:cluster/nodes lists them' })
+          }
+        }
+        return movedBetweenNodes(job, there.id, fromNode, toNode, cause)
+      })
+    },
+
+    rollBack: (ref, generation, cause) => changeLive(ref, async job => {
+      const revision = generation === undefined ? job.revisions[0] : job.revisions.find(kept => kept.generation === generation)
+      if (!revision) throw new ApiError('revision_not_found', generation === undefined ? `${job.job_name} had no other descriptor` : `Generation ${generation} of ${job.job_name} is not kept`, { hint: 'GET /api/v1/jobs/:job lists its revisions' })
+      return rolledBackTo(job, revision, { policy, cause, mayStay: await staying(job, revision.descriptor) })
+    })
+  }
+}
+
+const isAt = (place: string) => ({ cluster_name: name, cluster_location: location }: Cluster) => name === place || location === place

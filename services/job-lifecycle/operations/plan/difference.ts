@@ -1,0 +1,72 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { ClusterId } from '../../../../schemas/cluster.js'
+import type { Descriptor } from '../../../../schemas/descriptor.js'
+import type { Job } from '../../../../schemas/job.js'
+import type { FieldChange } from '../../../../schemas/plan.js'
+import { WAY_UP, type Status } from '../../../../schemas/status.js'
+import { fieldName, type Path } from '../../../../descriptor/positions.js'
+import { numbersOf, successorOf } from '../../state-machine/instances.js'
+
+type Fields = Record<string, unknown>
+
+interface On { instance_number: number, cluster_id: ClusterId }
+
+/** What becomes of instances between two states of a job. */
+export interface Difference {
+  placed: On[]
+  moved: Array<{ instance_number: number, from: ClusterId, to: ClusterId | null }>
+  renewed: On[]
+  removed: On[]
+  waiting: number[]
+}
+
+const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
+
+/** Where the instances of a job go. `before` is undefined for a new job. */
+export function instancesChanged (before: Job | undefined, after: Job): Difference {
+  const difference: Difference = { placed: [], moved: [], renewed: [], removed: [], waiting: [] }
+  const isUpdate = before !== undefined && after.rollout !== null && after.rollout.started_at !== before.rollout?.started_at
+  const numbers = new Set([...before ? numbersOf(before) : [], ...numbersOf(after)])
+  for (const number of [...numbers].sort((a, b) => a - b)) {
+    const had = before?.instance_list.filter(entry => entry.instance_number === number && entry.cluster_id !== '') ?? []
+    const has = after.instance_list.filter(entry => entry.instance_number === number)
+    if (has.length === 0) difference.removed.push(...had.map(({ cluster_id }) => ({ instance_number: number, cluster_id })))
+    for (const entry of has) {
+      const { cluster_id: to, move } = entry
+      const stood = had.find(({ cluster_id: id }) => id === to)
+      const from = move?.from ?? had[0]?.cluster_id
+      if (stood) {
+        if (isUpdate && stood.generation < after.generation && !successorOf(after, entry)) difference.renewed.push({ instance_number: number, cluster_id: to })
+        continue
+      }
+      if (from !== undefined) difference.moved.push({ instance_number: number, from, to: to || null })
+      else if (to !== '') difference.placed.push({ instance_number: number, cluster_id: to })
+      if (to === '') difference.waiting.push(number)
+    }
+  }
+  return difference
+}
+
+/** The fields of a job's descriptor that another one would change. Replicas and an address that it does not name stay. */
+export function fieldsChanged ({ descriptor: before, replicas }: Job, descriptor: Descriptor): FieldChange[] {
+  const kept = { replicas, ...(before.RR_ip !== undefined && { RR_ip: before.RR_ip }) }
+  return compare({ ...before, ...kept }, { ...kept, ...descriptor }, [])
+}
+
+function compare (before: Fields, after: Fields, path: Path): FieldChange[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
+    const [from, to] = [before[key], after[key]]
+    if (isDeepStrictEqual(from, to)) return []
+    if (isFields(from) && isFields(to)) return compare(from, to, [...path, key])
+    return [{ path: fieldName([...path, key]), ...(from !== undefined && { from }), ...(to !== undefined && { to }) }]
+  })
+}
+
+/** What the store counts as reserved for a job's instances that are on their way up. */
+export function reservedFor ({ descriptor: { requirements: { cpu = 0, memory = 0 } = {} }, instance_list: instances }: Job): Array<{ cluster_id: ClusterId, cpu: number, memory: number }> {
+  return instances.filter(({ cluster_id: id, status }) => id !== '' && BELOW_RUNNING.includes(status)).map(({ cluster_id }) => ({ cluster_id, cpu, memory }))
+}
+
+function isFields (value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

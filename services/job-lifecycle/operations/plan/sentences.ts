@@ -1,0 +1,45 @@
+import type { Explanation } from '../../../../schemas/job.js'
+import type { FieldChange, Movements, ServicePlan } from '../../../../schemas/plan.js'
+import { instances } from '../../state-machine/wording.js'
+
+/** Most fields that a sentence names. */
+const MAX_NAMED = 5
+
+/** What would become of one service. */
+export function serviceSummary (name: string, outcome: ServicePlan['outcome'], changes: FieldChange[], found: Movements, explanation: Explanation | null): string {
+  const waits = found.waiting.length > 0
+  const but = waits ? `, but ${instances(found.waiting.length)} would have to wait: ${explanation?.summary ?? 'no cluster has room'}` : ''
+  if (outcome === 'create') return `${name} would be created${but || `: ${explanation?.summary ?? 'with no instance'}`}`
+  if (outcome === 'update') return `${name} would be updated (${fieldNames(changes)}): ${movementsSentence([found]) || 'no instance changes'}${but}`
+  return `${name} would stay as it is${but}`
+}
+
+/** What would become of all of them. */
+export function planSummary (services: ServicePlan[]): string {
+  const outcomes = [
+    counted(services, 'create', 'created'), counted(services, 'update', 'updated'), counted(services, 'unchanged', 'left as it is')
+  ].filter(part => part !== '')
+  const first = `${services.length} service${services.length === 1 ? '' : 's'}: ${outcomes.join(', ')}`
+  const found = services.map(service => service.instances)
+  const waiting = found.reduce((sum, { waiting }) => sum + waiting.length, 0)
+  return [first, movementsSentence(found), waiting === 0 ? '' : `${instances(waiting)} would have to wait`].filter(part => part !== '').join('; ')
+}
+
+function counted (services: ServicePlan[], outcome: ServicePlan['outcome'], word: string): string {
+  const count = services.filter(service => service.outcome === outcome).length
+  return count === 0 ? '' : `${count} ${word}`
+}
+
+/** "2 instances placed, 1 moved, 3 renewed in place, 1 removed"; what there is none of is left out. */
+function movementsSentence (found: Movements[]): string {
+  const words = { placed: 'placed', moved: 'moved', renewed: 'renewed in place', removed: 'removed' } as const
+  const parts = (Object.keys(words) as Array<keyof typeof words>)
+    .map(kind => ({ word: words[kind], count: found.reduce((sum, movements) => sum + movements[kind].length, 0) }))
+    .filter(({ count }) => count > 0)
+  return parts.map(({ word, count }, index) => `${index === 0 ? instances(count) : count} ${word}`).join(', ')
+}
+
+function fieldNames (changes: FieldChange[]): string {
+  const more = changes.length - MAX_NAMED
+  return changes.slice(0, MAX_NAMED).map(({ path }) => path).join(', ') + (more > 0 ? ` and ${more} more` : '')
+}

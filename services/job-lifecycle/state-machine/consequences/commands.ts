@@ -1,0 +1,53 @@
+import type { Job } from '../../../../schemas/job.js'
+import { byCluster } from '../instances.js'
+import type { Intents, JobEdit } from '../job-edit.js'
+
+/**
+ * What the clusters of a job have to be told, from the difference between what they were to run and what they are to
+ * run now. One command says it all to a cluster, since its instances are those that the job document lists for it:
+ * - `deploy` to one that had none, or that is to bring some to another descriptor;
+ * - `replicate` to one that is to have others or fewer than before, with their number;
+ * - `delete` to one that is to have none.
+ *
+ * What a cluster is to remove stays in `retiring`, with its address, until it has confirmed.
+ */
+export function tellClusters (original: Job, edit: JobEdit, intents: Intents): void {
+  const { job } = edit
+  const before = byCluster(original.instance_list)
+  const after = byCluster(job.instance_list)
+
+  for (const clusterId of new Set([...before.keys(), ...after.keys(), ...intents.resent])) {
+    if (intents.forgotten.has(clusterId)) continue
+    const had = before.get(clusterId) ?? []
+    const has = after.get(clusterId) ?? []
+    const left = had.filter(({ instance_number: number }) => !has.some(entry => entry.instance_number === number))
+    const came = has.filter(({ instance_number: number }) => !had.some(entry => entry.instance_number === number))
+    const renewed = has.filter(entry => intents.renewed.has(entry))
+    const isResent = intents.resent.has(clusterId)
+
+    let commandId: string
+    if (has.length === 0) {
+      commandId = edit.command(clusterId, 'delete')
+    } else if (had.length === 0 || renewed.length > 0 || isResent) {
+      commandId = edit.command(clusterId, 'deploy')
+    } else if (came.length > 0 || left.length > 0) {
+      commandId = edit.command(clusterId, 'replicate', { replicas: has.length })
+    } else {
+      continue
+    }
+
+    // A cluster has one word for all that it runs of a job: until it has taken the command, that is about what ran before.
+    if (had.length > 0) for (const entry of [...came, ...renewed]) entry.awaits = commandId
+
+    // What it refused to remove before, it is asked again by this command.
+    const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
+    for (const entry of again) Object.assign(entry, { command_id: commandId, error: null })
+    if (left.length === 0 && (has.length > 0 || again.length > 0)) continue
+    const instances = left.map(({ instance_number, instance_ip }) => ({ instance_number, instance_ip }))
+    job.retiring.push({ command_id: commandId, cluster_id: clusterId, instances, error: null })
+    if (left.length > 0) edit.event('retiring', `${clusterId} is to remove ${left.length === 1 ? `instance ${left[0]!.instance_number}` : `${left.length} instances`}`, { cluster_id: clusterId })
+    for (const [instance, removedBy] of intents.waiting) {
+      if (removedBy === clusterId) instance.awaits = commandId
+    }
+  }
+}

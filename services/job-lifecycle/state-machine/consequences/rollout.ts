@@ -1,0 +1,75 @@
+import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
+import type { Instance } from '../../../../schemas/job.js'
+import { isUp, sourceOf, successorOf } from '../instances.js'
+import type { JobEdit } from '../job-edit.js'
+import { keepRevision, resize } from '../scaling.js'
+import { callOffMove } from './moves.js'
+
+const FAILURES: readonly Status[] = ['FAILED', 'DEAD', ...CLUSTER_REFUSALS]
+
+/**
+ * Takes the next steps of an update: as many instances at a time as may be unavailable, those that are down already
+ * beside them; ends it when all run; goes back to the descriptor before when one fails. What was out of reach while the
+ * update went through follows when it is back, one at a time.
+ */
+export function continueRollout (edit: JobEdit): void {
+  const { job } = edit
+  const { rollout } = job
+  // Where an instance is moving, its successor has the new descriptor already.
+  const reachable = job.instance_list.filter(entry => entry.cluster_id !== '' && !entry.silent && !successorOf(job, entry))
+
+  if (rollout?.auto_rollback) {
+    const failed = reachable.find(entry => entry.generation === job.generation && entry.status_since >= rollout.started_at && FAILURES.includes(entry.status))
+    if (failed && rollBack(edit, `instance ${failed.instance_number} is ${failed.status}${failed.status_reason ? ` (${failed.status_reason})` : ''}`)) {
+      return continueRollout(edit)
+    }
+  }
+
+  const pending = reachable.filter(entry => entry.generation < job.generation)
+  if (pending.length > 0) return renewNext(edit, pending, rollout?.max_unavailable ?? 1)
+  if (!rollout || !reachable.every(isUp) || job.instance_list.some(entry => entry.move?.why === 'update')) return
+  job.rollout = null
+  resize(edit)
+  edit.event('rolled_out', `generation ${job.generation} runs${rollout.rollback ? ', as before the update' : ''}`)
+}
+
+function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number): void {
+  const { job } = edit
+  const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
+  let spare = up.size - (job.replicas - maxUnavailable)
+  for (const entry of pending.sort((a, b) => Number(up.has(a.instance_number)) - Number(up.has(b.instance_number)) || a.instance_number - b.instance_number)) {
+    if (up.has(entry.instance_number) && spare-- <= 0) break
+    edit.renew(entry)
+  }
+}
+
+/**
+ * Starts the way back to the descriptor before the update, which goes through the instances as the update did. Those
+ * that the update has not reached yet just stay.
+ * @returns False when there is nothing to go back to.
+ */
+export function rollBack (edit: JobEdit, why: string): boolean {
+  const { job, now } = edit
+  const { rollout, generation: failedGeneration } = job
+  const good = job.revisions.find(({ generation }) => generation === rollout?.from_generation)
+  if (!rollout || !good) return false
+  keepRevision(job, `rolled back: ${why}`, now)
+  job.descriptor = good.descriptor
+  job.generation++
+  job.rollout = { ...rollout, from_generation: failedGeneration, started_at: now, deadline_at: deadlineAgain(rollout, now), auto_rollback: false, rollback: true }
+  edit.event('rolled_back', `generation ${failedGeneration} is given up: ${why}; generation ${job.generation} is as generation ${good.generation} was`)
+
+  for (const entry of [...job.instance_list]) {
+    const source = sourceOf(job, entry)
+    // What was on its way elsewhere only because of the update stays where it is.
+    if (source && entry.move?.why === 'update') callOffMove(edit, entry, source)
+    if (entry.cluster_id === '' || entry.generation === good.generation) entry.generation = job.generation
+    entry.attempts = 0
+  }
+  return true
+}
+
+/** As much time again as there was from the start to the deadline. */
+export function deadlineAgain ({ started_at: startedAt, deadline_at: deadlineAt }: { started_at: string, deadline_at: string }, now: string): string {
+  return new Date(Date.parse(now) + Date.parse(deadlineAt) - Date.parse(startedAt)).toISOString()
+}

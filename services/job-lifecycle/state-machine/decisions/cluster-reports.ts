@@ -1,0 +1,56 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { ClusterId } from '../../../../schemas/cluster.js'
+import type { DeployResult, Instance, Job } from '../../../../schemas/job.js'
+import type { Status } from '../../../../schemas/status.js'
+import type { JobChange } from '../../../../stores/store.js'
+import { editJob } from '../job-edit.js'
+import { mayBecome, reportedStatus } from '../transitions.js'
+import { clusterCause } from '../wording.js'
+
+/** True when a cluster's word on its instances of a job would change this one. */
+export function isNews (status: Status, told: Status): boolean {
+  return mayBecome(status, 'reported', reportedStatus(told))
+}
+
+/** A cluster's word, in a heartbeat, on the instances of this job that are placed on it. */
+export function reported (job: Job, clusterId: ClusterId, told: Status, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterCause(clusterId), at)
+  const reason = told === 'UNDEPLOYED' ? 'the cluster says it is undeployed, which was not asked for' : null
+  for (const instance of edit.job.instance_list) {
+    if (instance.cluster_id !== clusterId || instance.awaits !== null) continue
+    if (!edit.move(instance, 'reported', reportedStatus(told), reason)) continue
+    instance.silent = false
+    if (told === 'RUNNING') instance.attempts = 0
+  }
+  return edit.done()
+}
+
+/**
+ * Where a cluster runs its instances, matched by instance_number (contract section 2).
+ * @param clusterId The cluster that said it, when the message came over its own channel: it speaks for its own instances only.
+ */
+export function detailed (job: Job, result: DeployResult, clusterId?: ClusterId, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterId ? clusterCause(clusterId) : 'cluster', at)
+  for (const told of result.instances) {
+    const instance = meant(edit.job.instance_list, told.instance_number, clusterId)
+    if (!instance) continue
+    const details = {
+      namespace_ip: told.namespace_ip ?? instance.namespace_ip,
+      host_ip: told.host_ip ?? instance.host_ip,
+      host_port: String(told.host_port ?? instance.host_port)
+    }
+    const { namespace_ip, host_ip, host_port } = instance
+    if (!isDeepStrictEqual(details, { namespace_ip, host_ip, host_port })) {
+      Object.assign(instance, details)
+      edit.event('details', `instance ${told.instance_number} runs at ${details.host_ip}:${details.host_port}`, { instance_number: told.instance_number, cluster_id: instance.cluster_id })
+    }
+    if (instance.awaits === null) edit.move(instance, 'started', 'DEPLOYED')
+  }
+  return edit.done()
+}
+
+/** Over HTTP the sender is not known: of an instance that moves, the end that has not told where it runs is meant. */
+function meant (entries: Instance[], number: number, clusterId: ClusterId | undefined): Instance | undefined {
+  const placed = entries.filter(entry => entry.instance_number === number && entry.cluster_id !== '' && (clusterId === undefined || entry.cluster_id === clusterId))
+  return placed.find(entry => entry.host_ip === '') ?? placed.at(-1)
+}

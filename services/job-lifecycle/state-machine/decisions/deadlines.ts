@@ -1,0 +1,99 @@
+import type { Instance, Job } from '../../../../schemas/job.js'
+import { WAY_UP, type Status } from '../../../../schemas/status.js'
+import type { JobChange } from '../../../../stores/store.js'
+import { callOffMove } from '../consequences/moves.js'
+import { deadlineAgain, rollBack } from '../consequences/rollout.js'
+import { sourceOf, successorOf } from '../instances.js'
+import { editJob, type JobEdit } from '../job-edit.js'
+import { deadlineOf, type Policy } from '../policy.js'
+import { rememberRefusal } from '../refusals.js'
+
+/** When an instance has been as it is for too long, Unix milliseconds; Infinity for never. */
+function overdueAt (job: Job, entry: Instance, policy: Policy): number {
+  const source = sourceOf(job, entry)
+  // A user can do with a move that failed; any other has to come to its end somewhere.
+  const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
+  const isGivenUp = entry.attempts >= policy.maxAttempts && !source && !(WAY_UP as readonly Status[]).includes(entry.status)
+  if (entry.cluster_id === '' || entry.silent || isGivenUp || successorOf(job, entry)) return moveEnd
+  const patience = deadlineOf(entry.status, policy)
+  return Math.min(moveEnd, patience === undefined ? Infinity : Date.parse(entry.status_since) + patience)
+}
+
+/** When a cluster that refused to remove something is to be asked again, Unix milliseconds. */
+function askAgainAt ({ error, refused_at: refusedAt }: Job['retiring'][number], policy: Policy): number {
+  return error === null || refusedAt === undefined ? Infinity : Date.parse(refusedAt) + policy.stoppedMs
+}
+
+/** When the job has to be looked at again if nothing happens before: ISO time, null for never. */
+export function dueAt (job: Job, policy: Policy): string | null {
+  const times = job.retiring.map(entry => askAgainAt(entry, policy))
+  if (job.desired_state === 'running') {
+    times.push(...job.instance_list.map(entry => overdueAt(job, entry, policy)))
+    if (job.rollout) times.push(Date.parse(job.rollout.deadline_at))
+  }
+  const first = Math.min(...times)
+  return Number.isFinite(first) ? new Date(first).toISOString() : null
+}
+
+/**
+ * Time is up for something of this job: an instance that did not start is tried elsewhere, in the end left FAILED with
+ * its story; a move is given up; an update goes back; a refused removal is asked for again.
+ */
+export function overdue (job: Job, policy: Policy, cause: string, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, cause, at)
+  for (const entry of edit.job.retiring) {
+    if (askAgainAt(entry, policy) > at.getTime()) continue
+    edit.resend(entry.cluster_id)
+    edit.event('resent', `the cluster refused to remove it (${entry.error}): it is asked again`, { cluster_id: entry.cluster_id })
+  }
+  if (job.desired_state === 'running') {
+    for (const entry of [...edit.job.instance_list]) {
+      if (overdueAt(edit.job, entry, policy) <= at.getTime()) endPatience(edit, entry, policy)
+    }
+    if (job.rollout && Date.parse(job.rollout.deadline_at) <= at.getTime()) endRollout(edit, job.rollout)
+  }
+  return edit.done()
+}
+
+/** Goes back, or takes as much time again: to stop halfway would leave two descriptors running. */
+function endRollout (edit: JobEdit, { deadline_at: deadlineAt, auto_rollback: autoRollback }: NonNullable<Job['rollout']>): void {
+  const { rollout } = edit.job
+  const why = `it did not get through all instances by ${deadlineAt}`
+  if (!rollout || (autoRollback && rollBack(edit, why))) return
+  rollout.deadline_at = deadlineAgain(rollout, edit.now)
+  edit.event('rollout_late', `generation ${edit.job.generation} goes on, though ${why}`)
+}
+
+function endPatience (edit: JobEdit, entry: Instance, policy: Policy): void {
+  const { instance_number: number, cluster_id: clusterId } = entry
+  const source = sourceOf(edit.job, entry)
+  const story = `${entry.status} since ${entry.status_since}${entry.status_reason ? ` (${entry.status_reason})` : ''}`
+  if (source && entry.move?.why === 'asked') {
+    giveUpMove(edit, entry, source, clusterId === '' ? `no place was found for it: ${entry.status_reason ?? entry.status}` : `at ${clusterId} it was ${story}`)
+    return
+  }
+  entry.attempts++
+  rememberRefusal(entry, `was ${story}`, edit.now)
+  // Where it has to leave another cluster, there is no giving up.
+  if (entry.attempts >= policy.maxAttempts && !source) {
+    const told = entry.refusals.slice(-policy.maxAttempts).map(({ cluster_id: at, error }) => `${at} ${error}`).join('; ')
+    const reason = `given up after ${entry.attempts} starts: ${told}`
+    // It stays where it was tried last, so that it shows should it run there after all.
+    if (!edit.move(entry, 'gave_up', 'FAILED', reason)) entry.status_reason = reason
+    edit.event('gave_up', `instance ${number}: ${reason}`, { instance_number: number, cluster_id: clusterId })
+    return
+  }
+  edit.event('retried', `instance ${number} was ${story}: it is tried elsewhere, start ${entry.attempts + 1}${source ? '' : ` of ${policy.maxAttempts}`}`, { instance_number: number, cluster_id: clusterId })
+  edit.recall(entry, 'removed', `was ${story}: to be tried elsewhere`)
+}
+
+/** What was started at its target is removed, the source runs on and says why. */
+function giveUpMove (edit: JobEdit, entry: Instance, source: Instance, why: string): void {
+  const about = { instance_number: entry.instance_number, cluster_id: source.cluster_id }
+  if (callOffMove(edit, entry, source)) {
+    source.status_reason = `a move failed: ${why}`
+    edit.event('move_failed', `instance ${entry.instance_number} stays on ${source.cluster_id}: ${why}`, about)
+  } else {
+    edit.event('moving', `instance ${entry.instance_number} may go elsewhere, since ${source.cluster_id} is lost: ${why}`, about)
+  }
+}

@@ -1,0 +1,26 @@
+import type { ClusterId } from '../../../../schemas/cluster.js'
+import type { Job } from '../../../../schemas/job.js'
+import type { JobChange } from '../../../../stores/store.js'
+import { editJob } from '../job-edit.js'
+
+/**
+ * What is known of a command that has not come to an end, shown on the job while nothing newer is known.
+ * @param reason One sentence; null once there is nothing to tell any more.
+ */
+export function delivery (job: Job, clusterId: ClusterId, reason: string | null): JobChange | undefined {
+  const edit = editJob(job, `cluster ${clusterId}`)
+  let isNews = false
+  for (const instance of edit.job.instance_list) {
+    if (instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' || instance.status_reason === reason) continue
+    instance.status_reason = reason
+    isNews = true
+  }
+  if (job.desired_state === 'undeployed' && job.retiring.some(entry => entry.cluster_id === clusterId)) {
+    const status = `being removed: ${reason ?? 'its clusters have not confirmed yet'}`
+    isNews ||= status !== job.status_reason
+    edit.job.status_reason = status
+  }
+  if (!isNews) return undefined
+  edit.event('delivery', reason ?? 'the cluster was reached', { cluster_id: clusterId })
+  return edit.done()
+}

@@ -1,0 +1,148 @@
+import { isDeepStrictEqual } from 'node:util'
+import { ObjectId } from 'bson'
+import type { ClusterId } from '../../../../schemas/cluster.js'
+import type { Descriptor } from '../../../../schemas/descriptor.js'
+import type { Job, Revision } from '../../../../schemas/job.js'
+import type { JobChange } from '../../../../stores/store.js'
+import { callOffMove } from '../consequences/moves.js'
+import { jobName } from '../../../../descriptor/name.js'
+import { isUp, newInstance, sourceOf, successorOf } from '../instances.js'
+import { editJob, type JobEdit } from '../job-edit.js'
+import { rolloutOf, type Policy } from '../policy.js'
+import { keepRevision, resize } from '../scaling.js'
+import { instances } from '../wording.js'
+
+/** A job that did not exist. */
+export function created (descriptor: Descriptor, cause: string, at = new Date()): JobChange {
+  const now = at.toISOString()
+  const replicas = descriptor.replicas ?? 1
+  const edit = editJob({
+    id: new ObjectId().toHexString(),
+    job_name: jobName(descriptor),
+    descriptor,
+    desired_state: 'running',
+    replicas,
+    status: 'REQUESTED',
+    status_reason: null,
+    service_ip_list: [{ IpType: 'RR', Address: descriptor.RR_ip ?? '' }],
+    instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, 1, now)),
+    retiring: [],
+    explanation: null,
+    rollout: null,
+    revisions: [],
+    due_at: null,
+    fence: 0,
+    generation: 1,
+    revision: 0,
+    created_at: now,
+    updated_at: now
+  }, cause, at)
+  edit.event('deployed', `${edit.job.job_name} was asked for, ${instances(replicas)}`)
+  return edit.done()!
+}
+
+export interface UpdateContext {
+  policy: Policy
+  cause: string
+  /** Whether the new descriptor still allows this cluster. */
+  mayStay (clusterId: ClusterId): boolean
+}
+
+/**
+ * Brings a live job to another descriptor, instance by instance (see consequences/rollout.ts). Instances whose cluster
+ * is no longer allowed are started elsewhere before they go; all keep their addresses. Replicas that the descriptor
+ * does not name stay as they are.
+ */
+export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayStay }: UpdateContext, at = new Date()): JobChange | undefined {
+  const replicas = descriptor.replicas ?? job.replicas
+  const { replicas: _before, RR_ip: addressBefore, ...contentBefore } = job.descriptor
+  const { replicas: _wanted, RR_ip: address, ...content } = descriptor
+  const contentChanged = !isDeepStrictEqual(contentBefore, content)
+  const addressChanged = address !== undefined && address !== addressBefore
+  if (!contentChanged && !addressChanged && replicas === job.replicas) return undefined
+
+  const edit = editJob(job, cause, at)
+  const { job: next } = edit
+  if (addressChanged) next.service_ip_list = [{ IpType: 'RR', Address: address }]
+  if (contentChanged || addressChanged) {
+    keepRevision(next, cause, edit.now)
+    next.generation++
+  }
+  next.descriptor = descriptor
+  edit.event('updated', `generation ${next.generation}${replicas === job.replicas ? '' : `, ${instances(replicas)} instead of ${job.replicas}`}`)
+  next.replicas = replicas
+  if (contentChanged) startRollout(edit, job, policy, mayStay)
+  // What runs the descriptor of before runs this one.
+  else for (const entry of next.instance_list) if (entry.generation === job.generation) entry.generation = next.generation
+  resize(edit)
+  askAnew(edit)
+  return edit.done()
+}
+
+function startRollout (edit: JobEdit, { generation: before, rollout }: Job, policy: Policy, mayStay: UpdateContext['mayStay']): void {
+  const { job, now } = edit
+  const { maxUnavailable, maxSurge, deadlineMs, autoRollback } = rolloutOf(job.descriptor, policy)
+  for (const entry of job.instance_list.filter(entry => entry.move?.why === 'update')) {
+    const source = sourceOf(job, entry)
+    // What an update before this one sent away may stay now.
+    if (source && mayStay(source.cluster_id)) callOffMove(edit, entry, source)
+  }
+  for (const entry of [...job.instance_list]) {
+    // A move that was asked for is overtaken by a descriptor that names another place.
+    if (entry.location !== null && job.descriptor.cluster_location !== job.revisions[0]?.descriptor.cluster_location) entry.location = null
+    if (entry.cluster_id === '') {
+      entry.generation = job.generation
+    } else if (!mayStay(entry.cluster_id)) {
+      const successor = successorOf(job, entry)
+      if (successor?.move) {
+        // It could stay if that came to nothing; now it cannot.
+        if (successor.move.why === 'asked') successor.move.why = 'update'
+        continue
+      }
+      // What does not run yet need not wait for its successor.
+      if (!isUp(entry)) {
+        edit.recall(entry, 'removed', 'its cluster no longer matches the descriptor')
+        continue
+      }
+      job.instance_list.push(newInstance(entry.instance_number, job.generation, now, {
+        instance_ip: entry.instance_ip, move: { from: entry.cluster_id, why: 'update', since: now }
+      }))
+    }
+  }
+  job.rollout = {
+    // Overtaken by the next, a half-done update is not what to go back to.
+    from_generation: rollout && !rollout.rollback ? rollout.from_generation : before,
+    started_at: now,
+    deadline_at: new Date(Date.parse(now) + deadlineMs).toISOString(),
+    max_unavailable: maxUnavailable,
+    max_surge: Math.min(maxSurge, job.replicas),
+    auto_rollback: autoRollback,
+    rollback: false
+  }
+}
+
+/** What could not be placed or would not start may do with the new descriptor: it is a new request. */
+function askAnew (edit: JobEdit): void {
+  for (const entry of edit.job.instance_list) {
+    if (entry.cluster_id === '' && entry.status !== 'REQUESTED') edit.move(entry, 'recalled', 'REQUESTED')
+    entry.refusals = []
+    entry.attempts = 0
+  }
+}
+
+/** Brings a job back to a descriptor that it had, as an update like any other. */
+export function rolledBackTo (job: Job, { descriptor }: Revision, context: UpdateContext, at = new Date()): JobChange | undefined {
+  const { replicas: _then, ...content } = descriptor
+  return updated(job, { ...content, replicas: job.replicas } as Descriptor, context, at)
+}
+
+/** Asks every cluster of the job to remove it; asked again, asks again those that refused. */
+export function undeploying (job: Job, cause: string, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, cause, at)
+  for (const entry of edit.job.retiring) if (entry.error !== null) edit.resend(entry.cluster_id)
+  if (job.desired_state === 'running') {
+    edit.event('undeploying', `${job.job_name} is to be removed`)
+    Object.assign(edit.job, { desired_state: 'undeployed', status_reason: 'being removed: its clusters have not confirmed yet', instance_list: [], rollout: null })
+  }
+  return edit.done()
+}

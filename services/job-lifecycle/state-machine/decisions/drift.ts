@@ -1,0 +1,31 @@
+import type { ClusterId } from '../../../../schemas/cluster.js'
+import type { Job } from '../../../../schemas/job.js'
+import { WAY_UP, type Status } from '../../../../schemas/status.js'
+import type { JobChange } from '../../../../stores/store.js'
+import { editJob } from '../job-edit.js'
+import { clusterCause } from '../wording.js'
+
+/** Begun with, and not ended. What stopped or was refused is tried elsewhere when its deadline comes. */
+const BEGUN: readonly Status[] = WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED'))
+
+/** A cluster does not report a job that it took: it is told again what it is to run. */
+export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterCause(clusterId), at)
+  const entries = edit.job.instance_list.filter(entry => entry.cluster_id === clusterId && entry.awaits === null && BEGUN.includes(entry.status))
+  if (entries.length === 0) return undefined
+  edit.resend(clusterId)
+  for (const entry of entries) {
+    edit.move(entry, 'renewed', 'CLUSTER_SCHEDULED', 'its cluster did not report it any more, and was told again')
+  }
+  edit.event('resent', 'the cluster does not report it: it was told again what it is to run', { cluster_id: clusterId })
+  return edit.done()
+}
+
+/** A cluster goes on reporting a job that it has confirmed to have removed: it is told again. */
+export function lingering (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
+  if (job.instance_list.some(entry => entry.cluster_id === clusterId) || job.retiring.some(entry => entry.cluster_id === clusterId)) return undefined
+  const edit = editJob(job, clusterCause(clusterId), at)
+  edit.resend(clusterId)
+  edit.event('resent', 'the cluster still reports it: it was told again to remove it', { cluster_id: clusterId })
+  return edit.done()
+}

@@ -1,0 +1,76 @@
+import type { ClusterId } from '../../../schemas/cluster.js'
+import type { Instance, Job } from '../../../schemas/job.js'
+import type { Status } from '../../../schemas/status.js'
+import { worst } from './transitions.js'
+
+/** Looks at the entries of an instance_list. While an instance moves, two entries have its number: where it is, and where it goes. */
+
+/** Where a moving instance comes from; undefined for one that does not move, or when that is gone already. */
+export function sourceOf (job: Job, { instance_number: number, move }: Instance): Instance | undefined {
+  return move === null ? undefined : job.instance_list.find(entry => entry.instance_number === number && entry.cluster_id === move.from && entry.move === null)
+}
+
+/** Where an instance is on its way to. */
+export function successorOf (job: Job, { instance_number: number, cluster_id: clusterId, move }: Instance): Instance | undefined {
+  return move !== null || clusterId === '' ? undefined : job.instance_list.find(entry => entry.instance_number === number && entry.move?.from === clusterId)
+}
+
+/** It does what it is there for, as far as its cluster has told. */
+export function isUp ({ status, awaits, silent }: Instance): boolean {
+  return awaits === null && !silent && (status === 'RUNNING' || status === 'COMPLETED')
+}
+
+/** It is to be given a cluster, now. */
+export function isWaitingForPlace ({ cluster_id: clusterId, awaits }: Instance): boolean {
+  return clusterId === '' && awaits === null
+}
+
+/** One entry per instance number: of one that moves, the end that is better off. In order of number. */
+export function effective (job: Job): Instance[] {
+  const best = new Map<number, Instance>()
+  for (const entry of job.instance_list) {
+    const other = best.get(entry.instance_number)
+    best.set(entry.instance_number, other && worst([other, entry]) === entry ? other : entry)
+  }
+  return [...best.values()].sort((a, b) => a.instance_number - b.instance_number)
+}
+
+/** The numbers of the instances that there are, in order. */
+export function numbersOf (job: Job): number[] {
+  return [...new Set(job.instance_list.map(entry => entry.instance_number))].sort((a, b) => a - b)
+}
+
+/** Instances by the cluster they are placed on; those without one are left out. */
+export function byCluster (instances: readonly Instance[]): Map<ClusterId, Instance[]> {
+  const groups = new Map<ClusterId, Instance[]>()
+  for (const instance of instances) {
+    if (instance.cluster_id === '') continue
+    const group = groups.get(instance.cluster_id)
+    if (group) group.push(instance)
+    else groups.set(instance.cluster_id, [instance])
+  }
+  return groups
+}
+
+/** A new instance, not placed yet. Its address is leased when the change is stored. */
+export function newInstance (instanceNumber: number, generation: number, now: string, more: Partial<Instance> = {}): Instance {
+  return {
+    instance_number: instanceNumber,
+    instance_ip: '',
+    cluster_id: '',
+    namespace_ip: '',
+    host_ip: '',
+    host_port: '',
+    status: 'REQUESTED' satisfies Status,
+    status_reason: null,
+    status_since: now,
+    generation,
+    move: null,
+    location: null,
+    attempts: 0,
+    silent: false,
+    awaits: null,
+    refusals: [],
+    ...more
+  }
+}

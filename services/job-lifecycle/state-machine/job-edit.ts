@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import type { CommandDraft } from '../../../schemas/channel.js'
+import type { ClusterId } from '../../../schemas/cluster.js'
+import type { Instance, Job, JobEvent } from '../../../schemas/job.js'
+import type { Status } from '../../../schemas/status.js'
+import type { JobChange } from '../../../stores/store.js'
+import { tellClusters } from './consequences/commands.js'
+import { completeMoves } from './consequences/moves.js'
+import { continueRollout } from './consequences/rollout.js'
+import { finishUndeploy, summarise } from './consequences/job-status.js'
+import { successorOf } from './instances.js'
+import { mayBecome, type News } from './transitions.js'
+
+type EventExtras = Pick<JobEvent, 'instance_number' | 'cluster_id' | 'from' | 'to'>
+
+/**
+ * A change of one job in the making: a copy of the job, with what has to be stored along with it. Whoever edits says
+ * what should be where; what the clusters are to be told follows from the difference, when the change is done.
+ */
+export interface JobEdit {
+  job: Job
+  /** ISO time of the change. */
+  now: string
+  event (type: JobEvent['type'], message: string, extras?: EventExtras): void
+  /** Puts a command for a cluster into the outbox, beside those that follow from the difference; gives back its id. */
+  command (clusterId: ClusterId, kind: CommandDraft['kind'], more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>): string
+  /** Moves an instance when the table of transitions allows it; false when it does not. */
+  move (instance: Instance, news: News, to: Status, reason?: string | null): boolean
+  /** Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the earlier one. */
+  renew (instance: Instance): void
+  /** Has the cluster told once more what it is to run, or that it is to run nothing. */
+  resend (clusterId: ClusterId): void
+  /**
+   * Takes an instance off its cluster, which is told to remove it, to be placed anew; it keeps its address. One that is
+   * on its way elsewhere already is just taken off.
+   * @param how `removed-first`: it is not placed before the cluster has removed it.
+   * @param reason Why it is REQUESTED again; without it, it keeps its status.
+   */
+  recall (instance: Instance, how: 'removed' | 'removed-first', reason?: string): void
+  /** Takes entries out of the instance_list; their clusters are told to remove them. */
+  drop (...entries: Instance[]): void
+  /** Nothing is told to this cluster: it is not there any more. */
+  forget (clusterId: ClusterId): void
+  /** The change to commit, or undefined when nothing came of it. */
+  done (): JobChange | undefined
+}
+
+/** What an edit asks of the clusters beyond the difference of the instance_lists. */
+export interface Intents {
+  renewed: Set<Instance>
+  resent: Set<ClusterId>
+  forgotten: Set<ClusterId>
+  /** Instances that are placed only when this cluster has removed them. */
+  waiting: Map<Instance, ClusterId>
+}
+
+/** @param cause Who or what brings the change about, as the events tell it. */
+export function editJob (original: Job, cause: string, at = new Date()): JobEdit {
+  const job = structuredClone(original)
+  const now = at.toISOString()
+  const events: JobChange['events'] = []
+  const commands: CommandDraft[] = []
+  const intents: Intents = { renewed: new Set(), resent: new Set(), forgotten: new Set(), waiting: new Map() }
+
+  const edit: JobEdit = {
+    job,
+    now,
+
+    event (type, message, extras = {}) {
+      events.push({ time: now, type, cause, message, ...extras })
+    },
+
+    command (clusterId, kind, more = {}) {
+      const commandId = randomUUID()
+      commands.push({ command_id: commandId, cluster_id: clusterId, kind, job_id: job.id, ...more })
+      return commandId
+    },
+
+    move (instance, news, to, reason = null) {
+      const from = instance.status
+      if (!mayBecome(from, news, to)) return false
+      Object.assign(instance, { status: to, status_reason: reason, status_since: now })
+      edit.event('status', `instance ${instance.instance_number} is ${to}${reason ? `: ${reason}` : ''}`, {
+        instance_number: instance.instance_number, from, to, ...(instance.cluster_id && { cluster_id: instance.cluster_id })
+      })
+      return true
+    },
+
+    renew (instance) {
+      instance.generation = job.generation
+      intents.renewed.add(instance)
+      if (!instance.silent) edit.move(instance, 'renewed', 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor')
+    },
+
+    resend (clusterId) {
+      intents.resent.add(clusterId)
+    },
+
+    recall (instance, how, reason) {
+      if (successorOf(job, instance)) {
+        const { instance_number: number, cluster_id: clusterId } = instance
+        edit.event('moving', `instance ${number} is no longer on ${clusterId}: what was started to follow it takes its place`, { instance_number: number, cluster_id: clusterId })
+        return edit.drop(instance)
+      }
+      if (reason !== undefined) edit.move(instance, 'recalled', 'REQUESTED', reason)
+      if (how === 'removed-first') intents.waiting.set(instance, instance.cluster_id)
+      Object.assign(instance, { cluster_id: '', namespace_ip: '', host_ip: '', host_port: '', awaits: null, silent: false, generation: job.generation })
+    },
+
+    drop (...entries) {
+      job.instance_list = job.instance_list.filter(entry => !entries.includes(entry))
+    },
+
+    forget (clusterId) {
+      intents.forgotten.add(clusterId)
+    },
+
+    done () {
+      if (job.desired_state === 'running') {
+        completeMoves(edit)
+        continueRollout(edit)
+      }
+      job.instance_list.sort((a, b) => a.instance_number - b.instance_number)
+      tellClusters(original, edit, intents)
+      if (events.length === 0 && commands.length === 0) return undefined
+      if (job.desired_state === 'running') summarise(job)
+      else finishUndeploy(edit)
+      job.updated_at = now
+      return { job, events, commands }
+    }
+  }
+  return edit
+}

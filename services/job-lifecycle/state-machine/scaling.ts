@@ -1,0 +1,30 @@
+import { MAX_REVISIONS, type Job } from '../../../schemas/job.js'
+import { isUp, newInstance, numbersOf } from './instances.js'
+import type { JobEdit } from './job-edit.js'
+
+/**
+ * Adds or removes instances until there are as many as the job wants, and during an update those that stand in for the
+ * ones being updated. New ones take the lowest numbers that are free. Those that do not run leave first, of these and
+ * of the others the highest numbers.
+ */
+export function resize (edit: JobEdit): void {
+  const { job, now } = edit
+  const wanted = job.replicas + (job.rollout?.max_surge ?? 0)
+  const numbers = new Set(numbersOf(job))
+
+  const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
+  const leaving = [...numbers].sort((a, b) => Number(up.has(a)) - Number(up.has(b)) || b - a).slice(0, Math.max(0, numbers.size - wanted))
+  edit.drop(...job.instance_list.filter(entry => leaving.includes(entry.instance_number)))
+
+  for (let number = 0; numbers.size < wanted; number++) {
+    if (numbers.has(number)) continue
+    numbers.add(number)
+    job.instance_list.push(newInstance(number, job.generation, now))
+  }
+  job.instance_list.sort((a, b) => a.instance_number - b.instance_number)
+}
+
+/** Keeps the present descriptor as a revision to go back to, before another takes its place. */
+export function keepRevision (job: Job, cause: string, now: string): void {
+  job.revisions = [{ generation: job.generation, descriptor: job.descriptor, replaced_at: now, cause }, ...job.revisions].slice(0, MAX_REVISIONS)
+}

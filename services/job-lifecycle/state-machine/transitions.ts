@@ -1,0 +1,71 @@
+import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from '../../../schemas/status.js'
+
+/**
+ * The state machine of an instance (contract section 8), as one table: from each status, the statuses that each
+ * kind of news may lead to. What is not listed changes nothing, so a late or repeated message is harmless.
+ *
+ * - `placed`, `unplaceable`: the scheduler's word on an instance without a cluster.
+ * - `reported`: a cluster's word in a heartbeat. It only climbs the way up, but may stop anywhere, and a stopped
+ *   instance may come back by itself: clusters restart services, and that must show.
+ * - `started`: a cluster told where the instance runs (`result`).
+ * - `refused`: a cluster refused the command.
+ * - `recalled`: taken off its cluster to be placed anew. `renewed`: its cluster was told to bring it to a new descriptor.
+ * - `lost`: its cluster gives no sign of life. `recovered`: that cluster is back, and has not told yet how far it is.
+ * - `gave_up`: it would not start anywhere.
+ */
+export type News = 'placed' | 'unplaceable' | 'reported' | 'started' | 'refused' | 'recalled' | 'renewed' | 'lost' | 'recovered' | 'gave_up'
+
+type Row = Partial<Record<News, readonly Status[]>>
+
+const above = (rung: typeof WAY_UP[number]): Status[] => WAY_UP.slice(WAY_UP.indexOf(rung) + 1)
+const onCluster: Row = { refused: [...CLUSTER_REFUSALS, 'FAILED'], recalled: ['REQUESTED'], renewed: ['CLUSTER_SCHEDULED'], lost: ['DEAD'], gave_up: ['FAILED'] }
+const climbing = (rung: typeof WAY_UP[number], next = above(rung)): Row =>
+  ({ ...onCluster, reported: [...next, ...STOPS, ...CLUSTER_REFUSALS], started: next.includes('DEPLOYED') ? ['DEPLOYED'] : [] })
+const stopped: Row = { ...onCluster, reported: [...above('CLUSTER_SCHEDULED'), ...STOPS, ...CLUSTER_REFUSALS], started: ['DEPLOYED'] }
+const unplaced: Row = { placed: ['CLUSTER_SCHEDULED'], unplaceable: [...PLACEMENT_FAILURES], recalled: ['REQUESTED'] }
+
+export const TRANSITIONS: Readonly<Record<Status, Row>> = {
+  REQUESTED: unplaced,
+  CLUSTER_SCHEDULED: climbing('CLUSTER_SCHEDULED'),
+  NODE_SCHEDULED: climbing('NODE_SCHEDULED'),
+  // CREATING and CREATED are one rung: a cluster that says one after the other has not moved.
+  CREATING: climbing('CREATED'),
+  CREATED: climbing('CREATED'),
+  DEPLOYED: climbing('DEPLOYED'),
+  RUNNING: climbing('RUNNING'),
+  FAILED: stopped,
+  DEAD: { ...stopped, recovered: ['NODE_SCHEDULED'] },
+  // Its work is done: only a new descriptor starts it again.
+  COMPLETED: onCluster,
+  // A refused instance has either kept its cluster, which may find room yet, or lost it and is placed anew.
+  NO_WORKER_CAPACITY: { ...stopped, ...unplaced },
+  NO_QUALIFIED_WORKER_FOUND: { ...stopped, ...unplaced },
+  NO_NODE_FOUND: { ...stopped, ...unplaced },
+  TargetClusterNotFound: unplaced,
+  TargetClusterNotActive: unplaced,
+  TargetClusterNoCapacity: unplaced,
+  NoActiveClusterWithCapacity: unplaced,
+  UNDEPLOYED: {}
+}
+
+/** True when this news may take an instance from one status to another; never for the status it has. */
+export function mayBecome (from: Status, news: News, to: Status): boolean {
+  return from !== to && (TRANSITIONS[from][news]?.includes(to) ?? false)
+}
+
+/**
+ * What a cluster's word means for an instance that we want to run. UNDEPLOYED without our asking is an instance that
+ * is gone: the user is told DEAD, since UNDEPLOYED is the end of a job that the user ended.
+ */
+export function reportedStatus (told: Status): Status {
+  return told === 'UNDEPLOYED' ? 'DEAD' : told
+}
+
+/** From the one to worry about most to the best: a job is as well as its worst instance. */
+const WORST_FIRST: readonly Status[] = ['FAILED', 'DEAD', ...CLUSTER_REFUSALS, ...PLACEMENT_FAILURES, ...WAY_UP, 'COMPLETED']
+
+/** The instance that decides the status of its job: the worst one, the lowest number among equals. */
+export function worst<T extends { status: Status }> (instances: readonly T[]): T | undefined {
+  return instances.reduce<T | undefined>((found, instance) =>
+    found && WORST_FIRST.indexOf(found.status) <= WORST_FIRST.indexOf(instance.status) ? found : instance, undefined)
+}

@@ -1,0 +1,146 @@
+import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import type { Candidate } from '../scheduler.js'
+import type { Wish } from './placement-request.js'
+
+/** Free cores and MB; null where the cluster has not told. */
+export interface Free {
+  cpu: number | null
+  memory: number | null
+}
+
+/** A worker node with what is left of it in this pass. */
+export interface WorkerRoom {
+  name: string
+  technology: readonly string[]
+  free: { cpu: number, memory: number }
+}
+
+/** A cluster with what is left of it in this pass. */
+export interface Room {
+  id: ClusterId
+  name: string
+  location: string | null
+  /** Rank among all by cluster id: breaks ties, so that the order in which clusters were read decides nothing. */
+  rank: number
+  /** Milliseconds since its last sign of life. */
+  silentMs: number
+  alive: boolean
+  /** Why it takes nothing new, where it does not. */
+  closed: string | undefined
+  /** It has sent a heartbeat, so its figures mean something. */
+  heard: boolean
+  technology: readonly string[]
+  /** Over the whole cluster, less what is reserved and what this pass gave away. */
+  free: Free
+  /** Empty where the cluster lists none: it will find the worker itself (contract section 6). */
+  workers: WorkerRoom[]
+}
+
+/** All clusters of a pass. */
+export interface Rooms {
+  /** In order of cluster id. */
+  all: Room[]
+  /** The clusters with this location or name; without a location, all of them. In order of cluster id. */
+  at (location: string | undefined): Room[]
+}
+
+/**
+ * Shortfalls below a millionth of a core or MB are rounding: 0.3 cores hold three times 0.1.
+ * Public, so that whoever checks a placement uses the same measure.
+ */
+export const ROUNDING = 1e-6
+
+/** Contract section 6: what a cluster offers that has not told its technology. */
+const DEFAULT_TECHNOLOGY = ['docker']
+
+/** @param now Unix milliseconds. @param graceMs Milliseconds of silence after which a cluster is inactive. */
+export function createRooms (candidates: Candidate[], now: number, graceMs: number): Rooms {
+  const all = [...candidates]
+    .sort((a, b) => a.cluster.id < b.cluster.id ? -1 : 1)
+    .map((candidate, rank) => roomOf(candidate, rank, now, graceMs))
+  const byPlace = new Map<string, Room[]>()
+  for (const room of all) {
+    for (const place of new Set([room.name, room.location])) {
+      if (place === null) continue
+      const there = byPlace.get(place)
+      if (there) there.push(room)
+      else byPlace.set(place, [room])
+    }
+  }
+  return { all, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
+}
+
+/** Whether `free` holds `asked`. Asking nothing always fits, not knowing never does. */
+export function holds (free: number | null, asked: number): boolean {
+  return asked <= 0 || (free !== null && free + ROUNDING >= asked)
+}
+
+/** Gives the wish to a cluster that fits. Of its workers that fit, the one with most cores left bears it, then the one with most memory left. */
+export function take (room: Room, wish: Wish): void {
+  let bearer: WorkerRoom | undefined
+  for (const worker of room.workers) {
+    if (!workerFits(worker, wish)) continue
+    if (!bearer || worker.free.cpu > bearer.free.cpu || (worker.free.cpu === bearer.free.cpu && worker.free.memory > bearer.free.memory)) bearer = worker
+  }
+  for (const { free } of bearer ? [room, bearer] : [room]) {
+    if (free.cpu !== null) free.cpu -= wish.cpu
+    if (free.memory !== null) free.memory -= wish.memory
+  }
+}
+
+function workerFits ({ name, technology, free }: WorkerRoom, wish: Wish): boolean {
+  return (wish.node === undefined || name === wish.node) && technology.includes(wish.runtime) &&
+    holds(free.cpu, wish.cpu) && holds(free.memory, wish.memory)
+}
+
+function roomOf ({ cluster, reserved }: Candidate, rank: number, now: number, graceMs: number): Room {
+  const silentMs = now - cluster.last_modified_timestamp * 1000
+  const technology = listed(cluster.technology) ?? DEFAULT_TECHNOLOGY
+  const workers = (cluster.workers ?? []).map(worker => ({
+    name: worker.name,
+    technology: listed(worker.technology) ?? technology,
+    free: { cpu: worker.cpu_cores, memory: worker.memory_in_mb }
+  }))
+  return {
+    id: cluster.id,
+    name: cluster.cluster_name,
+    location: cluster.cluster_location,
+    rank,
+    silentMs,
+    alive: silentMs < graceMs,
+    closed: closedOf(cluster, now),
+    heard: cluster.last_heartbeat_at !== null,
+    technology,
+    free: freeOf(cluster, workers, reserved),
+    workers
+  }
+}
+
+/** After this many losses a cluster is left alone for a while when it comes back, twice as long each time. */
+const TRUSTED_LOSSES = 1
+const FIRST_REST_MS = 60_000
+const LONGEST_REST_MS = 3_600_000
+
+/** Why a cluster takes nothing new: operators close clusters; one that comes and goes is closed by itself until it has been steady for a while. @param now Unix milliseconds. */
+export function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Cluster, now: number): string | undefined {
+  if (scheduling === 'cordoned') return 'is cordoned'
+  if (scheduling === 'draining') return 'is being drained'
+  if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined
+  const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
+  const steady = now - Date.parse(recoveredAt)
+  return steady < rest ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that it is to be steady` : undefined
+}
+
+/** The cluster's own sums; where it tells none but lists workers, the sums over these. */
+function freeOf (cluster: Cluster, workers: WorkerRoom[], reserved: Candidate['reserved']): Free {
+  const summed = (key: 'cpu' | 'memory') => workers.length === 0 ? null : workers.reduce((sum, { free }) => sum + free[key], 0)
+  const less = (figure: number | null, taken: number) => figure === null ? null : figure - taken
+  return {
+    cpu: less(cluster.total_cpu_cores ?? summed('cpu'), reserved.cpu),
+    memory: less(cluster.memory_in_mb ?? summed('memory'), reserved.memory)
+  }
+}
+
+function listed (technology: readonly string[] | null | undefined): readonly string[] | undefined {
+  return technology?.length ? technology : undefined
+}

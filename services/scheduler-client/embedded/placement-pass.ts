@@ -1,0 +1,141 @@
+import type { ClusterId } from '../../../schemas/cluster.js'
+import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
+import type { Candidate, PlacementDecision } from '../scheduler.js'
+import { explainDeadEnd, partlyPlacedVerdicts, placedSummary, placedVerdicts, type Chosen, type DeadEnd } from './explain.js'
+import { FITS, nearness } from './feasibility.js'
+import { createRanking, type Ranked } from './ranking.js'
+import { createRooms, take, type Room } from './capacity.js'
+import { bestOf, scoreOf } from './score.js'
+import { wishesOf, wishKey, type Wish, type WishGroup } from './placement-request.js'
+
+/** Decisions over one set of clusters, each of which leaves less room for the next. */
+interface Pass {
+  /**
+   * Finds clusters for the job's instances that have none, in order of instance number. All that fit are placed; the
+   * rest fails together, or waits when a cluster that may fit has not told its figures (then `failure` is absent).
+   *
+   * The explanation tells the clusters as the job's first unplaced instance saw them or, where a rest found no room,
+   * as the first of that rest saw them. A later job with the same wish as one that found no room is told what that
+   * one was told: room only shrinks within a pass.
+   */
+  decide (job: Job): PlacementDecision
+}
+
+interface PassOptions {
+  /** Unix milliseconds. */
+  now: number
+  /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
+  graceMs: number
+  /** For so many milliseconds a cluster that refused a job is not asked again. */
+  refusalRestMs?: number
+}
+
+/** Four heartbeats: time for the figures that misled us to be corrected. */
+export const REFUSAL_REST_MS = 60_000
+
+/** Starts a pass over all clusters, active or not. Changes neither them nor the jobs. */
+export function createPass (candidates: Candidate[], { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions): Pass {
+  const rooms = createRooms(candidates, now, graceMs)
+  const deadEnds = new Map<string, DeadEnd>()
+
+  function explanation (outcome: Explanation['outcome'], summary: string, clusters: ClusterVerdict[]): Explanation {
+    return { decided_at: new Date(now).toISOString(), outcome, summary, clusters, omitted: rooms.all.length - clusters.length }
+  }
+
+  /** Remembers why nobody can take this wish any more. */
+  function deadEnd (key: string, wish: Wish): DeadEnd {
+    const scope = rooms.at(wish.location)
+    const end = explainDeadEnd(wish, rooms, scope, scope.map(room => ({ room, score: nearness(room, wish) })))
+    deadEnds.set(key, end)
+    return end
+  }
+
+  function none ({ failure, summary, verdicts }: DeadEnd): PlacementDecision {
+    const outcome = failure ? 'unplaceable' : 'waiting'
+    const said = explanation(outcome, summary, [...verdicts])
+    return failure ? { kind: 'unplaceable', failure, explanation: said } : { kind: 'waiting', explanation: said }
+  }
+
+  /** For instances that ask for the same. */
+  function decideGroup ({ wish, numbers: unplaced }: WishGroup, before: ReadonlyMap<ClusterId, number>, policy: 'spread' | 'pack'): PlacementDecision {
+    const key = wishKey(wish)
+    const known = deadEnds.get(key)
+    if (known) return none(known)
+
+    const { fitting, stopped } = survey(rooms.at(wish.location), wish)
+    const sameJob = (room: Room) => before.get(room.id) ?? 0
+    const best = bestOf(fitting)
+    const ranking = createRanking(fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room), policy) })))
+    const chosen = new Map<Room, Chosen>()
+    const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
+    for (const number of unplaced) {
+      const next = ranking.next()
+      if (!next) break
+      const { room, score } = next
+      const choice = chosen.get(room) ?? { room, score, free: { ...room.free }, sameJob: sameJob(room), took: 0 }
+      choice.took++
+      chosen.set(room, choice)
+      take(room, wish)
+      assignments.push({ instance_number: number, cluster_id: room.id })
+      if (nearness(room, wish) === FITS) ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took, policy) })
+    }
+
+    const choices = [...chosen.values()]
+    if (assignments.length === unplaced.length) {
+      const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), wish, rooms)
+      return { kind: 'placed', assignments, explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts) }
+    }
+    const end = deadEnd(key, wish)
+    if (assignments.length === 0) return none(end)
+    const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
+    return {
+      kind: 'placed',
+      assignments,
+      explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, wish)),
+      ...end.failure && { failure: end.failure }
+    }
+  }
+
+  return {
+    decide (job) {
+      const before = instancesPerCluster(job)
+      const policy = job.descriptor.placement ?? 'spread'
+      const decisions = wishesOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
+      const [only = { kind: 'placed', assignments: [], explanation: explanation('placed', placedSummary([], 0), []) } satisfies PlacementDecision] = decisions
+      return decisions.length > 1 ? together(decisions) : only
+    }
+  }
+}
+
+/** Groups of a job that ask for different things: told as one decision, with the explanation of the first that failed. */
+function together (decisions: PlacementDecision[]): PlacementDecision {
+  const assignments = decisions.flatMap(decision => decision.kind === 'placed' ? decision.assignments : [])
+  const failed = decisions.find(decision => decision.kind === 'unplaceable' || (decision.kind === 'placed' && decision.failure))
+  const first = failed ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
+  const summary = [...new Set(decisions.map(({ explanation }) => explanation.summary))].join('; ')
+  const explanation = { ...first.explanation, summary }
+  if (assignments.length === 0) return { ...first, explanation }
+  const failure = failed && failed.kind !== 'waiting' ? failed.failure : undefined
+  return { kind: 'placed', assignments, explanation: { ...explanation, outcome: 'placed' }, ...failure && { failure } }
+}
+
+/** Puts the clusters through the filters. `stopped` has the nearness as score. */
+function survey (scope: Room[], wish: Wish): { fitting: Room[], stopped: Ranked[] } {
+  const fitting: Room[] = []
+  const stopped: Ranked[] = []
+  for (const room of scope) {
+    const score = nearness(room, wish)
+    if (score === FITS) fitting.push(room)
+    else stopped.push({ room, score })
+  }
+  return { fitting, stopped }
+}
+
+/** How many instances of a job each cluster has. */
+function instancesPerCluster (job: Job): Map<ClusterId, number> {
+  const counts = new Map<ClusterId, number>()
+  for (const { cluster_id: id } of job.instance_list) {
+    if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1)
+  }
+  return counts
+}

@@ -1,0 +1,55 @@
+import t, { type Test } from 'tap'
+import { connectCluster } from '../support/raw-cluster.js'
+import { eventually } from '../support/server.js'
+import { deploy, get, HUGE, startGate, startSeveral, wireCommand, type Gate, type Several } from './world.js'
+
+/** The first one, which leads and has the socket, comes to the database through a gate. */
+async function gated (t: Test): Promise<{ several: Several, gate: Gate }> {
+  let gate!: Gate
+  const several = await startSeveral(t, 2, {
+    first: async (t, uri) => {
+      gate = await startGate(t, Number(new URL(uri).port))
+      return { MONGO_URI: `mongodb://127.0.0.1:${gate.port}` }
+    }
+  })
+  return { several, gate }
+}
+
+for (const [moment, message] of [
+  ['between the commit of a placement and the relay of its command into the outbox', wireCommand('insert', 'outbox')],
+  ['between the relay of a command and its delivery', wireCommand('update', 'jobs')]
+] as const) {
+  t.test(`kill -9 of the one with the socket ${moment}: the command comes by another`, async t => {
+    const { several: { servers: [doomed, other] }, gate } = await gated(t)
+    const cluster = await connectCluster(t, doomed!.url, { cluster_name: 'hpi' })
+    cluster.send('information', HUGE)
+    const first = await deploy(other!, 'a')
+    t.match(await cluster.take('command'), { seq: 1, job_id: first, kind: 'deploy' })
+    cluster.send('ack', { seq: 1 })
+    await eventually(() => get(other!, `/api/v1/jobs/${first}`), job => job.instance_list[0].cluster_id === cluster.id)
+
+    // What the leader has begun when the insert is held is committed. Its next update of jobs takes the draft away.
+    const second = await deploy(other!, 'b')
+    const inserted = gate.hold(wireCommand('insert', 'outbox'))
+    await inserted
+    if (!message.equals(wireCommand('insert', 'outbox'))) {
+      const next = gate.hold(message)
+      gate.open()
+      await next
+    }
+    await doomed!.end('SIGKILL')
+    const killedAt = performance.now()
+    t.match(await get(other!, `/api/v1/jobs/${second}`), { status: 'CLUSTER_SCHEDULED' }, 'the placement is durable')
+    t.equal(cluster.frames.filter(({ event }) => event === 'command').length, 1, 'its command was not delivered')
+
+    const again = await connectCluster(t, other!.url, { cluster_name: 'hpi', last_seq: 1 })
+    t.equal(again.id, cluster.id)
+    const command = await eventually(async () => again.frames.find(({ event }) => event === 'command'), found => found !== undefined, 8000)
+    t.match(command, { data: { seq: 2, job_id: second, kind: 'deploy' } })
+    t.comment(`delivered ${Math.round(performance.now() - killedAt)} ms after the kill`)
+    again.send('ack', { seq: 2 })
+    again.send('information', { ...HUGE, jobs: [first, second].map(id => ({ system_job_id: id, status: 'RUNNING' })) })
+    await eventually(() => get(other!, `/api/v1/jobs/${second}`), job => job.status === 'RUNNING')
+    t.equal(again.frames.filter(({ event }) => event === 'command').length, 1, 'once')
+  })
+}

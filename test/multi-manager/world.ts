@@ -1,0 +1,133 @@
+import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
+import { once } from 'node:events'
+import type { Test } from 'tap'
+import { startEmulator } from '../support/mongo-wire/emulator.js'
+import { asYaml, yamlDescriptor } from '../support/descriptor.js'
+import { startServerProcess, type ServerProcess } from '../support/server-process.js'
+import { ROOMY } from '../support/raw-cluster.js'
+import { eventually } from '../support/server.js'
+import { rawMongo } from '../service/stores/mongo-store.js'
+
+/** Several System Managers, each a process of its own, on one database (the emulator). */
+export interface Several {
+  /** The first of them came first, and leads. */
+  servers: ServerProcess[]
+  uri: string
+  /** Who holds a lease that has not expired. */
+  holder (lease: string): Promise<ServerProcess | undefined>
+  /** A further one, with settings of its own. */
+  add (env?: Record<string, string>): Promise<ServerProcess>
+}
+
+/** @param first Settings of the first alone, for instance another way to the database. */
+export async function startSeveral (t: Test, count: number, { changeStreams = false, env = {}, first }: { changeStreams?: boolean, env?: Record<string, string>, first?: (t: Test, uri: string) => Promise<Record<string, string>> } = {}): Promise<Several> {
+  const { uri } = await startEmulator(t, { changeStreams })
+  const { leases } = await rawMongo(t, uri)
+  const servers: ServerProcess[] = []
+  const several: Several = {
+    servers,
+    uri,
+    async holder (lease) {
+      const held = await leases.findOne({ _id: lease, expires_at: { $gt: new Date() } })
+      return servers.find(({ child }) => held?.holder?.includes(`-${child.pid}-`))
+    },
+    async add (more = {}) {
+      const server = await startServerProcess(t, { LOG_LEVEL: 'info', MONGO_URI: uri, PLACEMENT_RETRY_S: '1', ...env, ...more })
+      servers.push(server)
+      return server
+    }
+  }
+  await several.add(await first?.(t, uri))
+  for (const lease of ['reconciler', 'http-push']) await eventually(() => several.holder(lease), holder => holder !== undefined)
+  await Promise.all(Array.from({ length: count - 1 }, () => several.add()))
+  return several
+}
+
+/** Body of a GET as JSON. */
+export async function get (server: ServerProcess, path: string): Promise<any> {
+  return await (await fetch(server.url + path)).json()
+}
+
+export async function post (server: ServerProcess, path: string, body: object): Promise<Response> {
+  return await fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+}
+
+/** Gives the id of the job. */
+export async function deploy (server: ServerProcess, name: string, more = ''): Promise<string> {
+  const answer = await fetch(`${server.url}/api/deploy`, asYaml(yamlDescriptor(name, more)))
+  if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`)
+  return (await answer.json() as { job_id: string }).job_id
+}
+
+export interface Gate {
+  port: number
+  /** Where new connections go from now on; those that are open are cut. */
+  turnTo (port: number): void
+  /** Holds back whatever comes from this message of a client on. Resolves once it has come. */
+  hold (message: Buffer): Promise<void>
+  /** Lets through what was held back. */
+  open (): void
+}
+
+/** Stands between clients and a server as a load balancer does, or a network that can be late. */
+export async function startGate (t: Test, port: number): Promise<Gate> {
+  const pairs = new Set<[Socket, Socket]>()
+  let held: Array<() => void> = []
+  let awaited: { message: Buffer, came: () => void } | undefined
+  let isHolding = false
+  const server = createServer(client => {
+    const upstream = connect(port, '127.0.0.1')
+    const pair: [Socket, Socket] = [client, upstream]
+    pairs.add(pair)
+    for (const [from, to] of [pair, [upstream, client]] as const) {
+      from.on('error', () => {})
+      from.on('close', () => {
+        pairs.delete(pair)
+        if (from === client && isHolding) held.push(() => to.end())
+        else to.destroy()
+      })
+    }
+    upstream.on('data', (data: Buffer) => client.write(data))
+    client.on('data', (data: Buffer) => {
+      if (awaited && data.includes(awaited.message)) {
+        isHolding = true
+        awaited.came()
+        awaited = undefined
+      }
+      if (isHolding) held.push(() => upstream.write(data))
+      else upstream.write(data)
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const cut = () => { for (const pair of pairs) for (const socket of pair) socket.destroy() }
+  t.teardown(() => {
+    server.close()
+    cut()
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    turnTo (next) {
+      port = next
+      cut()
+    },
+    hold: message => new Promise(resolve => { awaited = { message, came: resolve } }),
+    open () {
+      isHolding = false
+      for (const release of held) release()
+      held = []
+    }
+  }
+}
+
+/** The beginning of a command of the MongoDB wire protocol to one collection, as it is in the bytes. */
+export function wireCommand (command: 'insert' | 'update' | 'find', collection: string): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeInt32LE(collection.length + 1)
+  return Buffer.concat([Buffer.from(`\x02${command}\0`), length, Buffer.from(`${collection}\0`)])
+}
+
+export const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)
+
+/** Figures of a cluster that takes whatever there is. */
+export const HUGE = { ...ROOMY, cpu_cores: 1000, cumulative_memory_in_mb: 1_000_000 }

@@ -1,0 +1,85 @@
+import t from 'tap'
+import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
+import { startServer } from '../../support/server.js'
+
+t.test('a job is created, read, updated and deleted as a resource', async t => {
+  const server = await startServer(t)
+  const created = await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))
+  t.equal(created.status, 201)
+  const job = await created.json() as { id: string }
+  t.equal(created.headers.get('location'), `/api/v1/jobs/${job.id}`)
+  t.equal((await server.fetch(`/api/v1/jobs/${job.id}`)).status, 200)
+  t.equal((await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))).status, 200, 'the same again')
+  t.equal((await server.fetch('/api/v1/jobs', asForm(yamlDescriptor().replace('alpine', '2')))).status, 200, 'an update')
+  const deleted = await server.fetch(`/api/v1/jobs/${job.id}`, { method: 'DELETE' })
+  t.equal(deleted.status, 200)
+  t.match(await deleted.json(), { id: job.id, status: 'UNDEPLOYED', desired_state: 'undeployed' })
+})
+
+t.test('every error is a problem with a stable code', async t => {
+  const server = await startServer(t)
+  const refusals: Array<[string, RequestInit, number, string]> = [
+    ['/api/v1/jobs/no.such.job.here', {}, 404, 'job_not_found'],
+    ['/api/v1/jobs/42', {}, 400, 'job_ref_malformed'],
+    ['/api/v1/nothing', {}, 404, 'route_not_found'],
+    ['/api/v1/jobs/%zz', {}, 400, 'bad_request'],
+    [`/api/v1/jobs/${'a'.repeat(400)}`, {}, 400, 'bad_request'],
+    ['/api/v1/jobs?limit=0', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?limit=many', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?colour=red', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?status=SLEEPING', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?after=x', {}, 400, 'bad_request'],
+    ['/api/v1/jobs', { method: 'POST' }, 400, 'descriptor_missing'],
+    ['/api/v1/jobs', { method: 'POST', body: 'x', headers: { 'content-type': 'image/png' } }, 415, 'media_type_unsupported'],
+    ['/api/v1/jobs', asYaml('[1, 2]'), 400, 'descriptor_unreadable'],
+    ['/api/v1/jobs', asYaml('app_name: x'), 400, 'descriptor_invalid'],
+    ['/api/v1/clusters/zzz', {}, 400, 'cluster_id_malformed'],
+    ['/api/v1/clusters/ffffffffffffffffffffffff', {}, 404, 'cluster_not_found']
+  ]
+  for (const [path, init, status, code] of refusals) {
+    const answer = await server.fetch(path, init)
+    t.equal(answer.status, status, path)
+    t.match(answer.headers.get('content-type'), /^application\/problem\+json/, path)
+    t.match(await answer.json(), { status, code, title: /\w/, detail: /\w/, type: `/docs/errors#${code}`, instance: /\w/ }, path)
+  }
+})
+
+t.test('jobs are listed in pages, in order, and filtered', async t => {
+  const server = await startServer(t)
+  for (let i = 0; i < 5; i++) await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor(`s${i}`)))
+  await server.fetch('/api/v1/jobs/demo.default.s2.test', { method: 'DELETE' })
+  const seen: string[] = []
+  let next: string | null = ''
+  while (next !== null) {
+    const page: { items: Array<{ job_name: string }>, next: string | null } = await server.json(`/api/v1/jobs?limit=2${next && `&after=${next}`}`)
+    t.ok(page.items.length <= 2)
+    seen.push(...page.items.map(({ job_name }) => job_name))
+    next = page.next
+  }
+  t.same(seen, [0, 1, 2, 3, 4].map(i => `demo.default.s${i}.test`))
+  const names = async (query: string) => (await server.json(`/api/v1/jobs?${query}`)).items.map(({ job_name }: { job_name: string }) => job_name)
+  t.same(await names('status=UNDEPLOYED'), ['demo.default.s2.test'])
+  t.equal((await names('undeployed=false')).length, 4)
+  t.same(await names('job_name=demo.default.s4.test'), ['demo.default.s4.test'])
+  t.equal((await names('app_name=demo')).length, 5)
+  t.same(await names('app_name=other'), [])
+  t.same(await names('cluster_id=ffffffffffffffffffffffff'), [])
+})
+
+t.test('what happened to a job is told in order, with time and cause, in pages', async t => {
+  const server = await startServer(t)
+  await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))
+  const { id } = await server.json('/api/v1/jobs/demo.default.service1.test')
+  await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor().replace('alpine', '2')))
+  await server.fetch(`/api/v1/jobs/${id}`, { method: 'DELETE' })
+  const { items, next } = await server.json(`/api/v1/jobs/${id}/events`)
+  t.equal(next, null)
+  const types = items.map(({ type }: { type: string }) => type)
+  t.equal(types[0], 'deployed')
+  t.equal(types.at(-1), 'undeployed')
+  t.ok(types.includes('updated'))
+  for (const event of items) t.match(event, { time: /^\d{4}-.*Z$/, cause: /^(user|scheduler)$/, message: /\w/ })
+  const first = await server.json(`/api/v1/jobs/${id}/events?limit=1`)
+  t.same(first.items, [items[0]])
+  t.same((await server.json(`/api/v1/jobs/${id}/events?after=${first.next}`)).items, items.slice(1))
+})

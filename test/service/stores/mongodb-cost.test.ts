@@ -1,0 +1,66 @@
+import t, { type Test } from 'tap'
+import type { Job } from '../../../schemas/job.js'
+import { createClient } from '../../../stores/mongodb/client.js'
+import { openMongoStore } from '../../../stores/mongodb/open.js'
+import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { emptied, keptLog } from './mongo-store.js'
+import { aCommand, aJob, on, registered, saved } from './samples.js'
+
+/** What the paths that thousands of clusters take cost, in commands to the database. */
+
+const { uri } = await startEmulator(t)
+t.beforeEach(t => emptied(t, uri))
+
+/** What the store asks for by itself, once a second. */
+const OF_UPKEEP = /"system_manager.underscored_name":null|TargetCluster|drafts.command_id/
+
+/** A store, and what it sends while `work` runs, without what it does by itself. */
+async function counted (t: Test) {
+  const client = createClient(uri)
+  const store = await openMongoStore({ client, waitMs: 10_000, log: keptLog() })
+  t.teardown(() => store.close())
+  let sent: string[] = []
+  client.on('commandStarted', ({ commandName, command }) => {
+    const collection = String(command[commandName])
+    if (collection === 'news' || (commandName === 'find' && OF_UPKEEP.test(JSON.stringify(command)))) return
+    sent.push(`${commandName} ${collection}`)
+  })
+  return {
+    store,
+    async commands (work: () => Promise<unknown>): Promise<string[]> {
+      sent = []
+      await work()
+      return sent.sort()
+    }
+  }
+}
+
+t.test('a heartbeat that tells nothing new is one update and one query, whatever it tells of', async t => {
+  const { store, commands } = await counted(t)
+  const { id } = await registered(store)
+  const jobs = await Promise.all(Array.from({ length: 30 }, async () => await saved(store, on(await saved(store, aJob()), id, 'RUNNING'))))
+  const told = new Map(jobs.map(job => [job.id, 'RUNNING' as const]))
+  t.strictSame(await commands(async () => {
+    await store.clusters.heartbeat(id, { active_nodes: 1, warnings: [] }, Date.now())
+    t.strictSame(await store.jobs.contradicted(id, told), [])
+  }), ['find jobs', 'update clusters'])
+})
+
+t.test('100 jobs that a heartbeat changes are written in one command', async t => {
+  const { store, commands } = await counted(t)
+  const { id } = await registered(store)
+  const jobs = await Promise.all(Array.from({ length: 100 }, async () => await saved(store, on(await saved(store, aJob()), id))))
+  const changes = jobs.map(job => ({ job: on(job, id, 'RUNNING'), events: [], commands: [] }))
+  t.strictSame(await commands(async () => {
+    t.ok((await store.jobs.commit(changes)).every(({ outcome }) => outcome === 'saved'))
+  }), ['find jobs', 'update jobs'])
+})
+
+t.test('commits that come together share their commands, those for the outbox too', async t => {
+  const { store, commands } = await counted(t)
+  const { id } = await registered(store)
+  const jobs = Array.from({ length: 200 }, () => aJob())
+  const sent = await commands(() => Promise.all(jobs.map((job: Job) => saved(store, job, { commands: [aCommand(job, id)] }))))
+  t.ok(sent.length < 40, `${sent.length} commands for 200 deploys`)
+  t.strictSame((await store.outbox.pending(id, { after: 0, limit: 999 })).map(({ seq }) => seq), jobs.map((_, index) => index + 1))
+})

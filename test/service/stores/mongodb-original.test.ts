@@ -1,0 +1,120 @@
+import { Double, ObjectId } from 'mongodb'
+import t from 'tap'
+import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { eventually } from '../../support/server.js'
+import { emptied, keptLog, openedMongo, rawMongo } from './mongo-store.js'
+import { aJob, addressesOf, commit, registered, saved } from './samples.js'
+
+/** A database in which the original System Manager left its documents. */
+
+const { uri } = await startEmulator(t)
+t.beforeEach(t => emptied(t, uri))
+
+const descriptor = { api_version: 'v0.1', app_name: 'old', app_ns: 'default', service_name: 'web', service_ns: 'test', image: 'nginx', image_runtime: 'docker', port: 80, requirements: { cpu: 1, memory: 100 } }
+
+t.test('clusters of the original are read, strings and missing fields and all', async t => {
+  const raw = await rawMongo(t, uri)
+  const [_id, bare] = [new ObjectId(), new ObjectId()]
+  const now = Date.now() / 1000
+  await raw.clusters.insertMany([
+    { _id, cluster_name: 'hpi', ip: '10.1.1.1', port: '10000', nodes: '2', total_cpu_cores: 7.5, technology: 'docker', last_modified: new Date(now * 1000), last_modified_timestamp: new Double(now) },
+    { _id: bare, cluster_name: 'bare', ip: '10.1.1.2' },
+    { _id: new ObjectId(), aggregated_cpu_percent: 3, last_modified_timestamp: new Double(now) }
+  ])
+  const store = await openedMongo(t, uri)
+  t.match(await store.clusters.get(_id.toHexString()), { id: _id.toHexString(), port: 10000, nodes: 2, total_cpu_cores: 7.5, technology: ['docker'], memory_in_mb: null, cluster_location: null, last_modified_timestamp: now, scheduling: 'active' })
+  t.strictSame((await store.clusters.list({})).map(({ cluster_name: name }) => name), ['hpi', 'bare'], 'what never registered is no cluster')
+  t.strictSame((await store.clusters.list({ activeSince: now * 1000 - 1 })).map(({ cluster_name: name }) => name), ['hpi'])
+  t.strictSame((await store.clusters.list({ silentSince: now * 1000 - 1 })).map(({ cluster_name: name }) => name), ['bare'])
+  t.equal(await store.clusters.countActive(now * 1000 - 1), 1)
+  t.equal(await store.clusters.addNodes(_id.toHexString(), 1), 3, 'a count that was a string')
+  t.equal(await store.clusters.addNodes(bare.toHexString(), -4), 0, 'a count that was not there')
+  t.equal((await registered(store, 'hpi')).id, _id.toHexString(), 'registering again keeps its id')
+})
+
+t.test('jobs of the original are taken over where they are, with their addresses', async t => {
+  const raw = await rawMongo(t, uri)
+  const cluster = new ObjectId()
+  const [running, fresh, gone] = [new ObjectId(), new ObjectId(), new ObjectId()]
+  await raw.jobs.insertMany([
+    {
+      _id: running,
+      ...descriptor,
+      job_name: 'old.default.web.test',
+      service_ip_list: [{ IpType: 'RR', Address: '172.30.0.0' }],
+      status: 'RUNNING',
+      instance_list: [{ instance_number: 0, instance_ip: '172.30.0.1', cluster_id: cluster.toHexString(), namespace_ip: '10.18.0.2', host_ip: '192.168.1.1', host_port: 50103 }],
+      cluster
+    },
+    { _id: fresh, ...descriptor, service_name: 'api', job_name: 'old.default.api.test', service_ip_list: [{ IpType: 'RR', Address: '172.30.0.2' }], status: 'REQUESTED' },
+    { _id: gone, job_name: 'old.default.gone.test', status: 'UNDEPLOYED', service_ip_list: [{ IpType: 'RR', Address: '172.30.0.9' }] }
+  ])
+  await raw.net.insertMany([{ type: 'next_service_ip', ipv4: [172, 30, 0, 3] }, { type: 'next_subnet_ip', ipv4: [172, 18, 1, 0] }])
+  const store = await openedMongo(t, uri)
+
+  const job = (await store.jobs.byName('old.default.web.test'))!
+  t.match(job, {
+    id: running.toHexString(),
+    status: 'RUNNING',
+    replicas: 1,
+    desired_state: 'running',
+    descriptor: { ...descriptor, cluster: cluster.toHexString() },
+    instance_list: [{ instance_number: 0, instance_ip: '172.30.0.1', cluster_id: cluster.toHexString(), host_port: '50103', status: 'RUNNING' }]
+  })
+  t.not(job.service_ip_list[0]!.Address, '172.30.0.0', 'the address of the network itself was given out by the original, but cannot be leased')
+  t.match(await store.jobs.byUnderscoredName('old_default_api_test'), [{ id: fresh.toHexString(), status: 'REQUESTED', instance_list: [{ cluster_id: '', status: 'REQUESTED', instance_ip: /^172\.30\./ }] }])
+  t.strictSame((await store.jobs.unplaced({ limit: 9 })).map(({ id }) => id), [fresh.toHexString()])
+  t.strictSame((await store.jobs.byAddress('172.30.0.1'))?.id, running.toHexString())
+  t.match(await store.jobs.get(gone.toHexString()), { status: 'UNDEPLOYED', desired_state: 'undeployed', instance_list: [], service_ip_list: [] })
+  t.equal(await store.jobs.byAddress('172.30.0.9'), undefined)
+
+  t.equal(await store.subnets.next(), '172.18.1.0', 'counters go on where they were')
+  const addresses = addressesOf(await saved(store, aJob({ instances: 3 })))
+  for (const address of ['172.30.0.1', '172.30.0.2', ...addressesOf(job)]) t.notOk(addresses.includes(address), `${address} is not given twice`)
+  const later = await saved(store, { ...job, status: 'FAILED' })
+  t.match(await raw.jobs.findOne({ _id: running }), { status: 'FAILED', job_name: 'old.default.web.test', image: 'nginx', cluster: cluster.toHexString() })
+  t.equal(later.revision, job.revision + 1)
+})
+
+t.test('of several jobs of one name the newest has it; of two of one address the one that comes first', async t => {
+  const raw = await rawMongo(t, uri)
+  const [older, newer] = [ObjectId.createFromTime(1_700_000_000), ObjectId.createFromTime(1_700_000_001)]
+  const both = { ...descriptor, job_name: 'old.default.web.test', status: 'RUNNING', service_ip_list: [{ IpType: 'RR', Address: '172.30.7.7' }], instance_list: [] }
+  await raw.jobs.insertMany([{ _id: older, ...both }, { _id: newer, ...both }])
+  const log = keptLog()
+  const store = await openedMongo(t, uri, { log })
+  t.equal((await store.jobs.byName('old.default.web.test'))!.id, newer.toHexString())
+  t.equal((await store.jobs.byAddress('172.30.7.7'))!.id, newer.toHexString())
+  t.equal(log.warnings.length, 2)
+  const orphan = (await store.jobs.get(older.toHexString()))!
+  t.not(orphan.service_ip_list[0]!.Address, '172.30.7.7')
+  t.equal((await commit(store, { ...orphan, status: 'FAILED' })).outcome, 'saved', 'it lives on without the name')
+  t.equal((await store.jobs.byName('old.default.web.test'))!.id, newer.toHexString())
+})
+
+t.test('a job that another program puts there is read at once, and taken over soon', async t => {
+  const raw = await rawMongo(t, uri)
+  const store = await openedMongo(t, uri)
+  const _id = new ObjectId()
+  await raw.jobs.insertMany([{ _id, ...descriptor, job_name: 'late.b.c.d', status: 'NODE_SCHEDULED' }, { _id: 'no id of a job' as never, job_name: 'odd.b.c.d', status: 'RUNNING' }])
+  t.match(await store.jobs.get(_id.toHexString()), { status: 'NODE_SCHEDULED', job_name: 'late.b.c.d' })
+  t.equal((await store.jobs.byName('late.b.c.d'))?.id, _id.toHexString())
+  t.equal(await store.jobs.status(_id.toHexString()), 'NODE_SCHEDULED')
+  await eventually(() => raw.jobs.findOne({ _id }), found => found?.system_manager !== undefined)
+  t.strictSame((await store.jobs.list({})).map(({ job_name: name }) => name), ['late.b.c.d'])
+  t.equal((await store.jobs.documents()).length, 1)
+})
+
+t.test('addresses that were given back are used again at the end of the range, the original\'s too', async t => {
+  const raw = await rawMongo(t, uri)
+  await raw.net.insertMany([
+    { type: 'next_service_ip', ipv4: [172, 30, 255, 254] }, { type: 'free_service_ip', ipv4: [172, 30, 3, 3] },
+    { type: 'next_subnet_ip', ipv4: [172, 30, 0, 0] }, { type: 'free_subnet_ip', ipv4: [172, 18, 0, 64] }
+  ])
+  const store = await openedMongo(t, uri)
+  t.strictSame(addressesOf(await saved(store, aJob())), ['172.30.255.254', '172.30.3.3'])
+  const { length } = addressesOf(await saved(store, aJob()))
+  t.equal(length, 2, 'and then those that nobody knows of any more: a process may have ended before it used them')
+  t.equal(await store.subnets.next(), '172.18.0.64')
+  t.equal(await store.subnets.next(), undefined)
+})

@@ -1,0 +1,83 @@
+import { ObjectId } from 'mongodb'
+import t from 'tap'
+import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { aJob, anEvent, anInstance, commit, on, registered, saved } from './samples.js'
+
+/** The Cloud Scheduler writes jobs.jobs.status by itself when it finds no place (contract section 4). */
+
+const { uri } = await startEmulator(t)
+t.beforeEach(t => emptied(t, uri))
+
+const FOUND = 'TargetClusterNoCapacity'
+
+t.test('what the Cloud Scheduler wrote shows at once, on what has no place', async t => {
+  const store = await openedMongo(t, uri)
+  const raw = await rawMongo(t, uri)
+  const { id: clusterId } = await registered(store)
+  const [placed, waiting] = [anInstance(0, { cluster_id: clusterId, status: 'RUNNING' }), anInstance(1)]
+  const job = await saved(store, aJob({ instance_list: [placed, waiting] }))
+  await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
+  t.match(await store.jobs.get(job.id), {
+    status: FOUND,
+    status_reason: `the Cloud Scheduler found: ${FOUND}`,
+    instance_list: [{ status: 'RUNNING' }, { status: FOUND, status_reason: `the Cloud Scheduler found: ${FOUND}` }]
+  })
+  t.equal(await store.jobs.status(job.id), FOUND)
+  t.equal((await store.jobs.list({ status: FOUND })).length, 1)
+  t.match(JSON.parse((await store.jobs.documents())[0]!), { status: FOUND })
+})
+
+t.test('a change that was decided before it comes too late, and the next one is decided on it', async t => {
+  const store = await openedMongo(t, uri)
+  const raw = await rawMongo(t, uri)
+  const { id: clusterId } = await registered(store)
+  const job = await saved(store, aJob(), { events: [anEvent('asked')] })
+  await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
+  t.strictSame(await commit(store, on({ ...job, status: 'CLUSTER_SCHEDULED' }, clusterId)), { outcome: 'stale' })
+  const after = (await store.jobs.get(job.id))!
+  t.match(after, { status: FOUND, revision: job.revision + 1, instance_list: [{ status: FOUND }] })
+  t.match(await store.jobs.events(job.id, { limit: 9 }), [{ id: 1, message: 'asked' }, { id: 2, type: 'unplaceable', cause: 'scheduler', to: FOUND }])
+  t.equal((await raw.jobs.findOne({}))!.system_manager!.status, FOUND)
+  const placed = await saved(store, on({ ...after, status: 'CLUSTER_SCHEDULED' }, clusterId))
+  t.match(await raw.jobs.findOne({}), { status: 'CLUSTER_SCHEDULED' })
+  t.match(await store.jobs.get(job.id), { status: 'CLUSTER_SCHEDULED', revision: placed.revision })
+})
+
+t.test('a write of the Cloud Scheduler in the very moment of ours is not lost', async t => {
+  const store = await openedMongo(t, uri)
+  const raw = await rawMongo(t, uri)
+  for (let round = 0; round < 30; round++) {
+    const job = await saved(store, aJob())
+    const [outcome] = await Promise.all([
+      commit(store, { ...job, status_reason: 'ours' }),
+      raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
+    ])
+    const after = (await store.jobs.get(job.id))!
+    t.equal(after.status, FOUND, `${outcome.outcome}, and then what the Cloud Scheduler found`)
+  }
+})
+
+t.test('a late word of the Cloud Scheduler on what has its place by now changes nothing', async t => {
+  const store = await openedMongo(t, uri)
+  const raw = await rawMongo(t, uri)
+  const { id: clusterId } = await registered(store)
+  const job = await saved(store, on({ ...aJob(), status: 'RUNNING' }, clusterId, 'RUNNING'))
+  await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
+  t.strictSame(await store.jobs.get(job.id), job)
+  t.equal(await store.jobs.status(job.id), 'RUNNING')
+  await saved(store, { ...job, status_reason: 'still' })
+  t.equal((await raw.jobs.findOne({}))!.status, 'RUNNING')
+})
+
+t.test('it is news to every process, without being asked for', async t => {
+  const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
+  const raw = await rawMongo(t, uri)
+  const job = await saved(one, aJob())
+  // What was told about the job itself is not what is waited for.
+  await new Promise(resolve => setTimeout(resolve, 2500))
+  const told = [one, other].map(store => new Promise(resolve => store.news.once('unplaced', () => resolve(true))))
+  await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
+  t.strictSame(await Promise.all(told), [true, true])
+  t.match(await other.jobs.get(job.id), { status: FOUND, revision: job.revision + 1 })
+})

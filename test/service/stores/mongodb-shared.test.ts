@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ObjectId } from 'mongodb'
+import t from 'tap'
+import { jobWithPlainId } from '../../../schemas/job-document.js'
+import type { Store } from '../../../stores/store.js'
+import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { eventually } from '../../support/server.js'
+import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { aCommand, aJob, addressesOf, commit, registered, saved } from './samples.js'
+
+/** Several System Managers on one database: each store here is one with a client of its own. */
+
+const { uri } = await startEmulator(t)
+t.beforeEach(t => emptied(t, uri))
+
+const several = (t: Parameters<typeof openedMongo>[0], count: number) => Promise.all(Array.from({ length: count }, () => openedMongo(t, uri)))
+const numbersOf = (length: number) => Array.from({ length }, (_, index) => index + 1)
+
+t.test('of many that change the same revision one is saved', async t => {
+  const stores = await several(t, 3)
+  for (let round = 0; round < 10; round++) {
+    const job = await saved(stores[0]!, aJob())
+    const outcomes = await Promise.all(stores.flatMap(store => Array.from({ length: 5 }, (_, n) => commit(store, { ...job, status_reason: String(n) }))))
+    t.equal(outcomes.filter(({ outcome }) => outcome === 'saved').length, 1)
+    t.equal((await stores[1]!.jobs.get(job.id))!.revision, 2)
+  }
+})
+
+t.test('of many that create a job of one name, or wish for one address, one is saved', async t => {
+  const stores = await several(t, 3)
+  const names = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ job_name: 'a.b.c.d' })))))
+  t.equal(names.filter(({ outcome }) => outcome === 'saved').length, 1)
+  t.equal(names.filter(({ outcome }) => outcome === 'name_taken').length, 29)
+  const wishes = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ service_ip_list: [{ IpType: 'RR', Address: '172.30.7.7' }] })))))
+  t.equal(wishes.filter(({ outcome }) => outcome === 'saved').length, 1)
+  t.equal(wishes.filter(({ outcome }) => outcome === 'address_taken').length, 29)
+})
+
+t.test('1,500 jobs created by three at the same time lease 4,500 different addresses, whatever is undeployed meanwhile', async t => {
+  const stores = await several(t, 3)
+  const jobs = await Promise.all(stores.flatMap(store => Array.from({ length: 500 }, () => saved(store, aJob({ instances: 2 })))))
+  t.equal(new Set(jobs.flatMap(addressesOf)).size, 4500)
+  const raw = await rawMongo(t, uri)
+  const stored = await raw.jobs.distinct('system_manager.addresses')
+  t.equal(stored.length, 4500)
+})
+
+t.test('subnets asked for by three at the same time are all different', async t => {
+  const stores = await several(t, 3)
+  const subnets = await Promise.all(stores.flatMap(store => Array.from({ length: 200 }, () => store.subnets.next())))
+  t.equal(new Set(subnets).size, 600)
+})
+
+t.test('commands of three for the same clusters are numbered without a gap, each once, those of a job in order', async t => {
+  const stores = await several(t, 3)
+  const clusters = await Promise.all(numbersOf(3).map(() => registered(stores[0]!)))
+  const chains = stores.flatMap(store => numbersOf(8).map(async () => {
+    let job = aJob()
+    const ids: string[] = []
+    for (let step = 0; step < 5; step++) {
+      const commands = clusters.flatMap(({ id }) => [aCommand(job, id), aCommand(job, id, 'delete')])
+      ids.push(...commands.map(({ command_id: id }) => id))
+      job = await saved(store, job, { commands })
+    }
+    return { job, ids }
+  }))
+  const done = await Promise.all(chains)
+  for (const { id } of clusters) {
+    const commands = await stores[2]!.outbox.pending(id, { after: 0, limit: 9999 })
+    t.strictSame(commands.map(({ seq }) => seq), numbersOf(240))
+    for (const { job, ids } of done) {
+      const told = commands.filter(command => command.job_id === job.id).map(command => command.command_id)
+      t.strictSame(told, ids.filter(id => told.includes(id)), 'in the order in which they were committed')
+      t.equal(told.length, 10)
+    }
+  }
+})
+
+t.test('commands that a process left in a job when it died are brought into the outbox by the others, and at the next start', async t => {
+  const store = await openedMongo(t, uri)
+  const raw = await rawMongo(t, uri)
+  const { id } = await registered(store)
+  const job = await saved(store, aJob(), { commands: [] })
+  const leave = async (...commandIds: string[]) => {
+    const drafts = commandIds.map(commandId => ({ ...aCommand(job, id), command_id: commandId, job: JSON.stringify(jobWithPlainId(job)) }))
+    await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { 'system_manager.drafts': drafts } })
+  }
+  const heard = new Promise(resolve => store.news.once('commands', resolve))
+  await leave('one', 'two')
+  t.strictSame(await heard, [id])
+  t.match(await store.outbox.pending(id, { after: 0, limit: 9 }), [{ seq: 1, command_id: 'one', job: { _id: job.id } }, { seq: 2, command_id: 'two' }])
+  await store.close()
+
+  // Two are there already: the process died before it could take them out of the job.
+  await leave('one', 'two', 'three')
+  const next = await openedMongo(t, uri)
+  t.match(await next.outbox.pending(id, { after: 0, limit: 9 }), [{ seq: 1 }, { seq: 2 }, { seq: 3, command_id: 'three' }])
+  t.equal((await next.outbox.position(id)).last, 3)
+  t.equal(await raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } }), 0)
+})
+
+t.test('what one commits and claims the others hear, and it does not hear itself', async t => {
+  const [one, other] = await several(t, 2) as [Store, Store]
+  const { id } = await registered(one)
+  const heard: string[] = []
+  const listen = (name: string, store: Store) => {
+    store.news.on('commands', ids => heard.push(`${name} commands ${ids.join()}`))
+    store.news.on('claims', ids => heard.push(`${name} claims ${ids.join()}`))
+    store.news.on('unplaced', () => heard.push(`${name} unplaced`))
+  }
+  listen('one', one)
+  listen('other', other)
+  const job = aJob()
+  await saved(one, job, { commands: [aCommand(job, id)] })
+  await one.channels.claim(id, 'process-1')
+  await eventually(async () => heard, all => all.length >= 3)
+  await sleep(1500)
+  t.strictSame(heard.sort(), [`other claims ${id}`, `other commands ${id}`, 'other unplaced'], 'each once')
+})
+
+t.test('where the server has change streams, news come by them', async t => {
+  const { uri } = await startEmulator(t, { changeStreams: true })
+  const one = await openedMongo(t, uri)
+  const other = await openedMongo(t, uri)
+  const { id } = await registered(one)
+  const times: number[] = []
+  for (let round = 0; round < 5; round++) {
+    const told = new Promise(resolve => other.news.once('claims', resolve))
+    const began = performance.now()
+    await one.channels.claim(id, 'process-1')
+    t.strictSame(await told, [id])
+    times.push(performance.now() - began)
+  }
+  t.ok(Math.min(...times) < 400, `the quickest took ${Math.round(Math.min(...times))} ms; asking takes 500 on average`)
+})

@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { eventually } from '../../support/server.js'
+import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { registered } from './samples.js'
+
+const { uri } = await startEmulator(t)
+t.beforeEach(t => emptied(t, uri))
+
+/** Starts a writer; gives the ids of the jobs that it printed, and its end. */
+function startWriter (t: Test, clusterId: string) {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'mongo-writer.ts'), uri, clusterId], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit')
+  const acknowledged: string[] = []
+  createInterface({ input: child.stdout }).on('line', line => acknowledged.push(line))
+  const kill = async () => {
+    child.kill('SIGKILL')
+    await exited
+  }
+  t.teardown(kill)
+  return { acknowledged, kill }
+}
+
+t.test('kill -9 of a process that commits loses none of its commands: others bring them into the outbox, each once, in order', async t => {
+  const store = await openedMongo(t, uri)
+  const raw = await rawMongo(t, uri)
+  const { id } = await registered(store)
+  let leftBehind = 0
+  for (let round = 0; round < 4; round++) {
+    const [one, two] = [startWriter(t, id), startWriter(t, id)]
+    await eventually(async () => Math.min(one.acknowledged.length, two.acknowledged.length), length => length > 30, 20_000)
+    await one.kill()
+    await two.kill()
+    leftBehind += await raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } })
+  }
+  const all = await raw.jobs.find({}, { projection: { _id: 1 } }).toArray()
+  await eventually(() => raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } }), left => left === 0, 15_000)
+
+  const commands = await store.outbox.pending(id, { after: 0, limit: 100_000 })
+  t.strictSame(commands.map(({ seq }) => seq), Array.from({ length: all.length * 2 }, (_, index) => index + 1), 'no gap, and none twice')
+  const place = new Map(commands.map(({ command_id: commandId, seq }) => [commandId, seq]))
+  t.ok(all.every(({ _id }) => place.get(`${_id.toHexString()}-0`)! < place.get(`${_id.toHexString()}-1`)!), 'each deploy before its delete')
+  t.comment(`${all.length} jobs, ${leftBehind} with commands left behind`)
+})

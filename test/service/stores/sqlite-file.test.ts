@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
+import { DatabaseSync } from '@photostructure/sqlite'
+import t from 'tap'
+import { openConnection } from '../../../stores/sqlite/connection.js'
+import { openDatabase } from '../../../stores/sqlite/database.js'
+import { MIGRATIONS, migrate } from '../../../stores/sqlite/migrations.js'
+import { openSqliteStore } from '../../../stores/sqlite/open.js'
+import { aJob, addressesOf, saved } from './samples.js'
+
+/** Runs a process that writes into the file, kills it once it has acknowledged `count` jobs; gives all it acknowledged. */
+async function writeAndKill (file: string, count: number): Promise<Array<{ id: string, address: string }>> {
+  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'sqlite-writer.ts'), file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const complaint = text(child.stderr)
+  const exit = once(child, 'exit')
+  const acknowledged: Array<{ id: string, address: string }> = []
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [id = '', address = ''] = line.split(' ')
+    // The kill may have cut the last line short.
+    if (/^172\.30\.\d+\.\d+$/.test(address)) acknowledged.push({ id, address })
+    if (acknowledged.length === count) child.kill('SIGKILL')
+  }
+  const [, signal] = await exit
+  if (signal !== 'SIGKILL') throw new Error(`the writer ended by itself: ${await complaint}`)
+  return acknowledged
+}
+
+t.test('what was acknowledged survives kill -9, and no address is leased twice after it', async t => {
+  const file = join(t.testdir(), 'killed.db')
+  const acknowledged = [...await writeAndKill(file, 300), ...await writeAndKill(file, 100)]
+  t.ok(acknowledged.length >= 400)
+  const store = await openSqliteStore({ file })
+  t.teardown(() => store.close())
+  const jobs = await store.jobs.list({})
+  const byId = new Map(jobs.map(job => [job.id, job]))
+  t.strictSame(acknowledged.filter(({ id }) => !byId.has(id)), [], 'nothing acknowledged is lost')
+  const addresses = [...jobs, await saved(store, aJob())].flatMap(addressesOf)
+  t.equal(new Set(addresses).size, addresses.length)
+  const [cluster] = await store.clusters.list({})
+  const commands = await store.outbox.pending(cluster!.id, { after: 0, limit: -1 })
+  t.strictSame(commands.map(({ seq }) => seq), jobs.map((_, index) => index + 1), 'each job has its command, without a gap')
+  t.strictSame(commands.map(command => command.job_id).sort(), jobs.map(({ id }) => id))
+})
+
+t.test('a file that a server has open is refused to a second one, until it is closed', async t => {
+  const file = join(t.testdir(), 'new', 'folder', 'shared.db')
+  const first = await openSqliteStore({ file })
+  const job = await saved(first, aJob())
+  await t.rejects(openSqliteStore({ file }), { code: 'store_unavailable', message: `The database ${file} is in use by another System Manager; each needs a DATA_DIR of its own` })
+  await saved(first, { ...job, status: 'FAILED' })
+  await first.close()
+  const second = await openSqliteStore({ file })
+  t.teardown(() => second.close())
+  t.equal(await second.jobs.status(job.id), 'FAILED')
+})
+
+t.test('a closed database is one file', async t => {
+  const folder = t.testdir()
+  const store = await openSqliteStore({ file: join(folder, 'a.db') })
+  await saved(store, aJob())
+  await store.close()
+  t.strictSame(await readdir(folder), ['a.db'])
+})
+
+t.test('a file that is no database, or cannot be opened, is refused by name', async t => {
+  const folder = t.testdir({ 'text.db': 'these are not the pages of a database, but a letter to you; '.repeat(100) })
+  await t.rejects(openSqliteStore({ file: join(folder, 'text.db') }), { code: 'store_unavailable', message: /text\.db cannot be opened: file is not a database/ })
+  await t.rejects(openSqliteStore({ file: folder }), { code: 'store_unavailable', message: /cannot be opened: .*unable to open database file/ })
+})
+
+t.test('a new file gets the newest schema, and the log tells it once', async t => {
+  const file = join(t.testdir(), 'new.db')
+  const told: object[] = []
+  const log = { info: (details: object) => { told.push(details) } }
+  await (await openConnection({ file, log })).close()
+  await (await openConnection({ file, log })).close()
+  t.strictSame(told, [{ file, from: 0, to: MIGRATIONS.length }])
+})
+
+t.test('a file of an older version is brought up step by step and keeps its data', async t => {
+  const file = join(t.testdir(), 'old.db')
+  const db = openDatabase(file)
+  t.teardown(() => db.close())
+  const first = 'CREATE TABLE things (name TEXT)'
+  const second = "ALTER TABLE things ADD COLUMN size INTEGER DEFAULT 3; INSERT INTO things (name) VALUES ('added')"
+  t.strictSame(migrate(db, [first]), { from: 0, to: 1 })
+  db.exec("INSERT INTO things VALUES ('kept')")
+  t.strictSame(migrate(db, [first, second]), { from: 1, to: 2 })
+  t.strictSame(migrate(db, [first, second]), { from: 2, to: 2 })
+  t.strictSame(db.prepare('SELECT name, size FROM things').all().map(row => ({ ...row as object })), [{ name: 'kept', size: 3 }, { name: 'added', size: 3 }])
+})
+
+t.test('a step that fails leaves the version before it', async t => {
+  const db = openDatabase(join(t.testdir(), 'failing.db'))
+  t.teardown(() => db.close())
+  const first = 'CREATE TABLE things (name TEXT)'
+  t.throws(() => migrate(db, [first, 'CREATE TABLE more (name TEXT); CREATE TABLE things (name TEXT)']), { message: /already exists/ })
+  t.strictSame(migrate(db, [first]), { from: 1, to: 1 })
+  t.strictSame(db.prepare("SELECT name FROM sqlite_schema WHERE name = 'more'").all(), [], 'nothing of it stays')
+})
+
+t.test('a file of a newer version is refused, untouched', async t => {
+  const file = join(t.testdir(), 'newer.db')
+  await (await openSqliteStore({ file })).close()
+  const newer = new DatabaseSync(file)
+  newer.exec('PRAGMA user_version = 99')
+  newer.close()
+  await t.rejects(openSqliteStore({ file }), {
+    code: 'store_unavailable', message: `The database ${file} cannot be used: its schema has version 99, written by a newer System Manager; this one knows versions up to ${MIGRATIONS.length}`
+  })
+  const again = new DatabaseSync(file)
+  t.teardown(() => again.close())
+  t.doesNotThrow(() => again.exec('PRAGMA user_version = 99; CREATE TABLE free (x)'), 'and it is not locked')
+})

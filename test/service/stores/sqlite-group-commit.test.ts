@@ -1,0 +1,184 @@
+import { join } from 'node:path'
+import t, { type Test } from 'tap'
+import { ApiError } from '../../../schemas/errors.js'
+import { createAddressPool } from '../../../stores/sqlite/addresses.js'
+import { createClusterStore } from '../../../stores/sqlite/clusters.js'
+import { openConnection, type Connection } from '../../../stores/sqlite/connection.js'
+import { createJobStore } from '../../../stores/sqlite/jobs.js'
+import { createOutbox } from '../../../stores/sqlite/outbox.js'
+import type { Store } from '../../../stores/store.js'
+import { aJob, addressesOf, on, registered, saved, undeployed } from './samples.js'
+
+async function opened (t: Test): Promise<Connection> {
+  const connection = await openConnection({ file: join(t.testdir(), 'a.db') })
+  t.teardown(() => connection.close())
+  return connection
+}
+
+/** A connection with a table to write into. */
+async function withNotes (t: Test) {
+  const connection = await opened(t)
+  await connection.write(() => { connection.prepare('CREATE TABLE notes (text TEXT UNIQUE)').run() })
+  const insert = connection.prepare('INSERT INTO notes VALUES (?)')
+  const select = connection.prepare<{ text: string }>('SELECT text FROM notes ORDER BY rowid')
+  return { connection, note: (text: string) => insert.run(text), notes: () => select.all().map(({ text }) => text) }
+}
+
+/** The store over a connection whose inside can be looked at. */
+function storeOver (connection: Connection): Store {
+  const outbox = createOutbox(connection)
+  return { clusters: createClusterStore(connection), jobs: createJobStore(connection, createAddressPool(connection), outbox) } as Store
+}
+
+t.test('64 writers at the same time share one transaction', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const before = connection.commits
+  await Promise.all(Array.from({ length: 64 }, (_, index) => connection.write(() => note(String(index)))))
+  t.equal(connection.commits, before + 1)
+  t.equal(notes().length, 64)
+})
+
+t.test('a write that fails fails alone, and what it did is undone', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const before = connection.commits
+  const results = await Promise.allSettled([
+    connection.write(() => note('a')),
+    connection.write(() => {
+      note('b')
+      throw new Error('changed my mind')
+    }),
+    connection.write(() => {
+      note('c')
+      note('a')
+    }),
+    connection.write(() => {
+      note('d')
+      return 'done'
+    })
+  ])
+  t.match(results, [
+    { status: 'fulfilled' },
+    { status: 'rejected', reason: { message: 'changed my mind' } },
+    { status: 'rejected', reason: { message: /UNIQUE constraint failed/ } },
+    { status: 'fulfilled', value: 'done' }
+  ])
+  t.notOk(results.some(result => result.status === 'rejected' && result.reason instanceof ApiError), 'a mistake of ours is not called an outage')
+  t.strictSame(notes(), ['a', 'd'])
+  t.equal(connection.commits, before + 1)
+})
+
+t.test('a part of a write that is not kept is undone, the rest stays', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const kept = await connection.write(() => {
+    note('a')
+    const kept = ['b', 'c'].map(text => connection.attempt(() => {
+      note(text)
+      return text
+    }, result => result === 'c'))
+    note('d')
+    return kept
+  })
+  t.strictSame(kept, ['b', 'c'])
+  t.strictSame(notes(), ['a', 'c', 'd'])
+})
+
+t.test('a write is not acknowledged before its transaction is committed, nor seen by a reader', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const commits = connection.commits
+  let acknowledgedAt: number | undefined
+  const write = connection.write(() => note('a')).then(() => { acknowledgedAt = connection.commits })
+  t.strictSame(await connection.read(notes), [])
+  await write
+  t.equal(acknowledgedAt, commits + 1)
+  t.strictSame(await connection.read(notes), ['a'])
+})
+
+t.test('a long queue is committed in several transactions, in order', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const before = connection.commits
+  const order: number[] = []
+  await Promise.all(Array.from({ length: 2000 }, (_, index) => connection.write(() => note(String(index))).then(() => order.push(index))))
+  t.ok(connection.commits - before >= 4, 'at most 512 writes each')
+  t.strictSame(order, Array.from({ length: 2000 }, (_, index) => index))
+  t.strictSame(notes().map(Number), order)
+})
+
+t.test('slow writes do not keep the event loop for a whole batch', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const before = connection.commits
+  await Promise.all(Array.from({ length: 6 }, (_, index) => connection.write(() => {
+    const until = performance.now() + 15
+    while (performance.now() < until);
+    note(String(index))
+  })))
+  t.ok(connection.commits - before >= 2)
+  t.strictSame(notes(), ['0', '1', '2', '3', '4', '5'])
+})
+
+t.test('only a batch without any durable write leaves out the fsync', async t => {
+  const { connection, note } = await withNotes(t)
+  // SQLite answers a PRAGMA with what held when it was prepared, so each look is a statement of its own.
+  let looks = 0
+  const mode = () => connection.prepare<{ synchronous: number }>(`PRAGMA synchronous -- ${looks++}`).get()!.synchronous
+  const [normal, full] = [1, 2]
+  await connection.write(() => note('a'), { durable: false })
+  t.equal(mode(), normal)
+  await Promise.all([connection.write(() => note('b'), { durable: false }), connection.write(() => note('c'))])
+  t.equal(mode(), full)
+})
+
+t.test('a full disk is an outage to whoever it hits, and over when there is room again', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const { page_count: pages } = connection.prepare<{ page_count: number }>('PRAGMA page_count').get()!
+  connection.prepare(`PRAGMA max_page_count = ${pages + 2}`).get()
+  const results = await Promise.allSettled(Array.from({ length: 10 }, (_, index) => connection.write(() => note(String(index).repeat(3000)))))
+  const failed = results.filter(result => result.status === 'rejected')
+  t.ok(failed.length > 0)
+  for (const { reason } of failed) t.match(reason, { code: 'store_unavailable', message: /full/, cause: { errcode: 13 } })
+  t.equal(notes().length, 10 - failed.length, 'exactly what was acknowledged is there')
+  connection.prepare('PRAGMA max_page_count = 100000').get()
+  await connection.write(() => note('room again'))
+  t.equal(notes().at(-1), 'room again')
+})
+
+t.test('a transaction that SQLite gives up fails all of its batch, and none after it', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const rollback = connection.prepare('ROLLBACK')
+  const results = await Promise.allSettled([
+    connection.write(() => note('a')),
+    connection.write(() => {
+      rollback.run()
+      throw new Error('given up')
+    }),
+    connection.write(() => note('b'))
+  ])
+  t.strictSame(results.map(({ status }) => status), ['rejected', 'rejected', 'rejected'])
+  await connection.write(() => note('c'))
+  t.strictSame(notes(), ['c'])
+})
+
+t.test('a commit writes the rows of those instances only that changed', async t => {
+  const connection = await opened(t)
+  const store = storeOver(connection)
+  const { id: clusterId } = await registered(store)
+  const job = on(await saved(store, aJob({ instances: 1000 })), clusterId)
+  const changes = connection.prepare<{ total: number }>('SELECT total_changes() AS total')
+  const placed = await saved(store, job)
+  const before = changes.get()!.total
+  await saved(store, { ...placed, instance_list: placed.instance_list.map(instance => instance.instance_number === 7 ? { ...instance, status: 'RUNNING' } : instance) })
+  t.equal(changes.get()!.total - before, 2, 'the job and one instance')
+})
+
+t.test('an address that was given back is leased again only after all others, the longest free first', async t => {
+  const store = storeOver(await opened(t))
+  const [first, second] = [await saved(store, aJob()), await saved(store, aJob())]
+  const freed = [...addressesOf(second), ...addressesOf(first)]
+  await saved(store, undeployed(second))
+  await saved(store, undeployed(first))
+  for (let left = 65534 - 4; left > 0; left -= 1000) {
+    const job = await saved(store, aJob({ instances: Math.min(left, 1000) - 1 }))
+    if (addressesOf(job).some(address => freed.includes(address))) return t.fail('leased too early')
+  }
+  t.strictSame(addressesOf(await saved(store, aJob())).sort(), freed.slice(0, 2).sort())
+  t.strictSame(addressesOf(await saved(store, aJob())).sort(), freed.slice(2).sort())
+})

@@ -1,0 +1,87 @@
+import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { Job, MAX_REVISIONS } from '../../../schemas/job.js'
+import { isUp, numbersOf } from '../../../services/job-lifecycle/state-machine/instances.js'
+import type { JobChange } from '../../../stores/store.js'
+import type { ModelCluster } from './cluster.js'
+import type { ModelStore } from './store.js'
+
+const jobSchema = TypeCompiler.Compile(Job)
+
+function must (condition: boolean, message: string): asserts condition {
+  if (!condition) throw new Error(message)
+}
+
+/** What holds of a job after every change, whatever came before. */
+export function checkChange (before: Job | undefined, job: Job, { events }: JobChange, store: ModelStore): void {
+  must(jobSchema.Check(job), `not a job: ${JSON.stringify([...jobSchema.Errors(job)].slice(0, 2))}`)
+  must(job.revisions.length <= MAX_REVISIONS, 'too many revisions')
+  const numbers = numbersOf(job)
+  const wanted = job.desired_state === 'running' ? job.replicas + (job.rollout?.max_surge ?? 0) : 0
+  must(numbers.length === wanted, `${numbers.length} instances instead of ${wanted}`)
+
+  for (const number of numbers) {
+    const entries = job.instance_list.filter(entry => entry.instance_number === number)
+    const [source] = entries.filter(entry => entry.move === null)
+    const [successor] = entries.filter(entry => entry.move !== null)
+    must(source !== undefined && entries.length <= 2 && (entries.length === 1 || successor !== undefined), `instance ${number} has ${entries.length} entries, not those of a move`)
+    if (successor) {
+      must(source.cluster_id !== '' && successor.move!.from === source.cluster_id && successor.cluster_id !== source.cluster_id, `instance ${number} moves from nowhere, or to where it is`)
+      must(source.instance_ip === successor.instance_ip, `instance ${number} has two addresses`)
+    }
+    const earlier = before?.instance_list.find(entry => entry.instance_number === number)
+    must(!earlier || earlier.instance_ip === source.instance_ip, `instance ${number} changed its address`)
+  }
+
+  for (const entry of job.instance_list) {
+    must(entry.cluster_id !== '' || !entry.silent, 'an instance without a cluster is silent')
+    must(entry.generation <= job.generation, 'an instance is ahead of its job')
+    if (entry.awaits === null) continue
+    const isPending = [...store.outbox.values()].flat().some(command => command.command_id === entry.awaits)
+    // Refused, its cluster's word does not count until it is brought elsewhere or asked anew.
+    must(isPending || (entry.status !== 'RUNNING' && entry.cluster_id !== ''), `instance ${entry.instance_number} awaits what will never come`)
+  }
+  for (const entry of job.retiring) {
+    if (entry.error === null) must(store.pending(entry.cluster_id).some(command => command.command_id === entry.command_id), 'a removal that nobody is asked for')
+  }
+  if (before) checkAvailability(before, job, events)
+}
+
+/** An update takes down what runs only while enough others run. */
+function checkAvailability (before: Job, job: Job, events: JobChange['events']): void {
+  const renewed = new Set(events.filter(({ from, to }) => from === 'RUNNING' && to === 'CLUSTER_SCHEDULED').map(event => event.instance_number))
+  const tookDown = job.instance_list.some(entry => renewed.has(entry.instance_number) && before.instance_list.some(earlier => earlier.instance_number === entry.instance_number &&
+    earlier.cluster_id === entry.cluster_id && isUp(earlier) && !isUp(entry) && entry.generation > earlier.generation && entry.awaits !== null))
+  if (!tookDown) return
+  const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number)).size
+  const least = job.replicas - (job.rollout?.max_unavailable ?? 1)
+  must(up >= least, `an update left ${up} instances of at least ${least}`)
+}
+
+/** No address is held twice, or by nobody. */
+export function checkAddresses (store: ModelStore, addressesOf: (job: Job) => string[]): void {
+  const seen = new Map<string, string>()
+  for (const job of store.jobs.values()) {
+    for (const address of addressesOf(job)) {
+      must((seen.get(address) ?? job.id) === job.id, `${address} is held twice`)
+      seen.set(address, job.id)
+    }
+  }
+  must(seen.size === store.leases.size, 'an address is leased to nobody')
+}
+
+/**
+ * Once a cluster has taken all that waits for it, it runs exactly what the jobs list for it.
+ * @param excused Jobs, as "<cluster> <job>", of which it refused or lost something, or runs what it was never told to.
+ */
+export function checkCommands (store: ModelStore, clusters: Iterable<ModelCluster>, excused: ReadonlySet<string>): void {
+  for (const cluster of clusters) {
+    const then = cluster.copy()
+    for (const command of store.pending(cluster.id)) then.take(command)
+    for (const job of store.jobs.values()) {
+      if (excused.has(`${cluster.id} ${job.id}`)) continue
+      const listed = job.instance_list.filter(entry => entry.cluster_id === cluster.id).map(entry => entry.instance_number).sort()
+      const runs = [...then.jobs.get(job.id)?.keys() ?? []].sort()
+      must(JSON.stringify(listed) === JSON.stringify(runs), `${cluster.id} is to run ${JSON.stringify(listed)} of ${job.job_name} and will run ${JSON.stringify(runs)}`)
+    }
+  }
+}

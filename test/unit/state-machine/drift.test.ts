@@ -1,0 +1,41 @@
+import t from 'tap'
+import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { lingering, missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
+import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { commands, entries, HPI, placedJob, placedOn, runningJob, sent, stored, TUM } from './sample.js'
+
+t.test('a cluster that does not report what it has begun with is told again', async t => {
+  const change = missing(runningJob([HPI, TUM]), HPI)
+  t.same(commands(change), [`deploy ${HPI}`])
+  t.same(entries(change?.job), [`0 ${HPI} CLUSTER_SCHEDULED`, `1 ${TUM} RUNNING`])
+})
+
+t.test('what it has not begun with, refused or ended is left to its deadline', async t => {
+  const job = placedJob([HPI])
+  t.equal(missing(job, HPI), undefined)
+  t.equal(missing(stored(refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, 'boom')), HPI), undefined)
+  t.equal(missing(stored(reported(job, HPI, 'COMPLETED')), HPI), undefined)
+})
+
+t.test('a cluster that goes on reporting what it has removed is told again, once until it answers', async t => {
+  const change = undeploying(runningJob([HPI]), 'user')
+  const gone = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+  const again = lingering(gone, HPI)
+  t.same(commands(again), [`delete ${HPI}`])
+  t.equal(lingering(stored(again), HPI), undefined)
+  t.equal(acknowledged(stored(again), HPI, sent(again).command_id)?.job.retiring.length, 0)
+  t.equal(again?.job.status, 'UNDEPLOYED')
+})
+
+t.test('what is to run there, or is being removed, does not linger', async t => {
+  t.equal(lingering(runningJob([HPI]), HPI), undefined)
+  t.equal(lingering(stored(undeploying(runningJob([HPI]), 'user')), HPI), undefined)
+})
+
+t.test('a job lives on while a cluster that should not have it is told so', async t => {
+  const change = lingering(runningJob([HPI]), TUM)
+  t.same(commands(change), [`delete ${TUM}`])
+  t.equal(change?.job.status, 'RUNNING')
+  t.equal(placedOn(stored(change), { 0: TUM }), undefined)
+})
