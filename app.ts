@@ -26,11 +26,16 @@ export const serverOptions = {
 export default async function app (app: FastifyInstance, options: { config?: Partial<Config> }) {
   // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
   app.removeContentTypeParser('text/plain')
-  // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the way out.
+  // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the
+  // way out.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
 
   await app.register(autoload, { dir: join(import.meta.dirname, 'plugins'), options: { config: options.config } })
   // Beside its plugin file a service keeps its own parts, which are not plugins.
-  await app.register(autoload, { dir: join(import.meta.dirname, 'services'), indexPattern: /^plugin\.[jt]s$/, dirNameRoutePrefix: false })
+  await app.register(autoload, {
+    dir: join(import.meta.dirname, 'services'),
+    indexPattern: /^plugin\.[jt]s$/,
+    dirNameRoutePrefix: false
+  })
   await app.register(autoload, { dir: join(import.meta.dirname, 'routes') })
 }

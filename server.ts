@@ -5,7 +5,10 @@ import Fastify, { LogController } from 'fastify'
 import app, { serverOptions } from './app.js'
 import { ConfigError, helpText, readConfig, type Config } from './plugins/config.js'
 
-/** Milliseconds that requests in flight have when the server closes. A connection that never asked anything is cut off then, too. */
+/**
+ * Milliseconds that requests in flight have when the server closes. A connection that never asked anything is cut off
+ * then, too.
+ */
 const DRAIN_MS = 3000
 
 /** Boots the System Manager: reads the settings, listens, closes gracefully. */
@@ -17,7 +20,8 @@ async function start (config: Config) {
     logger: {
       level: config.LOG_LEVEL,
       redact: ['req.headers.authorization', 'req.headers.cookie'],
-      ...(process.stdout.isTTY && { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname' } } })
+      ...(process.stdout.isTTY &&
+        { transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', ignore: 'pid,hostname' } } })
     }
   })
   closeWithGrace({ delay: 10_000, logger: server.log }, async ({ err }) => {
@@ -30,7 +34,10 @@ async function start (config: Config) {
   try {
     await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
   } catch (err) {
-    throw new ConfigError(`MY_HOST=${config.MY_HOST} MY_PORT=${config.MY_PORT} cannot be listened on: ${(err as Error).message}`, { cause: err })
+    throw new ConfigError(
+      `MY_HOST=${config.MY_HOST} MY_PORT=${config.MY_PORT} cannot be listened on: ${(err as Error).message}`,
+      { cause: err }
+    )
   }
 }
 

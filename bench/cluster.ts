@@ -17,8 +17,13 @@ export async function connectBenchCluster (url: string, name: string): Promise<B
   const id = await new Promise<string>((resolve, reject) => {
     socket.addEventListener('error', () => reject(new Error('the channel could not be opened')))
     socket.addEventListener('message', ({ data: text }) => {
-      const { event, data } = JSON.parse(String(text)) as { event: string, data: { id: string, seq: number, job_id: string, kind: string } }
-      if (event === 'sc1') send('cs1', { cluster_name: name, cluster_location: name, manager_port: 10100, cluster_info: null })
+      const { event, data } = JSON.parse(String(text)) as {
+        event: string
+        data: { id: string, seq: number, job_id: string, kind: string }
+      }
+      if (event === 'sc1') {
+        send('cs1', { cluster_name: name, cluster_location: name, manager_port: 10100, cluster_info: null })
+      }
       if (event === 'sc2') {
         send('information', ENDLESS)
         resolve(data.id)

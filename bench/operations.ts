@@ -38,21 +38,25 @@ export function deployForm (serviceName: string, clusterLocation?: string): stri
   ].join('\r\n')
 }
 
-export const deployRequest = { method: 'POST' as const, headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` } }
+export const deployRequest = {
+  method: 'POST' as const,
+  headers: { 'content-type': `multipart/form-data; boundary=${BOUNDARY}` }
+}
 
 const text = 'text/plain; charset=utf-8'
 const json = 'application/json; charset=utf-8'
 
-const heartbeat = (jobIds: string[], status: string) => JSON.stringify({
-  cpu_percent: 12,
-  memory_percent: 40,
-  cpu_cores: 1e6,
-  cumulative_memory_in_mb: 1e8,
-  number_of_nodes: 1000,
-  technology: ['docker'],
-  more: null,
-  jobs: jobIds.map(system_job_id => ({ system_job_id, status }))
-})
+const heartbeat = (jobIds: string[], status: string) =>
+  JSON.stringify({
+    cpu_percent: 12,
+    memory_percent: 40,
+    cpu_cores: 1e6,
+    cumulative_memory_in_mb: 1e8,
+    number_of_nodes: 1000,
+    technology: ['docker'],
+    more: null,
+    jobs: jobIds.map(system_job_id => ({ system_job_id, status }))
+  })
 const jsonBody = { 'content-type': 'application/json' }
 
 /** With one cluster of 100 running jobs and nothing else. */
@@ -66,8 +70,18 @@ export async function quietOperations (url: string, { id, jobIds }: BenchCluster
   })
   const list = await (await fetch(`${url}/api/jobs`)).text()
   return [
-    { name: 'job status', path: `/api/job/status/${jobIds[0]}`, request: { method: 'GET' }, bare: { method: 'GET', url: '/api/job/status/:job', contentType: text, payload: 'RUNNING\n' } },
-    { name: `list of ${(JSON.parse(list) as unknown[]).length} jobs`, path: '/api/jobs', request: { method: 'GET' }, bare: { method: 'GET', url: '/api/jobs', contentType: json, payload: list } },
+    {
+      name: 'job status',
+      path: `/api/job/status/${jobIds[0]}`,
+      request: { method: 'GET' },
+      bare: { method: 'GET', url: '/api/job/status/:job', contentType: text, payload: 'RUNNING\n' }
+    },
+    {
+      name: `list of ${(JSON.parse(list) as unknown[]).length} jobs`,
+      path: '/api/jobs',
+      request: { method: 'GET' },
+      bare: { method: 'GET', url: '/api/jobs', contentType: json, payload: list }
+    },
     beat(jobIds.slice(0, 1)),
     beat(jobIds)
   ]
@@ -90,7 +104,11 @@ export function writingOperations (clusters: BenchCluster[]): Operation[] {
     method: 'POST',
     url: '/api/deploy',
     contentType: json,
-    payload: JSON.stringify({ job_id: '65a1b2c3d4e5f60718293a4b', job_name: 'bench.default.new-1000.test', status: 'REQUESTED' })
+    payload: JSON.stringify({
+      job_id: '65a1b2c3d4e5f60718293a4b',
+      job_name: 'bench.default.new-1000.test',
+      status: 'REQUESTED'
+    })
   }
   return [
     {
@@ -99,7 +117,12 @@ export function writingOperations (clusters: BenchCluster[]): Operation[] {
       request: { method: 'POST', headers: jsonBody, requests: [contradict] },
       bare: { method: 'POST', url: '/api/information/:id', contentType: text, payload: 'ok' }
     },
-    { name: 'deploy, the same again', path: '/api/deploy', request: { ...deployRequest, body: deployForm('same') }, bare: bareDeploy },
+    {
+      name: 'deploy, the same again',
+      path: '/api/deploy',
+      request: { ...deployRequest, body: deployForm('same') },
+      bare: bareDeploy
+    },
     { name: 'deploy, new', path: '/api/deploy', request: { ...deployRequest, requests: [deployNew] }, bare: bareDeploy }
   ]
 }

@@ -9,8 +9,8 @@ import { deployForm, deployRequest, quietOperations, writingOperations, type Ope
 import { startBaseline, startServer, type Running } from './servers.js'
 
 /**
- * Measures what users and clusters do most, over 64 connections, against a bare Fastify route that answers the same bytes.
- * Both run in the same minute, in turn, so that a noisy machine slows both: read the ratios.
+ * Measures what users and clusters do most, over 64 connections, against a bare Fastify route that answers the same
+ * bytes. Both run in the same minute, in turn, so that a noisy machine slows both: read the ratios.
  */
 
 const CONNECTIONS = 64
@@ -26,11 +26,17 @@ const { values: options } = parseArgs({
   }
 })
 
-interface Figures { ratio: number, ours: Result, bare: Result }
+interface Figures {
+  ratio: number
+  ours: Result
+  bare: Result
+}
 
 async function measure (target: Running, { path, request }: Operation, seconds: number): Promise<Result> {
   const result = await autocannon({ url: target.url + path, connections: CONNECTIONS, duration: seconds, ...request })
-  if (result.non2xx > 0 || result.errors > 0) throw new Error(`${path}: ${result.non2xx} answers were no success, ${result.errors} failed`)
+  if (result.non2xx > 0 || result.errors > 0) {
+    throw new Error(`${path}: ${result.non2xx} answers were no success, ${result.errors} failed`)
+  }
   return result
 }
 
@@ -86,13 +92,23 @@ async function main (): Promise<void> {
   const server = await startServer(dataDir)
   const clusters: BenchCluster[] = []
   try {
-    console.log(`${CONNECTIONS} connections, ${rounds} rounds of ${seconds} s each; median ratio (least-most); latency p50 / p99 of ours\n`)
-    console.log(`${'operation'.padEnd(32)}  ${'ours/s'.padStart(9)}  ${'bare/s'.padStart(9)}  ${'ratio'.padStart(18)}  ${'latency'.padStart(14)}`)
+    console.log(
+      `${CONNECTIONS} connections, ${rounds} rounds of ${seconds} s each; median ratio (least-most); latency p50 / ` +
+        'p99 of ours\n'
+    )
+    console.log(
+      `${'operation'.padEnd(32)}  ${'ours/s'.padStart(9)}  ${'bare/s'.padStart(9)}  ${'ratio'.padStart(18)}  ` +
+        `${'latency'.padStart(14)}`
+    )
     const first = await populatedCluster(server, 'c0')
     clusters.push(first)
-    for (const operation of await quietOperations(server.url, first)) report(operation, await compare(server, operation, seconds, rounds))
+    for (const operation of await quietOperations(server.url, first)) {
+      report(operation, await compare(server, operation, seconds, rounds))
+    }
     for (let i = 1; i < CLUSTERS; i++) clusters.push(await populatedCluster(server, `c${i}`))
-    for (const operation of writingOperations(clusters)) report(operation, await compare(server, operation, seconds, rounds))
+    for (const operation of writingOperations(clusters)) {
+      report(operation, await compare(server, operation, seconds, rounds))
+    }
   } finally {
     for (const cluster of clusters) cluster.close()
     server.child.kill()

@@ -3,7 +3,10 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { BareRoute } from './baseline.js'
 
-export interface Running { url: string, child: ChildProcess }
+export interface Running {
+  url: string
+  child: ChildProcess
+}
 
 /** Starts the built server on a free port, with its data in `dataDir`. */
 export async function startServer (dataDir: string): Promise<Running> {

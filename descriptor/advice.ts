@@ -30,7 +30,7 @@ export function adviceFor (field: string, value: unknown, source: string | undef
 export function similarField (missing: string, unknown: readonly string[]): string | undefined {
   const wanted = simplified(missing)
   const near = unknown.slice(0, MAX_COMPARED)
-    .map((key) => ({ key, edits: editDistance(wanted, simplified(key), MAX_EDITS) }))
+    .map(key => ({ key, edits: editDistance(wanted, simplified(key), MAX_EDITS) }))
     .filter(({ edits }) => edits <= MAX_EDITS)
     .sort((a, b) => a.edits - b.edits)[0]
   return near && `There is a field ${JSON.stringify(near.key)}: did you mean ${missing}?`
@@ -55,14 +55,22 @@ function memoryAdvice (value: unknown): string | undefined {
 }
 
 function replicasAdvice (value: unknown): string | undefined {
-  if (typeof value === 'number' && value < 0) return 'To have no instance for now, write 0; to be rid of the service, delete its job.'
+  if (
+    typeof value === 'number' && value < 0
+  ) {
+    return 'To have no instance for now, write 0; to be rid of the service, delete its job.'
+  }
   if (typeof value === 'string' && /^\d+$/.test(value)) return `Write it without quotes: ${Number(value)}.`
   return undefined
 }
 
 function portAdvice (value: unknown): string | undefined {
   if (Array.isArray(value)) return 'A service has one port; leave the others out.'
-  if (typeof value === 'string' && /[^\d:]/.test(value)) return 'Write the port as 80, or "8080:80" for another one on the host.'
+  if (
+    typeof value === 'string' && /[^\d:]/.test(value)
+  ) {
+    return 'Write the port as 80, or "8080:80" for another one on the host.'
+  }
   return undefined
 }
 

@@ -35,9 +35,13 @@ export function checkDescriptor (
 }
 
 /** One finding per field: the schema's first complaint is the one that the others follow from. */
-function shapeFindings (candidate: Record<string, unknown>, sourceOf: (path: Path) => string | undefined, known: Finding[]): Finding[] {
+function shapeFindings (
+  candidate: Record<string, unknown>,
+  sourceOf: (path: Path) => string | undefined,
+  known: Finding[]
+): Finding[] {
   const seen = new Set(known.map(({ path }) => fieldName(path)))
-  const unknown = Object.keys(candidate).filter((key) => !Object.hasOwn(Descriptor.properties, key))
+  const unknown = Object.keys(candidate).filter(key => !Object.hasOwn(Descriptor.properties, key))
   const findings: Finding[] = []
   for (const { path: pointer, schema, value } of shape.Errors(candidate)) {
     const path = pointer.split('/').slice(1)
@@ -46,19 +50,35 @@ function shapeFindings (candidate: Record<string, unknown>, sourceOf: (path: Pat
     seen.add(field)
     const expected = expectationOf(schema, value)
     if (value === undefined) {
-      findings.push({ path, message: `expected ${expected}, but the field is missing`, hint: similarField(field, unknown) })
+      findings.push({
+        path,
+        message: `expected ${expected}, but the field is missing`,
+        hint: similarField(field, unknown)
+      })
     } else {
-      findings.push({ path, message: `expected ${expected}, got ${kindOf(value)}`, hint: adviceFor(field, value, sourceOf(path)) })
+      findings.push({
+        path,
+        message: `expected ${expected}, got ${kindOf(value)}`,
+        hint: adviceFor(field, value, sourceOf(path))
+      })
     }
   }
   return findings
 }
 
 function ports ({ port }: Record<string, unknown>): Finding[] {
-  const parts = typeof port === 'number' ? [port] : typeof port === 'string' && /^\d+(:\d+)?$/.test(port) ? port.split(':').map(Number) : []
-  if (parts.every((part) => onePort.Check(part))) return []
+  const parts = typeof port === 'number'
+    ? [port]
+    : typeof port === 'string' && /^\d+(:\d+)?$/.test(port)
+      ? port.split(':').map(Number)
+      : []
+  if (parts.every(part => onePort.Check(part))) return []
   const range = `${portNumber.minimum ?? 0} to ${portNumber.maximum ?? Infinity}`
-  return [{ path: ['port'], message: `expected each port to be a whole number from ${range}, got ${kindOf(port)}`, hint: adviceFor('port', port, undefined) }]
+  return [{
+    path: ['port'],
+    message: `expected each port to be a whole number from ${range}, got ${kindOf(port)}`,
+    hint: adviceFor('port', port, undefined)
+  }]
 }
 
 /** An update that may neither stop an instance nor start one more would never begin. */
@@ -73,10 +93,11 @@ function standstill ({ rollout }: Record<string, unknown>): Finding[] {
 }
 
 function systemFields (candidate: Record<string, unknown>): Finding[] {
-  return SYSTEM_FIELDS.filter((field) => Object.hasOwn(candidate, field)).map((field) => ({
+  return SYSTEM_FIELDS.filter(field => Object.hasOwn(candidate, field)).map(field => ({
     path: [field],
     message: field === 'job_name'
-      ? `expected no job_name, or the one that the four names make, got ${kindOf(candidate.job_name)}: the System Manager sets it`
+      ? `expected no job_name, or the one that the four names make, got ${kindOf(candidate.job_name)}: the System ` +
+        'Manager sets it'
       : `expected no ${field}: the System Manager sets it`
   }))
 }

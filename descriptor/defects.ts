@@ -15,10 +15,13 @@ const MAX_MESSAGE_LENGTH = 200
 /** More advice than this is not read; the violations are all there. */
 const MAX_HINTS = 5
 
-/** The error for a text that is unfit to be read at all, for at least one reason; `found` counts those that were not even gathered. */
+/**
+ * The error for a text that is unfit to be read at all, for at least one reason; `found` counts those that were not
+ * even gathered.
+ */
 export function unreadable (source: Source, defects: readonly Defect[], found = defects.length): ApiError {
-  const violations = violationsOf(source, defects.map((defect) => ({ ...defect, message: shortened(defect.message) })))
-  const hint = defects.find((defect) => defect.hint !== undefined)?.hint
+  const violations = violationsOf(source, defects.map(defect => ({ ...defect, message: shortened(defect.message) })))
+  const hint = defects.find(defect => defect.hint !== undefined)?.hint
   return new ApiError('descriptor_unreadable', summary(violations, found), {
     violations,
     ...(hint !== undefined && { hint })
@@ -29,7 +32,8 @@ export function unreadable (source: Source, defects: readonly Defect[], found = 
 export function invalid (source: Source, defects: readonly Defect[]): ApiError {
   const inOrder = [...defects].sort((a, b) => a.offset - b.offset)
   const violations = violationsOf(source, inOrder)
-  const hints = inOrder.flatMap(({ path = [], hint }) => hint === undefined ? [] : [`${fieldName(path)}: ${hint}`]).slice(0, MAX_HINTS)
+  const hints = inOrder.flatMap(({ path = [], hint }) => hint === undefined ? [] : [`${fieldName(path)}: ${hint}`])
+    .slice(0, MAX_HINTS)
   return new ApiError('descriptor_invalid', summary(violations, defects.length), {
     violations,
     ...(hints.length > 0 && { hint: hints.join(' ') })
@@ -38,7 +42,11 @@ export function invalid (source: Source, defects: readonly Defect[]): ApiError {
 
 function violationsOf (source: Source, defects: readonly Defect[]) {
   const positionOf = positionsIn(source)
-  return defects.slice(0, MAX_VIOLATIONS).map(({ offset, message, path = [] }) => ({ field: fieldName(path), message, ...positionOf(offset) }))
+  return defects.slice(0, MAX_VIOLATIONS).map(({ offset, message, path = [] }) => ({
+    field: fieldName(path),
+    message,
+    ...positionOf(offset)
+  }))
 }
 
 function shortened (message: string): string {

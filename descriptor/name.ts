@@ -5,5 +5,5 @@ export const NAME_PARTS = ['app_name', 'app_ns', 'service_name', 'service_ns'] a
 
 /** Name of the job that a descriptor describes: `app_name.app_ns.service_name.service_ns`. */
 export function jobName (descriptor: Pick<Descriptor, typeof NAME_PARTS[number]>): string {
-  return NAME_PARTS.map((part) => descriptor[part]).join('.')
+  return NAME_PARTS.map(part => descriptor[part]).join('.')
 }

@@ -49,7 +49,10 @@ export function parseYaml (text: string): { source: Source, documents: FilledDoc
   const control = CONTROL.exec(text)
   if (control) {
     const code = control[0].charCodeAt(0).toString(16).padStart(2, '0')
-    throw unreadable({ text, documents: [] }, [{ offset: control.index, message: `the control character \\x${code} is not allowed in YAML or JSON` }])
+    throw unreadable({ text, documents: [] }, [{
+      offset: control.index,
+      message: `the control character \\x${code} is not allowed in YAML or JSON`
+    }])
   }
   const tokens = syntaxTree(text)
   const composer = new Composer<ParsedNode>({
@@ -96,7 +99,11 @@ function syntaxTree (text: string): CST.Token[] {
 
   function take (token: CST.Token): void {
     if (token.type === 'directive' && /^%YAML\s+(?!1\.2\b)/.test(token.source)) {
-      refuse(`expected YAML 1.2, got ${token.source}`, token.offset, 'Remove the %YAML line; "yes" and "no" are strings in YAML 1.2, write true and false.')
+      refuse(
+        `expected YAML 1.2, got ${token.source}`,
+        token.offset,
+        'Remove the %YAML line; "yes" and "no" are strings in YAML 1.2, write true and false.'
+      )
     }
     if (token.type === 'document' && ++documents > MAX_SERVICES) {
       refuse(`expected at most ${MAX_SERVICES} documents, got one more`, token.offset, 'Deploy them in several files.')
@@ -123,7 +130,12 @@ function syntaxTree (text: string): CST.Token[] {
 function reworded (code: ErrorCode, message: string): string {
   if (code === 'NON_STRING_KEY') return 'a key must be plain text, not a list, a mapping or an alias'
   if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'a list or a mapping cannot begin here, in the middle of a value'
-  if (code === 'TAG_RESOLVE_FAILED') return message.replace(/^Unresolved tag: (.*)$/s, 'the tag $1 is not taken here').replace('tag:yaml.org,2002:', '!!')
+  if (code === 'TAG_RESOLVE_FAILED') {
+    return message.replace(/^Unresolved tag: (.*)$/s, 'the tag $1 is not taken here').replace(
+      'tag:yaml.org,2002:',
+      '!!'
+    )
+  }
   return message.charAt(0).toLowerCase() + message.slice(1)
 }
 

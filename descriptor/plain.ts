@@ -7,14 +7,21 @@ import { kindOf } from './wording.js'
 /** Keys that reach into the prototype of whatever the data is later copied into. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
-/** Most that repetitions, such as aliases, may add to a text, in characters: enough for any made by hand, too little for a bomb. */
+/**
+ * Most that repetitions, such as aliases, may add to a text, in characters: enough for any made by hand, too little for
+ * a bomb.
+ */
 export const MAX_REPEATED = 1024 * 1024
 
 /** What a mapping, a list or a number adds besides its text, so that a bomb of empty lists counts too. */
 const NODE_COST = 16
 
 /** A value, what it weighs when written out, and the levels of nesting in it. */
-interface Built { value: unknown, size: number, height: number }
+interface Built {
+  value: unknown
+  size: number
+  height: number
+}
 
 /**
  * Turns documents into plain data with the place of each member.
@@ -23,7 +30,10 @@ interface Built { value: unknown, size: number, height: number }
  * @throws ApiError `descriptor_unreadable` for duplicate, forbidden or merge keys, for aliases that lead nowhere, to
  * themselves or to too much, for too deep nesting, and for documents that are no mapping
  */
-export function plainTrees (source: Source, documents: readonly FilledDocument[]): { trees: PlacedTree[], oddities: Defect[] } {
+export function plainTrees (
+  source: Source,
+  documents: readonly FilledDocument[]
+): { trees: PlacedTree[], oddities: Defect[] } {
   const places: PlacedTree['places'] = new WeakMap()
   const anchors = new Map<string, Built | 'open'>()
   const defects: Defect[] = []
@@ -33,7 +43,9 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
 
   const trees = documents.map(({ contents }) => {
     anchors.clear()
-    if (isMap(contents)) return { value: build(contents, 1).value as Record<string, unknown>, span: spanOf(contents), places }
+    if (isMap(contents)) {
+      return { value: build(contents, 1).value as Record<string, unknown>, span: spanOf(contents), places }
+    }
     defects.push(notAMapping(contents))
     return { value: {}, span: spanOf(contents), places }
   })
@@ -52,13 +64,22 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
   function follow (name: string, span: Span, depth: number): Built {
     const target = anchors.get(name)
     if (target === undefined || target === 'open') {
-      spoil(span, target ? `the alias *${name} stands inside of what it repeats` : `there is no anchor &${name} before the alias *${name}`)
+      spoil(
+        span,
+        target
+          ? `the alias *${name} stands inside of what it repeats`
+          : `there is no anchor &${name} before the alias *${name}`
+      )
       return { value: null, size: NODE_COST, height: 0 }
     }
     if (depth + target.height - 1 > MAX_DEPTH) throw unreadable(source, [tooDeep(span)])
     aliased += target.size
     if (aliased > MAX_REPEATED) {
-      throw unreadable(source, [{ offset: span.start, path, message: 'the aliases up to here would blow the descriptor up beyond 1 MiB' }])
+      throw unreadable(source, [{
+        offset: span.start,
+        path,
+        message: 'the aliases up to here would blow the descriptor up beyond 1 MiB'
+      }])
     }
     return target
   }
@@ -92,7 +113,13 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
     const plain = isScalar(node) && node.type === 'PLAIN'
     if (siblings.has(key)) spoil(span, `the key ${JSON.stringify(key)} stands here a second time`)
     if (plain && key === '') spoil(span, 'a key is missing before the ":"')
-    if (plain && key === '<<') spoil(span, 'merge keys (<<) are not a part of YAML 1.2', 'Write the fields out, or repeat a whole value by an alias.')
+    if (plain && key === '<<') {
+      spoil(
+        span,
+        'merge keys (<<) are not a part of YAML 1.2',
+        'Write the fields out, or repeat a whole value by an alias.'
+      )
+    }
     if (FORBIDDEN_KEYS.has(key)) spoil(span, `the key ${key} is not allowed anywhere`)
     if (isBroken(key)) spoil(span, 'a key must not hold NUL or half of a surrogate pair')
   }
@@ -103,8 +130,15 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
       if (isBroken(value)) find(node, 'expected text without NUL and without half of a surrogate pair')
       return { value, size: value.length, height: 0 }
     }
-    if (typeof value === 'number' && !Number.isFinite(value)) find(node, `expected a number that JSON can hold, got ${kindOf(value)}`)
-    else if (isScalar(node) && isRounded(value, node.source)) find(node, `expected a number that can be kept digit for digit, got one that would become ${String(value)}`, 'Put quotes around it to keep every digit.')
+    if (typeof value === 'number' && !Number.isFinite(value)) {
+      find(node, `expected a number that JSON can hold, got ${kindOf(value)}`)
+    } else if (isScalar(node) && isRounded(value, node.source)) {
+      find(
+        node,
+        `expected a number that can be kept digit for digit, got one that would become ${String(value)}`,
+        'Put quotes around it to keep every digit.'
+      )
+    }
     return { value, size: NODE_COST, height: 0 }
   }
 
@@ -127,7 +161,11 @@ export function plainTrees (source: Source, documents: readonly FilledDocument[]
     const hint = isScalar(contents) && /^\S+\.(ya?ml|json)$/.test(written)
       ? `This is the name of a file, not what is in it. With curl, write -F file=@${written.slice(0, 100)}`
       : undefined
-    return { offset: spanOf(contents).start, hint, message: `expected a mapping of fields, like "app_name: demo", got ${kind}` }
+    return {
+      offset: spanOf(contents).start,
+      hint,
+      message: `expected a mapping of fields, like "app_name: demo", got ${kind}`
+    }
   }
 }
 
@@ -145,13 +183,19 @@ function spanOf (node: ParsedNode): Span {
   return { start, end }
 }
 
-/** True for a whole number that would go on with other digits than it came with: an account number must not change on its way. */
+/**
+ * True for a whole number that would go on with other digits than it came with: an account number must not change on
+ * its way.
+ */
 function isRounded (value: unknown, source = ''): boolean {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^[-+]?\d+$/.test(source)) return false
   return String(value) !== source && BigInt(value) !== BigInt(source)
 }
 
-/** NUL ends strings in some of the programs this goes on to; a lone surrogate cannot be stored, since UTF-8 has no form for it. */
+/**
+ * NUL ends strings in some of the programs this goes on to; a lone surrogate cannot be stored, since UTF-8 has no form
+ * for it.
+ */
 function isBroken (text: string): boolean {
   return text.includes('\0') || /\p{Surrogate}/u.test(text)
 }

@@ -2,10 +2,16 @@ import { LineCounter } from 'yaml'
 import type { Violation } from '../schemas/errors.js'
 
 /** Part of the text, in UTF-16 units from its start; `end` is exclusive. */
-export interface Span { start: number, end: number }
+export interface Span {
+  start: number
+  end: number
+}
 
 /** Where a member of a mapping or a list stands. A list has no keys: there `key` is the value's span. */
-export interface Place { key: Span, value: Span }
+export interface Place {
+  key: Span
+  value: Span
+}
 
 /** Keys and indexes from the root to a field. */
 export type Path = ReadonlyArray<string | number>
@@ -16,7 +22,10 @@ export interface Source {
   documents: readonly number[]
 }
 
-/** A descriptor as plain data, and where its members came from. Plain data has no room for places, so they stand beside it. */
+/**
+ * A descriptor as plain data, and where its members came from. Plain data has no room for places, so they stand beside
+ * it.
+ */
 export interface PlacedTree {
   value: Record<string, unknown>
   span: Span
@@ -47,7 +56,9 @@ export function placeOf (tree: PlacedTree, path: Path): Place | undefined {
 export function fieldName (path: Path): string {
   return path.map((step, depth) => {
     if (typeof step === 'number') return `[${step}]`
-    if (!/^[\w-]+$/.test(step) || step.length > MAX_KEY_SHOWN) return `[${JSON.stringify(step.slice(0, MAX_KEY_SHOWN))}]`
+    if (!/^[\w-]+$/.test(step) || step.length > MAX_KEY_SHOWN) {
+      return `[${JSON.stringify(step.slice(0, MAX_KEY_SHOWN))}]`
+    }
     return depth === 0 ? step : `.${step}`
   }).join('')
 }
@@ -56,21 +67,33 @@ export function fieldName (path: Path): string {
  * Finds line and column of offsets, both from 1; the column counts UTF-16 units, as most editors do. Where there are
  * several YAML documents, their number from 1 too. The lines are counted once, since a megabyte of them takes its time.
  */
-export function positionsIn ({ text, documents }: Source): (offset: number) => Pick<Violation, 'document' | 'line' | 'column'> & { line: number } {
+export function positionsIn (
+  { text, documents }: Source
+): (offset: number) => Pick<Violation, 'document' | 'line' | 'column'> & { line: number } {
   const lines = new LineCounter()
   lines.addNewLine(0)
   for (let end = text.indexOf('\n'); end !== -1; end = text.indexOf('\n', end + 1)) lines.addNewLine(end + 1)
-  return (offset) => {
+  return offset => {
     const { line, col: column } = lines.linePos(offset)
-    return { ...(documents.length > 1 && { document: documents.filter((start) => start <= offset).length }), line, column }
+    return {
+      ...(documents.length > 1 && { document: documents.filter(start => start <= offset).length }),
+      line,
+      column
+    }
   }
 }
 
-/** The first violation as a sentence, for whoever sees only the detail of the error; `found` counts those beyond the list too. */
+/**
+ * The first violation as a sentence, for whoever sees only the detail of the error; `found` counts those beyond the
+ * list too.
+ */
 export function summary (violations: readonly Violation[], found: number): string {
   const [first] = violations
   if (!first) return 'Nothing is known about what is wrong'
-  const where = first.line === undefined ? '' : `${first.document === undefined ? 'Line' : `Document ${first.document}, line`} ${first.line}, column ${first.column ?? 1}: `
+  const where = first.line === undefined
+    ? ''
+    : `${first.document === undefined ? 'Line' : `Document ${first.document}, line`} ${first.line}, column ` +
+      `${first.column ?? 1}: `
   const what = first.field === '' ? first.message : `${first.field}: ${first.message}`
   return `${where}${what}${found > 1 ? ` (and ${found - 1} more)` : ''}`
 }

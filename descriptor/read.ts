@@ -19,7 +19,9 @@ export const MAX_DESCRIPTOR_BYTES = 1024 * 1024
 export function readDescriptor (text: string): Descriptor {
   const [descriptor, ...others] = readDescriptors(text)
   if (descriptor && others.length === 0) return descriptor
-  throw new ApiError('descriptor_invalid', `expected one service, got ${others.length + 1}`, { hint: 'POST /api/v1/applications takes several.' })
+  throw new ApiError('descriptor_invalid', `expected one service, got ${others.length + 1}`, {
+    hint: 'POST /api/v1/applications takes several.'
+  })
 }
 
 /**
@@ -40,7 +42,7 @@ export function readDescriptors (text: string): Descriptor[] {
   const descriptors: Descriptor[] = []
   // One defect per field: what is inherited by many services is wrong once, and a number that is no number was found
   // on the way through the tree.
-  const defects = new Map(oddities.map((defect) => [keyOf(defect), defect]))
+  const defects = new Map(oddities.map(defect => [keyOf(defect), defect]))
   const told = (tree: PlacedTree, findings: readonly Finding[]) => {
     for (const { path, ...finding } of findings) {
       const defect = { ...finding, path, offset: offsetOf(tree, path) }
@@ -55,11 +57,17 @@ export function readDescriptors (text: string): Descriptor[] {
     const { services, findings } = servicesOf(tree)
     told(tree, findings)
     count += services.length
-    if (count > MAX_SERVICES) throw invalid(source, [{ offset: tree.span.start, message: `expected at most ${MAX_SERVICES} services in all, got ${count} up to here`, hint: 'Deploy them in several files.' }])
+    if (count > MAX_SERVICES) {
+      throw invalid(source, [{
+        offset: tree.span.start,
+        message: `expected at most ${MAX_SERVICES} services in all, got ${count} up to here`,
+        hint: 'Deploy them in several files.'
+      }])
+    }
     for (const service of services) {
       const { descriptor, findings } = readService(source.text, lineOf, tree, service)
       const inDocument = (finding: Finding) => ({ ...finding, path: service.pathOf(finding.path) })
-      told(tree, [...findings, ...claims(service.fields, (path) => offsetOf(tree, service.pathOf(path)))].map(inDocument))
+      told(tree, [...findings, ...claims(service.fields, path => offsetOf(tree, service.pathOf(path)))].map(inDocument))
       if (descriptor) descriptors.push(descriptor)
     }
   }
@@ -68,9 +76,14 @@ export function readDescriptors (text: string): Descriptor[] {
 }
 
 /** Gives the descriptor only when nothing is wrong with it; the findings have the paths of the service. */
-function readService (text: string, lineOf: (offset: number) => number, tree: PlacedTree, { fields, pathOf }: Service): { descriptor?: Descriptor, findings: Finding[] } {
+function readService (
+  text: string,
+  lineOf: (offset: number) => number,
+  tree: PlacedTree,
+  { fields, pathOf }: Service
+): { descriptor?: Descriptor, findings: Finding[] } {
   const candidate = withDefaults(withoutBlanks(fields))
-  const { descriptor, findings } = checkDescriptor(candidate, (path) => {
+  const { descriptor, findings } = checkDescriptor(candidate, path => {
     const span = placeOf(tree, pathOf(path))?.value
     return span ? text.slice(span.start, span.end) : undefined
   })
@@ -79,7 +92,8 @@ function readService (text: string, lineOf: (offset: number) => number, tree: Pl
     const line = lineOf(offsetOf(tree, pathOf(['requirements', 'node'])))
     findings.push({
       path: ['node'],
-      message: `expected the same as requirements.node on line ${line}, ${kindOf(clash.inner)}, got ${kindOf(clash.outer)}`,
+      message: `expected the same as requirements.node on line ${line}, ${kindOf(clash.inner)}, got ` +
+        `${kindOf(clash.outer)}`,
       hint: 'Both name the wanted worker: give one of them, or the same in both.'
     })
   }
@@ -87,11 +101,19 @@ function readService (text: string, lineOf: (offset: number) => number, tree: Pl
 }
 
 /** Watches that no two services of a text have the same name, or wish for the same address. */
-function createClaims (lineOf: (offset: number) => number): (fields: Record<string, unknown>, offsetOf: (path: Path) => number) => Finding[] {
+function createClaims (
+  lineOf: (offset: number) => number
+): (fields: Record<string, unknown>, offsetOf: (path: Path) => number) => Finding[] {
   const taken = new Map<string, number>()
   return (fields, offsetOf) => {
-    const name = NAME_PARTS.every((part) => typeof fields[part] === 'string') ? NAME_PARTS.map((part) => fields[part]).join('.') : undefined
-    const claimed: Array<[string, unknown, string]> = [['service_name', name, 'a name of its own'], ['RR_ip', fields.RR_ip || undefined, 'an address of its own']]
+    const name = NAME_PARTS.every(part => typeof fields[part] === 'string')
+      ? NAME_PARTS.map(part => fields[part]).join('.')
+      : undefined
+    const claimed: Array<[string, unknown, string]> = [['service_name', name, 'a name of its own'], [
+      'RR_ip',
+      fields.RR_ip || undefined,
+      'an address of its own'
+    ]]
     return claimed.flatMap(([field, value, expected]) => {
       if (typeof value !== 'string') return []
       const claim = `${field} ${value}`
@@ -100,7 +122,10 @@ function createClaims (lineOf: (offset: number) => number): (fields: Record<stri
         taken.set(claim, offsetOf([field]))
         return []
       }
-      return [{ path: [field], message: `expected ${expected}: ${value.slice(0, 300)} is that of the service on line ${lineOf(first)} already` }]
+      return [{
+        path: [field],
+        message: `expected ${expected}: ${value.slice(0, 300)} is that of the service on line ${lineOf(first)} already`
+      }]
     })
   }
 }

@@ -25,21 +25,42 @@ const OF_ONE_SERVICE = ['service_name', 'RR_ip']
  * place of the one that it would have inherited, and a field left blank in it is not inherited.
  */
 export function servicesOf ({ value }: Pick<PlacedTree, 'value'>): { services: Service[], findings: Finding[] } {
-  if (!Object.hasOwn(value, 'microservices')) return { services: [{ fields: value, pathOf: (path) => path }], findings: [] }
+  if (!Object.hasOwn(value, 'microservices')) {
+    return { services: [{ fields: value, pathOf: path => path }], findings: [] }
+  }
   const { microservices: entries, ...shared } = value
   if (!Array.isArray(entries) || entries.length === 0) {
-    return { services: [], findings: [{ path: ['microservices'], message: `expected a list of services, got ${Array.isArray(entries) ? 'an empty list' : kindOf(entries)}` }] }
+    return {
+      services: [],
+      findings: [{
+        path: ['microservices'],
+        message: `expected a list of services, got ${Array.isArray(entries) ? 'an empty list' : kindOf(entries)}`
+      }]
+    }
   }
   if (entries.length > MAX_SERVICES) {
-    return { services: [], findings: [{ path: ['microservices', MAX_SERVICES], message: `expected at most ${MAX_SERVICES} services, got ${entries.length}`, hint: 'Deploy them in several files.' }] }
+    return {
+      services: [],
+      findings: [{
+        path: ['microservices', MAX_SERVICES],
+        message: `expected at most ${MAX_SERVICES} services, got ${entries.length}`,
+        hint: 'Deploy them in several files.'
+      }]
+    }
   }
   if (JSON.stringify(shared).length * (entries.length - 1) > MAX_REPEATED) {
-    return { services: [], findings: [{ path: ['microservices'], message: 'what the services inherit would blow the descriptor up beyond 1 MiB' }] }
+    return {
+      services: [],
+      findings: [{
+        path: ['microservices'],
+        message: 'what the services inherit would blow the descriptor up beyond 1 MiB'
+      }]
+    }
   }
 
   const services: Service[] = []
-  const findings: Finding[] = OF_ONE_SERVICE.filter((field) => Object.hasOwn(shared, field))
-    .map((field) => ({ path: [field], message: `expected no ${field} beside microservices: each service has its own` }))
+  const findings: Finding[] = OF_ONE_SERVICE.filter(field => Object.hasOwn(shared, field))
+    .map(field => ({ path: [field], message: `expected no ${field} beside microservices: each service has its own` }))
   for (const [index, entry] of entries.entries()) {
     const path = ['microservices', index]
     if (!isFields(entry)) {
@@ -56,7 +77,8 @@ export function servicesOf ({ value }: Pick<PlacedTree, 'value'>): { services: S
     services.push({
       fields,
       pathOf: ([field = '', ...rest]) => {
-        const isShared = OF_THE_APPLICATION.includes(String(field)) || (Object.hasOwn(shared, field) && !Object.hasOwn(entry, field))
+        const isShared = OF_THE_APPLICATION.includes(String(field)) ||
+          (Object.hasOwn(shared, field) && !Object.hasOwn(entry, field))
         return isShared ? [field, ...rest] : [...path, field, ...rest]
       }
     })
@@ -67,7 +89,9 @@ export function servicesOf ({ value }: Pick<PlacedTree, 'value'>): { services: S
 /** Fields that an entry must not have. */
 function misplaced (entry: Fields, shared: Fields, path: Path): Finding[] {
   const findings: Finding[] = []
-  if (Object.hasOwn(entry, 'microservices')) findings.push({ path: [...path, 'microservices'], message: 'expected no microservices within one of them' })
+  if (Object.hasOwn(entry, 'microservices')) {
+    findings.push({ path: [...path, 'microservices'], message: 'expected no microservices within one of them' })
+  }
   for (const field of OF_THE_APPLICATION) {
     const given = entry[field]
     if (given === undefined || given === shared[field]) continue

@@ -26,15 +26,15 @@ function mayBeOmitted (property: TSchema): boolean {
 }
 
 function isNullable (property: TSchema): boolean {
-  return KindGuard.IsUnion(property) && property.anyOf.some((branch) => KindGuard.IsNull(branch))
+  return KindGuard.IsUnion(property) && property.anyOf.some(branch => KindGuard.IsNull(branch))
 }
 
 /** A copy with the defaults, and without a `job_name` that only repeats what the names say. */
 export function withDefaults (given: Fields): Fields {
   const { job_name: name, ...rest } = given
-  const parts = NAME_PARTS.map((part) => given[part])
+  const parts = NAME_PARTS.map(part => given[part])
   // Only strings are joined: an object in the place of a name may have a toString of its own.
-  const repeats = parts.every((part) => typeof part === 'string') && name === parts.join('.')
+  const repeats = parts.every(part => typeof part === 'string') && name === parts.join('.')
   const candidate = repeats ? rest : { ...given }
   for (const [field, value] of Object.entries(defaults)) {
     if (isBlank(candidate[field])) candidate[field] = value

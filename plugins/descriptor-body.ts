@@ -16,7 +16,11 @@ const DESCRIPTOR_TYPES = ['application/yaml', 'text/yaml', 'application/x-yaml',
 
 const bodyOf = (what: string, schema: TSchema) => ({
   content: {
-    'multipart/form-data': { schema: Type.Object({ file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: `${what}, YAML or JSON` }) }) },
+    'multipart/form-data': {
+      schema: Type.Object({
+        file: Type.Unsafe<Buffer>({ type: 'string', format: 'binary', description: `${what}, YAML or JSON` })
+      })
+    },
     ...Object.fromEntries(DESCRIPTOR_TYPES.map(type => [type, { schema }]))
   }
 })
@@ -25,16 +29,25 @@ const bodyOf = (what: string, schema: TSchema) => ({
 export const descriptorContent = bodyOf('The descriptor', ref(Descriptor))
 
 /** The body of a route that takes those of several services too. */
-export const descriptorsContent = bodyOf('The descriptor of a service, or those of several: as microservices, or as YAML documents', Type.Union([ref(Descriptor), ref(ApplicationDescriptor)]))
+export const descriptorsContent = bodyOf(
+  'The descriptor of a service, or those of several: as microservices, or as YAML documents',
+  Type.Union([ref(Descriptor), ref(ApplicationDescriptor)])
+)
 
 /**
  * Takes deployment descriptors: as a multipart part `file`, or as a YAML or JSON body. Bodies stay text, JSON too,
  * so that the reader can tell lines and see duplicate keys.
  */
 export default fp(async function descriptorBody (app) {
-  await app.register(multipart, { limits: { fileSize: MAX_DESCRIPTOR_BYTES, fieldSize: MAX_DESCRIPTOR_BYTES, files: 1, fields: 10, parts: 11 } })
+  await app.register(multipart, {
+    limits: { fileSize: MAX_DESCRIPTOR_BYTES, fieldSize: MAX_DESCRIPTOR_BYTES, files: 1, fields: 10, parts: 11 }
+  })
   app.removeContentTypeParser(DESCRIPTOR_TYPES)
-  app.addContentTypeParser(DESCRIPTOR_TYPES, { parseAs: 'buffer', bodyLimit: MAX_DESCRIPTOR_BYTES }, async (_request: FastifyRequest, body: Buffer) => decodeUtf8(body))
+  app.addContentTypeParser(
+    DESCRIPTOR_TYPES,
+    { parseAs: 'buffer', bodyLimit: MAX_DESCRIPTOR_BYTES },
+    async (_request: FastifyRequest, body: Buffer) => decodeUtf8(body)
+  )
 }, { name: 'descriptor-body' })
 
 /** The text of the descriptor in a request; `descriptor_missing` when there is none. */
@@ -42,7 +55,9 @@ export async function descriptorText (request: FastifyRequest): Promise<string> 
   const text = request.isMultipart() ? await filePart(request) : request.body
   if (typeof text === 'string') return text
   throw new ApiError('descriptor_missing', undefined, {
-    hint: 'Send it as a multipart part named file (curl -F file=@deploy.yaml), or as the body with content-type application/yaml or application/json'
+    hint:
+      'Send it as a multipart part named file (curl -F file=@deploy.yaml), or as the body with content-type ' +
+        'application/yaml or application/json'
   })
 }
 
@@ -52,7 +67,9 @@ async function filePart (request: FastifyRequest): Promise<string | undefined> {
     for await (const part of request.parts()) {
       // curl -F 'file=<deploy.yaml' sends the content as a field: meant is the same.
       if (part.type === 'field') {
-        if (part.valueTruncated) throw new ApiError('body_too_large', `The field ${part.fieldname} is larger than 1 MiB`)
+        if (part.valueTruncated) {
+          throw new ApiError('body_too_large', `The field ${part.fieldname} is larger than 1 MiB`)
+        }
         if (part.fieldname === 'file' && typeof part.value === 'string') found = part.value
       } else {
         const content = await part.toBuffer()
@@ -61,7 +78,9 @@ async function filePart (request: FastifyRequest): Promise<string | undefined> {
     }
   } catch (err) {
     // The multipart parser's own errors carry no status; all of them are about what the client sent.
-    if (err instanceof Error && !(err instanceof ApiError) && !('statusCode' in err)) throw new ApiError('bad_request', `The multipart body cannot be read: ${err.message}`, { cause: err })
+    if (err instanceof Error && !(err instanceof ApiError) && !('statusCode' in err)) {
+      throw new ApiError('bad_request', `The multipart body cannot be read: ${err.message}`, { cause: err })
+    }
     throw err
   }
   return found

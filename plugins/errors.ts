@@ -9,12 +9,21 @@ import { dotted } from '../schemas/expectation.js'
 /** Seconds after which a client may try again what the server could not do for now. */
 const RETRY_AFTER_S = 2
 
-/** Turns every error into one of the catalogue: problem+json under /api/v1, a text elsewhere unless JSON is asked for. */
+/**
+ * Turns every error into one of the catalogue: problem+json under /api/v1, a text elsewhere unless JSON is asked for.
+ */
 export default fp(async function errors (app) {
   app.setErrorHandler(answerError)
 
-  app.setNotFoundHandler((request, reply) => answer(
-    new ApiError('route_not_found', `${request.method} ${request.url.split('?', 1)[0]} is not a route`, { hint: 'GET /docs lists them all' }), request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    answer(
+      new ApiError('route_not_found', `${request.method} ${request.url.split('?', 1)[0]} is not a route`, {
+        hint: 'GET /docs lists them all'
+      }),
+      request,
+      reply
+    )
+  )
 }, { name: 'errors' })
 
 /** Also for what goes wrong before a route is found (`frameworkErrors`), which no plugin can handle. */
@@ -81,7 +90,10 @@ function toProblem (error: ApiError, requestId: string): Problem {
 function toText (error: ApiError): string {
   const lines = [`${error.code}: ${error.message}`]
   for (const { field, message, document, line, column } of error.violations ?? []) {
-    const at = line === undefined ? '' : ` (${document === undefined ? '' : `document ${document}, `}line ${line}${column === undefined ? '' : `, column ${column}`})`
+    const at = line === undefined
+      ? ''
+      : ` (${document === undefined ? '' : `document ${document}, `}line ` +
+        `${line}${column === undefined ? '' : `, column ${column}`})`
     lines.push(`  ${field || (error.code === 'bad_request' ? 'body' : 'file')}${at}: ${message}`)
   }
   if (error.hint) lines.push(`  hint: ${error.hint}`)
@@ -100,9 +112,14 @@ export function wantsJson ({ headers }: FastifyRequest): boolean {
 function toApiError (err: FastifyError): ApiError {
   if (err instanceof ApiError) return err
   if (err.validation) {
-    const violations: Violation[] = err.validation.slice(0, 50).map(({ instancePath, message }) =>
-      ({ field: dotted(instancePath), message: message ?? 'is not valid' }))
-    return new ApiError('bad_request', `The ${err.validationContext ?? 'request'} is not valid`, { violations, cause: err })
+    const violations: Violation[] = err.validation.slice(0, 50).map(({ instancePath, message }) => ({
+      field: dotted(instancePath),
+      message: message ?? 'is not valid'
+    }))
+    return new ApiError('bad_request', `The ${err.validationContext ?? 'request'} is not valid`, {
+      violations,
+      cause: err
+    })
   }
   switch (err.code) {
     case 'FST_ERR_CTP_INVALID_JSON_BODY':
@@ -115,7 +132,10 @@ function toApiError (err: FastifyError): ApiError {
       return new ApiError('body_too_large', err.message, { cause: err })
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_INVALID_MULTIPART_CONTENT_TYPE':
-      return new ApiError('media_type_unsupported', undefined, { hint: 'GET /docs tells the content types of each route', cause: err })
+      return new ApiError('media_type_unsupported', undefined, {
+        hint: 'GET /docs tells the content types of each route',
+        cause: err
+      })
   }
   const status = err.statusCode ?? 500
   if (status >= 400 && status < 500) return new ApiError('bad_request', err.message, { cause: err })

@@ -3,7 +3,10 @@ import type { FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../schemas/errors.js'
 
-/** Registered by the routes whose GET may have a body, in their own scope: elsewhere a body of a GET means nothing (RFC 9110, section 9.3.1). */
+/**
+ * Registered by the routes whose GET may have a body, in their own scope: elsewhere a body of a GET means nothing (RFC
+ * 9110, section 9.3.1).
+ */
 export const autoload = false
 
 /** Bytes; what is asked for is a few names. */

@@ -5,14 +5,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
 
 declare module 'fastify' {
-  interface FastifyInstance { self: Self }
+  interface FastifyInstance {
+    self: Self
+  }
 }
 
 /** A lease that this process tries to hold for as long as it runs. */
 export interface KeptLease {
-  /** The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in time. */
+  /**
+   * The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in
+   * time.
+   */
   readonly token: number | undefined
-  /** Since when the store has answered without a break, Unix milliseconds: before that, others may not have been heard. */
+  /**
+   * Since when the store has answered without a break, Unix milliseconds: before that, others may not have been heard.
+   */
   readonly answeredSince: number | undefined
   /** Resolves with the token once it is held; rejects when `signal` is aborted. */
   held (signal: AbortSignal): Promise<number>
@@ -22,7 +29,10 @@ export interface KeptLease {
 export interface Self {
   /** New with each start. Its lease `process/<name>` says that it lives. */
   name: string
-  /** That lease. While it has run out, or once `answeredSince` is later than before, others may have taken what this process held. */
+  /**
+   * That lease. While it has run out, or once `answeredSince` is later than before, others may have taken what this
+   * process held.
+   */
   life: KeptLease
   /** Keeps trying to get a lease, and holds it until the server closes. */
   keep (lease: string): KeptLease
@@ -74,8 +84,12 @@ export default fp(async function self (app) {
 
     const current = () => performance.now() < validUntil ? token : undefined
     return {
-      get token () { return current() },
-      get answeredSince () { return answeredSince },
+      get token () {
+        return current()
+      },
+      get answeredSince () {
+        return answeredSince
+      },
 
       async held (signal) {
         for (;;) {

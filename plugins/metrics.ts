@@ -15,7 +15,9 @@ const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5]
 /** The pattern of the route, never the URL: what clients make up must not become labels. */
 const LABELS = ['method', 'route', 'status'] as const
 
-/** Metrics of the process and of every request. A registry per server, so that two in one process do not share figures. */
+/**
+ * Metrics of the process and of every request. A registry per server, so that two in one process do not share figures.
+ */
 export default fp(async function metrics (app) {
   const registry = new Registry()
   app.decorate('metrics', registry)

@@ -11,14 +11,31 @@ import { SchedulerResult } from '../schemas/scheduler.js'
 
 /** OpenAPI 3.1 at /docs/json and a page to try it at /docs. */
 export default fp(async function openapi (app) {
-  for (const schema of [Cluster, ClusterView, Heartbeat, Descriptor, ApplicationDescriptor, Problem, DeployResult, Job, JobEvent, Application, Plan, SchedulerResult]) app.addSchema(schema)
+  for (
+    const schema of [
+      Cluster,
+      ClusterView,
+      Heartbeat,
+      Descriptor,
+      ApplicationDescriptor,
+      Problem,
+      DeployResult,
+      Job,
+      JobEvent,
+      Application,
+      Plan,
+      SchedulerResult
+    ]
+  ) app.addSchema(schema)
 
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: {
         title: 'EdgeIO System Manager',
-        description: 'Clusters register with it, users deploy services through it. Paths under /api are the EdgeIO contract; /api/v1 is the resource API for people and generated clients.',
+        description:
+          'Clusters register with it, users deploy services through it. Paths under /api are the EdgeIO contract; ' +
+            '/api/v1 is the resource API for people and generated clients.',
         version: '0.1.0',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
       },
@@ -31,7 +48,9 @@ export default fp(async function openapi (app) {
         { name: 'server', description: 'The server itself' }
       ]
     },
-    refResolver: { buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}` }
+    refResolver: {
+      buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}`
+    }
   })
   await app.register(swaggerUi, { routePrefix: '/docs' })
 }, { name: 'openapi' })

@@ -9,13 +9,17 @@ import type { Store } from '../stores/store.js'
 import { ConfigError, type Config } from './config.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { store: Store }
+  interface FastifyInstance {
+    store: Store
+  }
 }
 
 /** Opens the database and closes it last, when nothing can write any more. */
 export default fp(async function store (app) {
   const uri = mongoUri(app.config)
-  const store = uri === undefined ? await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db') }) : await openMongo(app, uri)
+  const store = uri === undefined
+    ? await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db') })
+    : await openMongo(app, uri)
   app.decorate('store', store)
   app.addHook('onClose', () => store.close())
 }, { name: 'store', dependencies: ['config'] })

@@ -19,7 +19,13 @@ export default fp(async function validation (app) {
       for (const error of check.Errors(value)) {
         // The first complaint about a field is the one that the others follow from.
         if (violations.has(error.path)) continue
-        violations.set(error.path, { instancePath: error.path, message: expectation(error), keyword: 'schema', schemaPath: '', params: {} })
+        violations.set(error.path, {
+          instancePath: error.path,
+          message: expectation(error),
+          keyword: 'schema',
+          schemaPath: '',
+          params: {}
+        })
       }
       return { error: [...violations.values()] }
     }

@@ -19,7 +19,10 @@ const MAX_FRAME_BYTES = 8 * 1024 * 1024
 /** Milliseconds that a peer has to answer a closing frame before its connection is cut. */
 const CLOSE_MS = 1000
 
-/** WebSocket upgrades of the routes with a `wsHandler`; on close every client is told 1001, "going away" (RFC 6455, section 7.4.1). */
+/**
+ * WebSocket upgrades of the routes with a `wsHandler`; on close every client is told 1001, "going away" (RFC 6455,
+ * section 7.4.1).
+ */
 export default fp(async function webSocket (app) {
   const upgrades = new EventEmitter()
   const handlers = new Map<string, UpgradeHandler>()
@@ -64,9 +67,15 @@ export default fp(async function webSocket (app) {
 
 /**
  * Serves a request as if it had not offered an upgrade, which a server may (RFC 9110, section 7.8): some HTTP clients
- * offer h2c with every request. Node parses nothing after such an offer, so the request is handed to it once more without.
+ * offer h2c with every request. Node parses nothing after such an offer, so the request is handed to it once more
+ * without.
  */
-function ignoreOffer (server: Server, { method, url, httpVersion, rawHeaders }: IncomingMessage, socket: Duplex, head: Buffer) {
+function ignoreOffer (
+  server: Server,
+  { method, url, httpVersion, rawHeaders }: IncomingMessage,
+  socket: Duplex,
+  head: Buffer
+) {
   const lines = [`${method} ${url} HTTP/${httpVersion}`]
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     if (!/^(upgrade|http2-settings)$/i.test(rawHeaders[i]!)) lines.push(`${rawHeaders[i]}: ${rawHeaders[i + 1]}`)

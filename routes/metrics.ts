@@ -10,7 +10,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const registers = [app.metrics]
 
   let heartbeats = 0
-  app.clusterRegistry.events.on('alive', () => { heartbeats++ })
+  app.clusterRegistry.events.on('alive', () => {
+    heartbeats++
+  })
   const signs = new Counter({
     name: 'cluster_signs_total',
     help: 'Registrations and heartbeats taken',
@@ -56,7 +58,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'getMetrics',
       summary: 'Metrics in the text format of Prometheus',
       tags: ['server'],
-      response: { 200: text('The metrics', '# HELP clusters_active Clusters with a sign of life within the grace time\n# TYPE clusters_active gauge\nclusters_active 2\n'), ...textErrors() }
+      response: {
+        200: text(
+          'The metrics',
+          '# HELP clusters_active Clusters with a sign of life within the grace time\n# TYPE clusters_active ' +
+            'gauge\nclusters_active 2\n'
+        ),
+        ...textErrors()
+      }
     }
   }, async (_request, reply) => {
     reply.type(app.metrics.contentType)

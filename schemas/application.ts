@@ -43,8 +43,28 @@ export const Application = Type.Object({
     service_count: 2,
     status_counts: { RUNNING: 1, TargetClusterNoCapacity: 1 },
     services: [
-      { job_id: '65a1b2c3d4e5f60718293a4b', job_name: 'shop.default.web.test', service_name: 'web', service_ns: 'test', desired_state: 'running', status: 'RUNNING', status_reason: null, replicas: 2, href: '/api/v1/jobs/65a1b2c3d4e5f60718293a4b' },
-      { job_id: '65a1b2c3d4e5f60718293a4c', job_name: 'shop.default.cache.test', service_name: 'cache', service_ns: 'test', desired_state: 'running', status: 'TargetClusterNoCapacity', status_reason: 'hpi: 0.2 cores free of 0.5 asked', replicas: 1, href: '/api/v1/jobs/65a1b2c3d4e5f60718293a4c' }
+      {
+        job_id: '65a1b2c3d4e5f60718293a4b',
+        job_name: 'shop.default.web.test',
+        service_name: 'web',
+        service_ns: 'test',
+        desired_state: 'running',
+        status: 'RUNNING',
+        status_reason: null,
+        replicas: 2,
+        href: '/api/v1/jobs/65a1b2c3d4e5f60718293a4b'
+      },
+      {
+        job_id: '65a1b2c3d4e5f60718293a4c',
+        job_name: 'shop.default.cache.test',
+        service_name: 'cache',
+        service_ns: 'test',
+        desired_state: 'running',
+        status: 'TargetClusterNoCapacity',
+        status_reason: 'hpi: 0.2 cores free of 0.5 asked',
+        replicas: 1,
+        href: '/api/v1/jobs/65a1b2c3d4e5f60718293a4c'
+      }
     ],
     omitted: 0
   }]

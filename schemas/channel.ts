@@ -14,7 +14,11 @@ export const Command = Type.Object({
   command_id: Type.String({ description: 'Take each once: delivery is at least once' }),
   kind: OneOf(COMMAND_KINDS),
   job_id: HexId,
-  job: Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description: 'The whole job document of the contract, _id as a plain string' })),
+  job: Type.Optional(
+    Type.Record(Type.String(), Type.Unknown(), {
+      description: 'The whole job document of the contract, _id as a plain string'
+    })
+  ),
   replicas: Type.Optional(Type.Integer({ description: 'Instances wanted on this cluster' })),
   node_from: Type.Optional(Type.String()),
   node_to: Type.Optional(Type.String())
@@ -43,4 +47,6 @@ export const clusterEvents = {
 } as const
 
 /** The envelope of every text frame, both ways. */
-export const Frame = Type.Object({ event: Type.String({ maxLength: 63 }), data: Type.Optional(Type.Unknown()) }, { additionalProperties: true })
+export const Frame = Type.Object({ event: Type.String({ maxLength: 63 }), data: Type.Optional(Type.Unknown()) }, {
+  additionalProperties: true
+})

@@ -1,6 +1,9 @@
 import type { Cluster } from './cluster.js'
 
-/** The document of clusters.clusters (contract section 7) without `_id`, with what is ours after it. Dates in MongoDB's Extended JSON. */
+/**
+ * The document of clusters.clusters (contract section 7) without `_id`, with what is ours after it. Dates in MongoDB's
+ * Extended JSON.
+ */
 function contractCluster (cluster: Cluster): Record<string, unknown> {
   return {
     cluster_name: cluster.cluster_name,

@@ -18,13 +18,26 @@ const Port = Type.Union([
 
 /** `cs1`: a cluster presents itself, in both shapes of contract section 5. */
 export const ClusterRegistration = Type.Object({
-  cluster_name: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\x00-\\x1f\\x7f]*$', description: 'What the cluster is known by; no control characters' }),
+  cluster_name: Type.String({
+    minLength: 1,
+    maxLength: 255,
+    pattern: '^[^\\x00-\\x1f\\x7f]*$',
+    description: 'What the cluster is known by; no control characters'
+  }),
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),
   network_component_port: Type.Optional(Nullable(Port)),
   cluster_info: Type.Optional(Type.Unknown()),
   cluster_location: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
-  advertise_address: Type.Optional(Nullable(Type.String({ minLength: 1, maxLength: 255, description: 'Address to reach the cluster manager at, instead of the remote one' }))),
+  advertise_address: Type.Optional(
+    Nullable(
+      Type.String({
+        minLength: 1,
+        maxLength: 255,
+        description: 'Address to reach the cluster manager at, instead of the remote one'
+      })
+    )
+  ),
   last_seq: Type.Optional(Count({ description: 'The last command durably taken' }))
 }, { additionalProperties: true })
 export type ClusterRegistration = Static<typeof ClusterRegistration>
@@ -36,14 +49,21 @@ export const JobReport = Type.Object({
 }, { additionalProperties: true })
 export type JobReport = Static<typeof JobReport>
 
-/** Heartbeat: POST /api/information/:cluster_id and the event `information` (contract section 2). Any field may be missing or null. */
+/**
+ * Heartbeat: POST /api/information/:cluster_id and the event `information` (contract section 2). Any field may be
+ * missing or null.
+ */
 export const Heartbeat = Type.Object({
   cpu_percent: Type.Optional(Nullable(Quantity())),
   memory_percent: Type.Optional(Nullable(Quantity())),
   cpu_cores: Type.Optional(Nullable(Quantity({ description: 'Free cores, summed over the workers' }))),
-  cumulative_memory_in_mb: Type.Optional(Nullable(Quantity({ description: 'Free memory in MB, summed over the workers' }))),
+  cumulative_memory_in_mb: Type.Optional(
+    Nullable(Quantity({ description: 'Free memory in MB, summed over the workers' }))
+  ),
   number_of_nodes: Type.Optional(Nullable(Count({ description: 'Workers that are up' }))),
-  jobs: Type.Optional(Nullable(Type.Array(Type.Unknown(), { maxItems: 100_000, description: 'Entries {system_job_id, status}' }))),
+  jobs: Type.Optional(
+    Nullable(Type.Array(Type.Unknown(), { maxItems: 100_000, description: 'Entries {system_job_id, status}' }))
+  ),
   technology: Type.Optional(Nullable(Type.Array(Type.String({ maxLength: 63 }), { maxItems: 64 }))),
   workers: Type.Optional(Nullable(Type.Array(Worker, { maxItems: 10_000 }))),
   more: Type.Optional(Type.Unknown())
@@ -105,7 +125,11 @@ export const Cluster = Type.Object({
   ip: Type.String({ description: 'Address of the cluster manager: advertised, else the remote one' }),
   port: Nullable(Type.Integer({ description: 'Port of the cluster manager' })),
   network_component_port: Nullable(Type.Integer()),
-  delivery: OneOf(DELIVERY, { description: 'What becomes of commands while it has no open channel: channel keeps them until it is back, http pushes them to ip and port' }),
+  delivery: OneOf(DELIVERY, {
+    description:
+      'What becomes of commands while it has no open channel: channel keeps them until it is back, http pushes them ' +
+        'to ip and port'
+  }),
   clusterinfo: Type.Unknown(),
   cluster_location: Nullable(Type.String()),
   nodes: Type.Integer({ description: 'Workers counted by incr_node, decr_node and nodes' }),
@@ -118,11 +142,21 @@ export const Cluster = Type.Object({
   more: Type.Unknown(),
   workers: Nullable(Type.Array(Worker)),
   warnings: Type.Array(Type.String(), { description: 'What was wrong with the last heartbeat' }),
-  scheduling: OneOf(SCHEDULING, { description: 'active takes new instances; cordoned takes none; draining takes none, and what it has moves away' }),
-  lost_at: Nullable(Type.String({ description: 'ISO 8601, UTC. Since when its instances count as lost; null while it gives signs of life' })),
+  scheduling: OneOf(SCHEDULING, {
+    description: 'active takes new instances; cordoned takes none; draining takes none, and what it has moves away'
+  }),
+  lost_at: Nullable(
+    Type.String({
+      description: 'ISO 8601, UTC. Since when its instances count as lost; null while it gives signs of life'
+    })
+  ),
   recovered_at: Nullable(Type.String({ description: 'ISO 8601, UTC. When it last came back after it was lost' })),
-  losses: Type.Integer({ description: 'How often it was lost lately: one that comes and goes is not trusted with new instances at once' }),
-  unknown_jobs: Type.Array(Type.Object({ job_id: Type.String(), status: Status }), { description: 'What its heartbeats report that it was not asked to run' }),
+  losses: Type.Integer({
+    description: 'How often it was lost lately: one that comes and goes is not trusted with new instances at once'
+  }),
+  unknown_jobs: Type.Array(Type.Object({ job_id: Type.String(), status: Status }), {
+    description: 'What its heartbeats report that it was not asked to run'
+  }),
   registered_at: Timestamp,
   last_heartbeat_at: Nullable(Timestamp),
   last_modified_timestamp: Type.Number({ description: 'Last sign of life, Unix seconds' })
@@ -131,8 +165,13 @@ export type Cluster = Static<typeof Cluster>
 export type ClusterId = Cluster['id']
 
 /** A cluster as /api/v1 shows it: with the verdict of the 45 s rule. */
-export const ClusterView = Type.Composite([Cluster, Type.Object({
-  active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
-  connected: Type.Boolean({ description: 'It holds an open channel, to this System Manager or another one on the same database' })
-})], { $id: 'ClusterView', examples: [{ ...exampleCluster, active: true, connected: true }] })
+export const ClusterView = Type.Composite([
+  Cluster,
+  Type.Object({
+    active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
+    connected: Type.Boolean({
+      description: 'It holds an open channel, to this System Manager or another one on the same database'
+    })
+  })
+], { $id: 'ClusterView', examples: [{ ...exampleCluster, active: true, connected: true }] })
 export type ClusterView = Static<typeof ClusterView>

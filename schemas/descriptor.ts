@@ -1,10 +1,11 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Count, OneOf, Quantity } from './primitives.js'
 
-const Name = (of: string) => Type.String({
-  pattern: '^[A-Za-z0-9_-]{1,63}$',
-  description: `${of}: 1 to 63 letters, digits, "-" or "_"`
-})
+const Name = (of: string) =>
+  Type.String({
+    pattern: '^[A-Za-z0-9_-]{1,63}$',
+    description: `${of}: 1 to 63 letters, digits, "-" or "_"`
+  })
 
 /** Most instances of one job; a higher wish is refused at the door instead of emptying the address pool. */
 export const MAX_REPLICAS = 1000
@@ -23,30 +24,72 @@ export const Descriptor = Type.Object({
   service_name: Name('Service name'),
   service_ns: Name('Service namespace'),
   image: Type.String({ minLength: 1, maxLength: 2048, description: 'Image reference' }),
-  image_runtime: Type.String({ minLength: 1, maxLength: 63, description: 'A technology that clusters report, usually docker' }),
+  image_runtime: Type.String({
+    minLength: 1,
+    maxLength: 63,
+    description: 'A technology that clusters report, usually docker'
+  }),
   port: Type.Optional(Type.Union([
     Type.Integer({ minimum: 1, maximum: 65535 }),
     Type.String({ pattern: '^(\\d{1,5}(:\\d{1,5})?)?$' }),
     Type.Null()
   ], { description: 'Port of the service: 80, "8080:80", or empty' })),
-  cluster_location: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: "A cluster's location or name; without it any cluster will do" })),
-  node: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Worker node; same as requirements.node' })),
+  cluster_location: Type.Optional(
+    Type.String({
+      minLength: 1,
+      maxLength: 255,
+      description: 'A cluster\'s location or name; without it any cluster will do'
+    })
+  ),
+  node: Type.Optional(
+    Type.String({ minLength: 1, maxLength: 255, description: 'Worker node; same as requirements.node' })
+  ),
   requirements: Type.Optional(Type.Object({
     cpu: Type.Optional(Quantity({ description: 'Cores, may be fractional' })),
     memory: Type.Optional(Quantity({ description: 'MB' })),
     node: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Worker node' }))
   }, { additionalProperties: true })),
-  replicas: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Number of instances; when not given 1, or as many as the job has already' })),
-  placement: Type.Optional(OneOf(['spread', 'pack'] as const, { description: 'spread, the default, prefers clusters with fewer instances of the job; pack prefers those with more' })),
-  failover: Type.Optional(OneOf(['any', 'pinned'] as const, { description: 'Where instances may go when their cluster is lost: any cluster, or only as cluster_location and node allow, the default' })),
+  replicas: Type.Optional(
+    Count({
+      maximum: MAX_REPLICAS,
+      description: 'Number of instances; when not given 1, or as many as the job has already'
+    })
+  ),
+  placement: Type.Optional(
+    OneOf(['spread', 'pack'] as const, {
+      description: 'spread, the default, prefers clusters with fewer instances of the job; pack prefers those with more'
+    })
+  ),
+  failover: Type.Optional(
+    OneOf(['any', 'pinned'] as const, {
+      description:
+        'Where instances may go when their cluster is lost: any cluster, or only as cluster_location and node allow, ' +
+          'the default'
+    })
+  ),
   rollout: Type.Optional(Type.Object({
-    max_unavailable: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Instances that may be down for an update at a time; 1 when not given, 0 with a max_surge' })),
-    max_surge: Type.Optional(Count({ maximum: MAX_REPLICAS, description: 'Instances more than replicas that an update may start; 0 when not given' })),
-    deadline_s: Type.Optional(Quantity({ minimum: 1, description: 'Seconds for an update to get through all instances' })),
-    auto_rollback: Type.Optional(Type.Boolean({ description: 'Whether a failed update goes back by itself; true when not given' }))
+    max_unavailable: Type.Optional(
+      Count({
+        maximum: MAX_REPLICAS,
+        description: 'Instances that may be down for an update at a time; 1 when not given, 0 with a max_surge'
+      })
+    ),
+    max_surge: Type.Optional(
+      Count({
+        maximum: MAX_REPLICAS,
+        description: 'Instances more than replicas that an update may start; 0 when not given'
+      })
+    ),
+    deadline_s: Type.Optional(
+      Quantity({ minimum: 1, description: 'Seconds for an update to get through all instances' })
+    ),
+    auto_rollback: Type.Optional(
+      Type.Boolean({ description: 'Whether a failed update goes back by itself; true when not given' })
+    )
   }, { description: 'How an update goes through the instances' })),
   RR_ip: Type.Optional(Type.String({
-    pattern: '^172\\.30\\.(?!0\\.0$|255\\.255$)(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)$',
+    pattern:
+      '^172\\.30\\.(?!0\\.0$|255\\.255$)(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)$',
     description: 'Service (round robin) address wished for, from 172.30.0.1 to 172.30.255.254'
   })),
   environment: Type.Optional(Type.Unknown({ description: 'Environment variables, handed to the cluster' })),
@@ -75,11 +118,16 @@ export type Descriptor = Static<typeof Descriptor> & Record<string, unknown>
 export const ApplicationDescriptor = Type.Object({
   app_name: Descriptor.properties.app_name,
   app_ns: Descriptor.properties.app_ns,
-  microservices: Type.Array(Type.Object({ service_name: Descriptor.properties.service_name }, { additionalProperties: true }), {
-    minItems: 1,
-    maxItems: MAX_SERVICES,
-    description: 'Descriptors without app_name and app_ns. Each inherits the fields that stand beside the list and not in it, whole'
-  })
+  microservices: Type.Array(
+    Type.Object({ service_name: Descriptor.properties.service_name }, { additionalProperties: true }),
+    {
+      minItems: 1,
+      maxItems: MAX_SERVICES,
+      description:
+        'Descriptors without app_name and app_ns. Each inherits the fields that stand beside the list and not in ' +
+          'it, whole'
+    }
+  )
 }, {
   $id: 'ApplicationDescriptor',
   additionalProperties: true,
@@ -91,7 +139,12 @@ export const ApplicationDescriptor = Type.Object({
     cluster_location: 'hpi',
     microservices: [
       { service_name: 'web', image: 'docker.io/library/nginx:alpine', port: 80, replicas: 2 },
-      { service_name: 'cache', image: 'docker.io/library/redis:alpine', port: 6379, requirements: { cpu: 0.5, memory: 200 } }
+      {
+        service_name: 'cache',
+        image: 'docker.io/library/redis:alpine',
+        port: 6379,
+        requirements: { cpu: 0.5, memory: 200 }
+      }
     ]
   }]
 })

@@ -45,7 +45,9 @@ export type ErrorCode = keyof typeof catalogue
 export const Violation = Type.Object({
   field: Type.String({ description: 'Path of the field, "" for the whole', examples: ['requirements.cpu'] }),
   message: Type.String({ description: 'What was expected, and what came' }),
-  document: Type.Optional(Type.Integer({ description: 'Number of the YAML document, from 1, where there are several' })),
+  document: Type.Optional(
+    Type.Integer({ description: 'Number of the YAML document, from 1, where there are several' })
+  ),
   line: Type.Optional(Type.Integer({ description: 'Of the whole text, from 1' })),
   column: Type.Optional(Type.Integer({ description: 'From 1' }))
 })
@@ -53,7 +55,10 @@ export type Violation = Static<typeof Violation>
 
 /** Problem details (RFC 9457), the shape of every error under /api/v1. */
 export const Problem = Type.Object({
-  type: Type.String({ description: 'URI reference of the documentation of the code', examples: ['/docs/errors#job_not_found'] }),
+  type: Type.String({
+    description: 'URI reference of the documentation of the code',
+    examples: ['/docs/errors#job_not_found']
+  }),
   title: Type.String(),
   status: Type.Integer(),
   code: Type.String({ description: 'Stable code' }),
@@ -70,7 +75,12 @@ export const Problem = Type.Object({
     code: 'descriptor_invalid',
     detail: 'The descriptor has 1 mistake',
     instance: 'req-1',
-    violations: [{ field: 'requirements.cpu', message: 'expected a number of at least 0, got -1', line: 11, column: 10 }]
+    violations: [{
+      field: 'requirements.cpu',
+      message: 'expected a number of at least 0, got -1',
+      line: 11,
+      column: 10
+    }]
   }]
 })
 export type Problem = Static<typeof Problem>
@@ -82,7 +92,11 @@ export class ApiError extends Error {
   readonly violations: Violation[] | undefined
 
   /** @param detail What happened this time, in a sentence. */
-  constructor (code: ErrorCode, detail?: string, more: { hint?: string, violations?: Violation[], cause?: unknown } = {}) {
+  constructor (
+    code: ErrorCode,
+    detail?: string,
+    more: { hint?: string, violations?: Violation[], cause?: unknown } = {}
+  ) {
     super(detail ?? catalogue[code].title, { cause: more.cause })
     this.name = 'ApiError'
     this.code = code

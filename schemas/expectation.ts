@@ -5,7 +5,9 @@ export function expectation ({ path, message, errors }: ValueError): string {
   const variants = errors.flatMap(variant => variant.First() ?? [])
   if (variants.length === 0) return message.charAt(0).toLowerCase() + message.slice(1)
   // A variant may fail further in: then it has to say where.
-  const said = variants.map(variant => (variant.path === path ? '' : `${dotted(variant.path)}: `) + expectation(variant))
+  const said = variants.map(variant =>
+    (variant.path === path ? '' : `${dotted(variant.path)}: `) + expectation(variant)
+  )
   return [...new Set(said)].join(', or ')
 }
 

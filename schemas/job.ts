@@ -19,12 +19,29 @@ export const Instance = Type.Object({
     from: HexId,
     why: OneOf(['asked', 'update', 'drain', 'failover']),
     since: Timestamp
-  }, { description: 'It is started beside the entry of the same number on the cluster `from`, which is removed once this one runs' })),
-  location: Nullable(Type.String({ description: 'Location or name of a cluster that a move asked for, "" for any; wins over what the descriptor says of location and node' })),
+  }, {
+    description:
+      'It is started beside the entry of the same number on the cluster `from`, which is removed once this one runs'
+  })),
+  location: Nullable(
+    Type.String({
+      description:
+        'Location or name of a cluster that a move asked for, "" for any; wins over what the descriptor says of ' +
+          'location and node'
+    })
+  ),
   attempts: Type.Integer({ description: 'Starts that failed since it last ran' }),
   silent: Type.Boolean({ description: 'Its cluster gives no sign of life: what became of it is not known' }),
-  awaits: Nullable(Type.String({ description: 'Id of a command that the cluster has not acknowledged: until then its reports are about the earlier state, and an instance without a cluster is not placed' })),
-  refusals: Type.Array(Type.Object({ cluster_id: HexId, at: Timestamp, error: Type.String() }), { description: 'Clusters that turned it down, newest last; they are not asked again for a while' })
+  awaits: Nullable(
+    Type.String({
+      description:
+        'Id of a command that the cluster has not acknowledged: until then its reports are about the earlier state, ' +
+          'and an instance without a cluster is not placed'
+    })
+  ),
+  refusals: Type.Array(Type.Object({ cluster_id: HexId, at: Timestamp, error: Type.String() }), {
+    description: 'Clusters that turned it down, newest last; they are not asked again for a while'
+  })
 })
 export type Instance = Static<typeof Instance>
 
@@ -96,9 +113,19 @@ export const Job = Type.Object({
   retiring: Type.Array(Retiring),
   explanation: Nullable(Explanation),
   rollout: Nullable(Rollout),
-  revisions: Type.Array(Revision, { description: `Descriptors before this one, at most ${MAX_REVISIONS}, the newest first` }),
-  due_at: Nullable(Type.String({ description: 'ISO 8601, UTC. When it is looked at again, if nothing else happens before: a deadline, the next step of a rollout' })),
-  fence: Type.Integer({ description: 'Highest token of a reconciler that changed it: one with a lower token has lost its lease' }),
+  revisions: Type.Array(Revision, {
+    description: `Descriptors before this one, at most ${MAX_REVISIONS}, the newest first`
+  }),
+  due_at: Nullable(
+    Type.String({
+      description:
+        'ISO 8601, UTC. When it is looked at again, if nothing else happens before: a deadline, the next step of a ' +
+          'rollout'
+    })
+  ),
+  fence: Type.Integer({
+    description: 'Highest token of a reconciler that changed it: one with a lower token has lost its lease'
+  }),
   generation: Type.Integer({ description: 'Rises with each change of the descriptor' }),
   revision: Type.Integer({ description: 'Rises with each change of the document' }),
   created_at: Timestamp,
@@ -137,7 +164,13 @@ export const Job = Type.Object({
       decided_at: '2026-01-31T12:00:00.012Z',
       outcome: 'placed',
       summary: 'placed on hpi',
-      clusters: [{ cluster_id: '65a1b2c3d4e5f60718293a00', cluster_name: 'hpi', fits: true, score: 1, reason: 'hpi: chosen, 12 cores and 24000 MB free' }],
+      clusters: [{
+        cluster_id: '65a1b2c3d4e5f60718293a00',
+        cluster_name: 'hpi',
+        fits: true,
+        score: 1,
+        reason: 'hpi: chosen, 12 cores and 24000 MB free'
+      }],
       omitted: 0
     },
     rollout: null,
@@ -151,18 +184,44 @@ export const Job = Type.Object({
   }]
 })
 export type Revision = Omit<Static<typeof Revision>, 'descriptor'> & { descriptor: Descriptor }
-export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & { descriptor: Descriptor, revisions: Revision[] }
+export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & {
+  descriptor: Descriptor
+  revisions: Revision[]
+}
 export type JobId = Job['id']
 
 const EVENT_TYPES = [
   // What users ask for.
-  'deployed', 'updated', 'scaled', 'moving', 'undeploying',
+  'deployed',
+  'updated',
+  'scaled',
+  'moving',
+  'undeploying',
   // What becomes of the instances.
-  'placed', 'unplaceable', 'waiting', 'status', 'details', 'moved', 'move_ended', 'move_failed', 'retiring', 'retired', 'undeployed',
+  'placed',
+  'unplaceable',
+  'waiting',
+  'status',
+  'details',
+  'moved',
+  'move_ended',
+  'move_failed',
+  'retiring',
+  'retired',
+  'undeployed',
   // What clusters answer, and what of them is missed.
-  'acknowledged', 'refused', 'delivery', 'resent', 'lost', 'recovered',
+  'acknowledged',
+  'refused',
+  'delivery',
+  'resent',
+  'lost',
+  'recovered',
   // What time brings.
-  'retried', 'gave_up', 'rolled_out', 'rolled_back', 'rollout_late',
+  'retried',
+  'gave_up',
+  'rolled_out',
+  'rolled_back',
+  'rollout_late',
   // What another program left in the database.
   'adopted'
 ] as const
@@ -180,22 +239,39 @@ export const JobEvent = Type.Object({
   to: Type.Optional(Status)
 }, {
   $id: 'JobEvent',
-  examples: [{ id: 4, time: '2026-01-31T12:00:09.000Z', type: 'status', cause: 'cluster 65a1b2c3d4e5f60718293a00', message: 'instance 0 is RUNNING', instance_number: 0, from: 'DEPLOYED', to: 'RUNNING' }]
+  examples: [{
+    id: 4,
+    time: '2026-01-31T12:00:09.000Z',
+    type: 'status',
+    cause: 'cluster 65a1b2c3d4e5f60718293a00',
+    message: 'instance 0 is RUNNING',
+    instance_number: 0,
+    from: 'DEPLOYED',
+    to: 'RUNNING'
+  }]
 })
 export type JobEvent = Static<typeof JobEvent>
 
 /** POST /api/result/cluster_deploy and the event `result` (contract section 2). */
 export const DeployResult = Type.Object({
   job_id: HexId,
-  instances: Type.Array(Type.Object({
-    instance_number: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
-    namespace_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
-    host_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
-    host_port: Type.Optional(Nullable(Type.Union([Type.String({ maxLength: 63 }), Type.Integer({ minimum: 0, maximum: 65535 })])))
-  }, { additionalProperties: true }), { maxItems: 10_000 })
+  instances: Type.Array(
+    Type.Object({
+      instance_number: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+      namespace_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
+      host_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
+      host_port: Type.Optional(
+        Nullable(Type.Union([Type.String({ maxLength: 63 }), Type.Integer({ minimum: 0, maximum: 65535 })]))
+      )
+    }, { additionalProperties: true }),
+    { maxItems: 10_000 }
+  )
 }, {
   $id: 'DeployResult',
   additionalProperties: true,
-  examples: [{ job_id: '65a1b2c3d4e5f60718293a4b', instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '192.168.178.40', host_port: 50103 }] }]
+  examples: [{
+    job_id: '65a1b2c3d4e5f60718293a4b',
+    instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '192.168.178.40', host_port: 50103 }]
+  }]
 })
 export type DeployResult = Static<typeof DeployResult>

@@ -20,12 +20,16 @@ export const json = <T extends TSchema>(description: string, schema: T) => ({
 
 /** Error answers under /api/v1, by their codes. */
 export const problems = (...codes: ErrorCode[]) =>
-  errorAnswers([...codes, 'internal_error', 'store_unavailable'], { 'application/problem+json': { schema: ref(Problem) } })
+  errorAnswers([...codes, 'internal_error', 'store_unavailable'], {
+    'application/problem+json': { schema: ref(Problem) }
+  })
 
 /** Error answers under /api: a text, or a problem when the request accepts JSON. */
 export const textErrors = (...codes: ErrorCode[]) =>
   errorAnswers([...codes, 'internal_error', 'store_unavailable'], {
-    'text/plain': { schema: Type.String({ examples: ['job_not_found: There is no job demo.default.service1.test\n'] }) },
+    'text/plain': {
+      schema: Type.String({ examples: ['job_not_found: There is no job demo.default.service1.test\n'] })
+    },
     'application/problem+json': { schema: ref(Problem) }
   })
 

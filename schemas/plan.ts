@@ -18,8 +18,12 @@ export type FieldChange = Static<typeof FieldChange>
 
 /** What would become of the instances of a service. */
 export const Movements = Type.Object({
-  placed: Type.Array(InstanceOn, { description: 'Had no cluster and would get this one; an update may start more than `replicas` for its time' }),
-  moved: Type.Array(Type.Object({ instance_number: Type.Integer(), from: ClusterRef, to: Nullable(ClusterRef) }), { description: 'Would go to another cluster; to: null while none has room' }),
+  placed: Type.Array(InstanceOn, {
+    description: 'Had no cluster and would get this one; an update may start more than `replicas` for its time'
+  }),
+  moved: Type.Array(Type.Object({ instance_number: Type.Integer(), from: ClusterRef, to: Nullable(ClusterRef) }), {
+    description: 'Would go to another cluster; to: null while none has room'
+  }),
   renewed: Type.Array(InstanceOn, { description: 'Would be brought to the new descriptor where they are' }),
   removed: Type.Array(InstanceOn, { description: 'Would be removed from this cluster' }),
   waiting: Type.Array(Type.Integer(), { description: 'Numbers of the instances that would have no cluster' })
@@ -43,7 +47,11 @@ const example = { cluster_id: '65a1b2c3d4e5f60718293a00', cluster_name: 'hpi' }
 /** What would happen if descriptors were deployed now. */
 export const Plan = Type.Object({
   summary: Type.String({ description: 'One sentence for a human' }),
-  scheduler: OneOf(['embedded', 'cloud'], { description: 'Which scheduler decides when it is deployed. The plan always is that of the embedded one: where the Cloud Scheduler decides, it may decide otherwise' }),
+  scheduler: OneOf(['embedded', 'cloud'], {
+    description:
+      'Which scheduler decides when it is deployed. The plan always is that of the embedded one: where the Cloud ' +
+        'Scheduler decides, it may decide otherwise'
+  }),
   services: Type.Array(ServicePlan, { description: 'In the order of the file' })
 }, {
   $id: 'Plan',
@@ -56,7 +64,13 @@ export const Plan = Type.Object({
       outcome: 'update',
       summary: 'demo.default.service1.test would be updated (image, replicas): 1 instance placed, 1 renewed in place',
       changes: [{ path: 'image', from: 'nginx:1', to: 'nginx:2' }, { path: 'replicas', from: 1, to: 2 }],
-      instances: { placed: [{ instance_number: 1, ...example }], moved: [], renewed: [{ instance_number: 0, ...example }], removed: [], waiting: [] },
+      instances: {
+        placed: [{ instance_number: 1, ...example }],
+        moved: [],
+        renewed: [{ instance_number: 0, ...example }],
+        removed: [],
+        waiting: []
+      },
       explanation: {
         decided_at: '2026-01-31T12:00:00.012Z',
         outcome: 'placed',

@@ -2,7 +2,11 @@ import { Type, type SchemaOptions, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 
 /** Identifier of a cluster or a job: 24 hexadecimal digits, as MongoDB's ObjectId prints (contract section 1). */
-export const HexId = Type.String({ pattern: '^[0-9a-f]{24}$', description: '24 hexadecimal digits', examples: ['65a1b2c3d4e5f60718293a4b'] })
+export const HexId = Type.String({
+  pattern: '^[0-9a-f]{24}$',
+  description: '24 hexadecimal digits',
+  examples: ['65a1b2c3d4e5f60718293a4b']
+})
 
 /** A point in time: ISO 8601 in UTC, milliseconds. */
 export const Timestamp = Type.String({ description: 'ISO 8601, UTC', examples: ['2026-01-31T12:00:00.000Z'] })

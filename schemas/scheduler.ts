@@ -3,7 +3,9 @@ import { HexId, OneOf } from './primitives.js'
 import { PLACEMENT_FAILURES, type PlacementFailure } from './status.js'
 
 /** An id as the scheduler writes it: in digits, or in MongoDB's Extended JSON. */
-const Id = Type.Union([HexId, Type.Object({ $oid: HexId }, { additionalProperties: true })], { description: 'an id of 24 hexadecimal digits, or {"$oid": id}' })
+const Id = Type.Union([HexId, Type.Object({ $oid: HexId }, { additionalProperties: true })], {
+  description: 'an id of 24 hexadecimal digits, or {"$oid": id}'
+})
 
 const ClusterRef = Type.Object({ _id: Id }, { additionalProperties: true, description: 'a cluster with its _id' })
 
@@ -15,7 +17,11 @@ export const SchedulerResult = Type.Object({
   job_id: Type.Optional(Id),
   job: Type.Optional(Type.Unknown({ description: 'The job as it was sent' })),
   replicas: Type.Optional(Type.Unknown()),
-  cluster: Type.Optional(Type.Union([ClusterRef, Type.Array(ClusterRef, { minItems: 1 })], { description: 'a cluster document, or a list of them' })),
+  cluster: Type.Optional(
+    Type.Union([ClusterRef, Type.Array(ClusterRef, { minItems: 1 })], {
+      description: 'a cluster document, or a list of them'
+    })
+  ),
   cluster_id: Type.Optional(Id),
   status: Type.Optional(OneOf(PLACEMENT_FAILURES, { description: 'Why there is no cluster' }))
 }, {

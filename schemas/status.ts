@@ -4,10 +4,23 @@ import { OneOf } from './primitives.js'
  * The way up of an instance (contract section 8). An instance only ever climbs it;
  * CREATING and CREATED are the same rung, spelled differently by different clusters.
  */
-export const WAY_UP = ['REQUESTED', 'CLUSTER_SCHEDULED', 'NODE_SCHEDULED', 'CREATING', 'CREATED', 'DEPLOYED', 'RUNNING'] as const
+export const WAY_UP = [
+  'REQUESTED',
+  'CLUSTER_SCHEDULED',
+  'NODE_SCHEDULED',
+  'CREATING',
+  'CREATED',
+  'DEPLOYED',
+  'RUNNING'
+] as const
 
 /** The scheduler found no place (contract section 4). */
-export const PLACEMENT_FAILURES = ['TargetClusterNotFound', 'TargetClusterNotActive', 'TargetClusterNoCapacity', 'NoActiveClusterWithCapacity'] as const
+export const PLACEMENT_FAILURES = [
+  'TargetClusterNotFound',
+  'TargetClusterNotActive',
+  'TargetClusterNoCapacity',
+  'NoActiveClusterWithCapacity'
+] as const
 
 /** The cluster took the command but has no worker for it. */
 export const CLUSTER_REFUSALS = ['NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const

@@ -32,8 +32,12 @@ export function createClusterAddresses (clusterName: string): ClusterAddresses {
       taken.add(address)
       return address
     },
-    claim: address => { taken.add(address) },
-    release: address => { taken.delete(address) },
+    claim: address => {
+      taken.add(address)
+    },
+    release: address => {
+      taken.delete(address)
+    },
     worker: index => `192.168.${(range + Math.floor(index / 250)) % 256}.${index % 250 + 1}`
   }
 }

@@ -47,7 +47,17 @@ export interface RunningJob {
   image: string
   status: Status
   /** `image` is the one that it was started from: in the course of an update, not all have that of the job. */
-  instances: Array<{ instance_number: number, worker: string, image: string, status: Status, namespace_ip: string, host_ip: string, host_port: number }>
+  instances: Array<
+    {
+      instance_number: number
+      worker: string
+      image: string
+      status: Status
+      namespace_ip: string
+      host_ip: string
+      host_port: number
+    }
+  >
 }
 
 /** A cluster manager with its workers, played over the raw WebSocket channel (contract section 5). */
@@ -81,7 +91,9 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   const saved = stateFile === undefined ? undefined : readState(stateFile)
   const events = new EventEmitter<ClusterEvents>()
   const addresses = createClusterAddresses(name)
-  const workers = createWorkers(options.workers.map((spec, index) => ({ technology: ['docker'], address: addresses.worker(index), ...spec })))
+  const workers = createWorkers(
+    options.workers.map((spec, index) => ({ technology: ['docker'], address: addresses.worker(index), ...spec }))
+  )
   const containers = createContainers(addresses, { createMs: 300, startMs: 700, ...options.delays })
   const inbox = createInbox(saved?.last_seq, saved?.answered ?? [])
   const changed = new Set<JobId>()
@@ -91,7 +103,15 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   let heartbeats: NodeJS.Timeout | undefined
   let gathering: NodeJS.Timeout | undefined
 
-  const workload = createWorkload({ workers, containers, saved: saved?.jobs ?? [], onChange: jobId => { changed.add(jobId); tellSoon() } })
+  const workload = createWorkload({
+    workers,
+    containers,
+    saved: saved?.jobs ?? [],
+    onChange: jobId => {
+      changed.add(jobId)
+      tellSoon()
+    }
+  })
   workload.resume()
   const session = openSession({
     url: options.url,
@@ -114,7 +134,10 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     for (const { document } of workload.jobs()) changed.add(document._id)
     tellSoon()
     clearInterval(heartbeats)
-    heartbeats = setInterval(tell, Math.min(registered.heartbeat_interval_s, options.heartbeatIntervalS ?? Infinity) * 1000)
+    heartbeats = setInterval(
+      tell,
+      Math.min(registered.heartbeat_interval_s, options.heartbeatIntervalS ?? Infinity) * 1000
+    )
     events.emit('registered', registered)
   })
   session.events.on('command', command => take(command))
@@ -146,11 +169,15 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   /** Gives the reason where it is refused. */
   function carryOut ({ kind, job_id: jobId, job, node_from: from, node_to: to }: Command): string | undefined {
     switch (kind) {
-      case 'delete': workload.remove(jobId); return
-      case 'move': return workload.move(jobId, from, to)
+      case 'delete':
+        workload.remove(jobId)
+        return
+      case 'move':
+        return workload.move(jobId, from, to)
       // Both name in the job's instance_list what is to run.
       case 'deploy':
-      case 'replicate': return workload.bring(job, id ?? '')
+      case 'replicate':
+        return workload.bring(job, id ?? '')
     }
   }
 
@@ -208,8 +235,12 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   return {
     name,
     events,
-    get id () { return id },
-    get registered () { return session.registered },
+    get id () {
+      return id
+    },
+    get registered () {
+      return session.registered
+    },
     running: () => workload.jobs().map(toRunning),
     failJob: (jobId, status) => workload.fail(jobId, status),
     restartJob: jobId => workload.restart(jobId),
@@ -236,8 +267,15 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
       job_name,
       image,
       status: statusOf(job),
-      instances: job.containers.map(({ instance_number, worker, image, status, namespace_ip, host_port }) =>
-        ({ instance_number, worker, image, status, namespace_ip, host_ip: workers.address(worker), host_port }))
+      instances: job.containers.map(({ instance_number, worker, image, status, namespace_ip, host_port }) => ({
+        instance_number,
+        worker,
+        image,
+        status,
+        namespace_ip,
+        host_ip: workers.address(worker),
+        host_port
+      }))
     }
   }
 }

@@ -4,7 +4,11 @@ import type { Command } from '../schemas/channel.js'
 export type Answer = string | null
 
 /** A command that was answered. */
-export interface Answered { command_id: string, seq: number, answer: Answer }
+export interface Answered {
+  command_id: string
+  seq: number
+  answer: Answer
+}
 
 /** Takes each command once (contract section 5), though delivery is at least once. */
 export interface Inbox {
@@ -29,7 +33,9 @@ export function createInbox (lastSeq: number | undefined, saved: Answered[]): In
   const answered = new Map(saved.map(one => [one.command_id, one]))
 
   return {
-    get lastSeq () { return lastSeq },
+    get lastSeq () {
+      return lastSeq
+    },
 
     get resumeFrom () {
       // `last_seq` counts as an acknowledgement: past a refusal, it would turn one that was lost on the way into a yes.

@@ -2,7 +2,10 @@ import type { ClusterAddresses } from './addresses.js'
 import type { Container } from './state-file.js'
 
 /** Milliseconds from one status of a starting container to the next. */
-export interface Delays { createMs: number, startMs: number }
+export interface Delays {
+  createMs: number
+  startMs: number
+}
 
 /** The containers of a simulated cluster: their addresses, and their way up to RUNNING. */
 export interface Containers {
@@ -57,15 +60,21 @@ export function createContainers (addresses: ClusterAddresses, { createMs, start
       halt(container)
       container.status = 'NODE_SCHEDULED'
       onStatus()
-      timers.set(container, setTimeout(() => {
-        container.status = 'CREATED'
-        onStatus()
-        timers.set(container, setTimeout(() => {
-          timers.delete(container)
-          container.status = 'RUNNING'
+      timers.set(
+        container,
+        setTimeout(() => {
+          container.status = 'CREATED'
           onStatus()
-        }, startMs))
-      }, createMs))
+          timers.set(
+            container,
+            setTimeout(() => {
+              timers.delete(container)
+              container.status = 'RUNNING'
+              onStatus()
+            }, startMs)
+          )
+        }, createMs)
+      )
     },
 
     halt,

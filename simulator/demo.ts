@@ -22,11 +22,21 @@ function say (text: string) {
 }
 
 function clock (time: Date | string): string {
-  return new Date(time).toLocaleTimeString('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 })
+  return new Date(time).toLocaleTimeString('en-GB', {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    fractionalSecondDigits: 3
+  })
 }
 
 /** Asks the System Manager; its own words become the error. */
-async function ask<T> (base: string, path: string, signal: AbortSignal, init: { method?: string, body?: FormData } = {}): Promise<T> {
+async function ask<T> (
+  base: string,
+  path: string,
+  signal: AbortSignal,
+  init: { method?: string, body?: FormData } = {}
+): Promise<T> {
   const response = await fetch(base + path, { ...init, signal })
   const text = await response.text()
   if (!response.ok) throw new Error(`${init.method ?? 'GET'} ${path} answered ${response.status}:\n${text}`)
@@ -69,19 +79,33 @@ async function deploy (base: string, signal: AbortSignal): Promise<{ job_id: str
 }
 
 /** Prints what is new in the job's history, until it runs. */
-async function follow (base: string, jobId: string, since: number, clusters: SimulatedCluster[], signal: AbortSignal): Promise<Job> {
+async function follow (
+  base: string,
+  jobId: string,
+  since: number,
+  clusters: SimulatedCluster[],
+  signal: AbortSignal
+): Promise<Job> {
   let last = 0
   return until(`${jobId} is not RUNNING; see ${base}/api/v1/jobs/${jobId}`, signal, async () => {
     // Before its events, so that these tell all that led there.
     const job = await ask<Job>(base, `/api/v1/jobs/${jobId}`, signal)
-    const { items } = await ask<{ items: JobEvent[] }>(base, `/api/v1/jobs/${jobId}/events?after=${last}&limit=1000`, signal)
+    const { items } = await ask<{ items: JobEvent[] }>(
+      base,
+      `/api/v1/jobs/${jobId}/events?after=${last}&limit=1000`,
+      signal
+    )
     for (const event of items) {
       last = event.id
       // The history of an earlier demo, where its data was kept, is of no interest.
-      if (Date.parse(event.time) >= since) say(`  ${clock(event.time)}  ${(event.to ?? event.type).padEnd(18)} ${event.message}`)
+      if (Date.parse(event.time) >= since) {
+        say(`  ${clock(event.time)}  ${(event.to ?? event.type).padEnd(18)} ${event.message}`)
+      }
     }
     // After a restart a RUNNING from before may still stand in the database: the cluster's own word counts.
-    const runs = clusters.some(cluster => cluster.running().some(({ job_id: id, status }) => id === jobId && status === 'RUNNING'))
+    const runs = clusters.some(cluster =>
+      cluster.running().some(({ job_id: id, status }) => id === jobId && status === 'RUNNING')
+    )
     return runs && job.status === 'RUNNING' && job.instance_list.every(({ host_ip: host }) => host) ? job : undefined
   })
 }
@@ -91,7 +115,9 @@ function conclude (base: string, job: Job, clusters: SimulatedCluster[]) {
   const lines = [
     ...job.service_ip_list.map(({ IpType, Address }) => `  service (${IpType})   ${Address}`),
     ...job.instance_list.map(instance =>
-      `  instance ${instance.instance_number}     ${instance.instance_ip}  on cluster ${name(instance.cluster_id)}, host ${instance.host_ip}:${instance.host_port}`)
+      `  instance ${instance.instance_number}     ${instance.instance_ip}  on cluster ${name(instance.cluster_id)}, ` +
+        `host ${instance.host_ip}:${instance.host_port}`
+    )
   ]
   say(`
 ${job.job_name} is RUNNING
@@ -140,7 +166,9 @@ const clusters: SimulatedCluster[] = []
 try {
   await show(address(), clusters, ended.signal)
 } catch (err) {
-  if (!ended.signal.aborted) say(`The demo did not get through: ${(err as Error).message}\nWhat is up stays up; Ctrl-C ends it.`)
+  if (!ended.signal.aborted) {
+    say(`The demo did not get through: ${(err as Error).message}\nWhat is up stays up; Ctrl-C ends it.`)
+  }
 }
 // Whatever became of the demo, the clusters are there to play with.
 if (!ended.signal.aborted) await sleep(2 ** 31 - 1, undefined, { signal: ended.signal }).catch(() => {})

@@ -21,7 +21,9 @@ export const JobDocument = Type.Object({
     cluster_id: Type.String(),
     generation: Type.Optional(Type.Integer())
   }, { additionalProperties: true })),
-  system_manager: Type.Optional(Type.Object({ generation: Type.Optional(Type.Integer()) }, { additionalProperties: true }))
+  system_manager: Type.Optional(
+    Type.Object({ generation: Type.Optional(Type.Integer()) }, { additionalProperties: true })
+  )
 }, { additionalProperties: true })
 export type JobDocument = Static<typeof JobDocument> & Record<string, unknown>
 

@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { startSimulatedCluster, type ClusterOptions, type SimulatedCluster } from './cluster.js'
 
-const HELP = `Simulated clusters: they register with a System Manager over its raw WebSocket channel and run what they are told to.
+const HELP =
+  `Simulated clusters: they register with a System Manager over its raw WebSocket channel and run what they are told to.
 
 Usage: node dist/simulator/run.js [options]
 
@@ -54,16 +55,25 @@ function readOptions () {
     return value
   }
   const many = values.clusters === undefined ? undefined : positive('clusters')
-  if (many !== undefined && values.state !== undefined) throw new Error('--state is for a single cluster, not for --clusters')
-  if (!/^wss?:/.test(values.url) || !URL.canParse(values.url)) throw new Error(`--url ${values.url}: a ws:// or wss:// address is wanted`)
+  if (many !== undefined && values.state !== undefined) {
+    throw new Error('--state is for a single cluster, not for --clusters')
+  }
+  if (!/^wss?:/.test(values.url) || !URL.canParse(values.url)) {
+    throw new Error(`--url ${values.url}: a ws:// or wss:// address is wanted`)
+  }
 
   const worker = { cores: positive('cores'), memoryMb: positive('memory'), technology: values.technology }
-  const names = many === undefined ? [values.cluster] : Array.from({ length: many }, (_, index) => `${values.cluster}-${index + 1}`)
+  const names = many === undefined
+    ? [values.cluster]
+    : Array.from({ length: many }, (_, index) => `${values.cluster}-${index + 1}`)
   const clusters = names.map((name): ClusterOptions => ({
     url: values.url,
     name,
     location: values.location ?? null,
-    workers: Array.from({ length: positive('workers') }, (_, index) => ({ name: `${name}-worker-${index + 1}`, ...worker })),
+    workers: Array.from(
+      { length: positive('workers') },
+      (_, index) => ({ name: `${name}-worker-${index + 1}`, ...worker })
+    ),
     managerPort: positive('manager-port'),
     heartbeatIntervalS: positive('heartbeat'),
     delays: { createMs: Number(values['create-ms']), startMs: Number(values['start-ms']) },
@@ -81,7 +91,11 @@ function say (text: string) {
 function narrate (cluster: SimulatedCluster) {
   const { name, events } = cluster
   events.on('registered', ({ id, resumed }) => say(`${name}: registered as ${id}${resumed ? ', resumed' : ''}`))
-  events.on('command', ({ seq, kind, job_id: job }, refusal) => say(`${name}: ${seq} ${kind} ${job}${refusal === null ? '' : ` refused: ${refusal}`}`))
+  events.on(
+    'command',
+    ({ seq, kind, job_id: job }, refusal) =>
+      say(`${name}: ${seq} ${kind} ${job}${refusal === null ? '' : ` refused: ${refusal}`}`)
+  )
   events.on('resync', ({ jobs }) => say(`${name}: resync, ${jobs.length} jobs`))
   events.on('status', (job, status) => say(`${name}: ${job} ${status ?? 'removed'}`))
   events.on('lost', reason => say(`${name}: connection lost: ${reason}`))
@@ -93,7 +107,10 @@ function summarise (clusters: SimulatedCluster[], signal: AbortSignal) {
   const timer = setInterval(() => {
     const jobs = clusters.flatMap(cluster => cluster.running())
     const registered = clusters.filter(cluster => cluster.registered).length
-    say(`${registered} of ${clusters.length} clusters registered, ${jobs.filter(job => job.status === 'RUNNING').length} of ${jobs.length} jobs RUNNING`)
+    say(
+      `${registered} of ${clusters.length} clusters registered, ` +
+        `${jobs.filter(job => job.status === 'RUNNING').length} of ${jobs.length} jobs RUNNING`
+    )
   }, SUMMARY_S * 1000)
   signal.addEventListener('abort', () => clearInterval(timer))
 }

@@ -32,7 +32,8 @@ export type ServerFrame = { [E in keyof ServerEvents]: { event: E, data: Static<
 
 const isFrame = TypeCompiler.Compile(Frame)
 const checks = new Map<string, TypeCheck<ServerEvents[keyof ServerEvents]>>(
-  Object.entries(serverEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)]))
+  Object.entries(serverEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)])
+)
 
 /** Reads a text frame of the System Manager. What breaks the contract comes back as a sentence about it. */
 export function readServerFrame (text: unknown): ServerFrame | string {

@@ -16,7 +16,10 @@ export interface SessionEvents {
 }
 
 /** Waiting time before a new connection, in ms: a random part of a span that doubles with each failure. */
-export interface Backoff { firstMs: number, longestMs: number }
+export interface Backoff {
+  firstMs: number
+  longestMs: number
+}
 
 export interface SessionOptions {
   url: string
@@ -25,7 +28,10 @@ export interface SessionOptions {
   backoff: Backoff
 }
 
-/** The raw WebSocket channel of a cluster (contract section 5): registers, and registers again whenever the connection is lost. */
+/**
+ * The raw WebSocket channel of a cluster (contract section 5): registers, and registers again whenever the connection
+ * is lost.
+ */
 export interface Session {
   events: EventEmitter<SessionEvents>
   readonly registered: boolean
@@ -109,7 +115,9 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
 
   return {
     events,
-    get registered () { return registered },
+    get registered () {
+      return registered
+    },
 
     send (event, data) {
       if (!registered || channel?.readyState !== WebSocket.OPEN) return false
@@ -146,15 +154,18 @@ function keepSocket () {
   let failure = ''
   const connect = buildConnector({ timeout: HANDSHAKE_MS })
   const agent = new Agent({
-    connect: (options, done) => connect(options, (...result) => {
-      socket = result[1]
-      failure = result[0] ? describe(result[0]) : ''
-      done(...result)
-    })
+    connect: (options, done) =>
+      connect(options, (...result) => {
+        socket = result[1]
+        failure = result[0] ? describe(result[0]) : ''
+        done(...result)
+      })
   })
   return {
     agent,
-    destroy: () => { socket?.destroy() },
+    destroy: () => {
+      socket?.destroy()
+    },
     /** Why the last connection could not be made, or ''; once. */
     takeFailure () {
       const taken = failure

@@ -12,7 +12,10 @@ export interface WorkerSpec {
 }
 
 /** What one instance takes of a worker. */
-export interface Need { cpu: number, memoryMb: number }
+export interface Need {
+  cpu: number
+  memoryMb: number
+}
 
 /** What an instance asks of its worker. */
 export interface Wish {
@@ -72,7 +75,10 @@ export function createWorkers (specs: WorkerSpec[]): Workers {
       const roomy = qualified.filter(one => fits(one, wish.need))
       // The emptiest one, so that the instances of a service spread.
       const best = roomy.find(({ spec }) => spec.name === wish.current) ??
-        roomy.reduce<Node | undefined>((best, one) => best && best.free.memoryMb >= one.free.memoryMb ? best : one, undefined)
+        roomy.reduce<Node | undefined>(
+          (best, one) => best && best.free.memoryMb >= one.free.memoryMb ? best : one,
+          undefined
+        )
       if (!best) return { refusal: 'NO_WORKER_CAPACITY' }
       change(best.spec.name, wish.need, -1)
       return { worker: best.spec.name }

@@ -2,7 +2,15 @@ import type { JobReport } from '../schemas/cluster.js'
 import type { DeployResult, JobId } from '../schemas/job.js'
 import type { Status } from '../schemas/status.js'
 import type { Containers } from './containers.js'
-import { instancesFor, originOf, publishedPort, readJobDocument, wishOf, type JobDocument, type WantedInstance } from './job-document.js'
+import {
+  instancesFor,
+  originOf,
+  publishedPort,
+  readJobDocument,
+  wishOf,
+  type JobDocument,
+  type WantedInstance
+} from './job-document.js'
 import type { ClusterJob, Container } from './state-file.js'
 import type { Refusal, Workers } from './workers.js'
 
@@ -98,7 +106,9 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
       job.containers.push(container)
       const turn = !stays || hasRisen(there, { generation })
       if (!stays || (turn && there.origin !== origin) || STOPPED.includes(there.status)) starting.push(container)
-      if (turn) Object.assign(container, { image: document.image, origin, ...generation !== undefined && { generation } })
+      if (turn) {
+        Object.assign(container, { image: document.image, origin, ...generation !== undefined && { generation } })
+      }
     }
     for (const container of old.values()) containers.discard(container)
     jobs.set(document._id, job)
@@ -146,7 +156,14 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
       const job = jobs.get(jobId)
       if (!job) return `Job ${jobId} does not run here`
       if (from === undefined || to === undefined || !workers.has(from) || !workers.has(to)) return 'NO_NODE_FOUND'
-      return run(job.document, job.containers.map(({ instance_number: number, generation, worker }) => ({ number, generation, node: worker === from ? to : worker })))
+      return run(
+        job.document,
+        job.containers.map(({ instance_number: number, generation, worker }) => ({
+          number,
+          generation,
+          node: worker === from ? to : worker
+        }))
+      )
     },
 
     resync (values, clusterId) {
@@ -187,13 +204,19 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
       if (created.length === 0) return undefined
       return {
         job_id: jobId,
-        instances: created.map(({ instance_number, namespace_ip, worker, host_port }) =>
-          ({ instance_number, namespace_ip, host_ip: workers.address(worker), host_port }))
+        instances: created.map(({ instance_number, namespace_ip, worker, host_port }) => ({
+          instance_number,
+          namespace_ip,
+          host_ip: workers.address(worker),
+          host_port
+        }))
       }
     },
 
     jobs: () => [...jobs.values()],
-    get count () { return jobs.size }
+    get count () {
+      return jobs.size
+    }
   }
 }
 
@@ -210,8 +233,9 @@ function hasRisen (container: Container, { generation }: Pick<WantedInstance, 'g
 
 /** The same instances in the same generations: at least once delivered, nothing is to be done. */
 function runsAlready (job: ClusterJob | undefined, wanted: WantedInstance[]): boolean {
-  return job !== undefined && job.refusal === null && job.containers.length === wanted.length && wanted.every(instance => {
-    const container = job.containers.find(({ instance_number: number }) => number === instance.number)
-    return container !== undefined && !hasRisen(container, instance) && !STOPPED.includes(container.status)
-  })
+  return job !== undefined && job.refusal === null && job.containers.length === wanted.length &&
+    wanted.every(instance => {
+      const container = job.containers.find(({ instance_number: number }) => number === instance.number)
+      return container !== undefined && !hasRisen(container, instance) && !STOPPED.includes(container.status)
+    })
 }

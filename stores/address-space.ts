@@ -39,7 +39,10 @@ export function fillAddresses (job: Job, next: () => string): Job {
   }
 }
 
-/** Subnets of 64 addresses from 172.18.0.0 up to 172.29.255.192, counted from 0; 172.30.0.0/16 is for services and instances. */
+/**
+ * Subnets of 64 addresses from 172.18.0.0 up to 172.29.255.192, counted from 0; 172.30.0.0/16 is for services and
+ * instances.
+ */
 const SUBNET_SIZE = 64
 const FIRST_NETWORK = 18
 export const SUBNETS = (30 - FIRST_NETWORK) * 65536 / SUBNET_SIZE

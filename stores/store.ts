@@ -16,7 +16,9 @@ export interface Store {
   subnets: SubnetStore
   channels: ChannelStore
   leases: LeaseStore
-  /** What other processes on the same database did. Best effort: whoever listens also looks by itself from time to time. */
+  /**
+   * What other processes on the same database did. Best effort: whoever listens also looks by itself from time to time.
+   */
   news: EventEmitter<StoreNews>
   /** Rejects when the database does not answer. */
   check (): Promise<void>
@@ -34,7 +36,10 @@ export interface StoreNews {
 }
 
 /** What a registration sets; heartbeat figures of a known cluster stay as they are. */
-export type ClusterIdentity = Pick<Cluster, 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'delivery' | 'clusterinfo' | 'cluster_location'>
+export type ClusterIdentity = Pick<
+  Cluster,
+  'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'delivery' | 'clusterinfo' | 'cluster_location'
+>
 
 /** What a heartbeat tells. A field that is absent keeps its value. */
 export interface ClusterFigures {
@@ -51,7 +56,9 @@ export interface ClusterFigures {
 }
 
 /** What the lifecycle and operators set on a cluster. */
-export type ClusterUpkeep = Partial<Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>>
+export type ClusterUpkeep = Partial<
+  Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>
+>
 
 export interface ClusterStore {
   /**
@@ -99,7 +106,10 @@ export interface JobChange {
   job: Job
   /** Appended in order; the store gives the ids and keeps the newest {@link MAX_EVENTS_PER_JOB} of a job. */
   events: Array<Omit<JobEvent, 'id'>>
-  /** Appended to the outboxes of their clusters in order; each gets the next `seq` of its cluster and, for deploy and replicate, the stored job document. */
+  /**
+   * Appended to the outboxes of their clusters in order; each gets the next `seq` of its cluster and, for deploy and
+   * replicate, the stored job document.
+   */
   commands: CommandDraft[]
 }
 
@@ -150,9 +160,14 @@ export interface JobStore {
   status (id: JobId): Promise<Status | undefined>
   /** In order of id, after `after`. */
   list (query: JobQuery): Promise<Job[]>
-  /** Every job that is not UNDEPLOYED as the contract's document in JSON, `_id` as `{"$oid"}`, in order of id (contract section 1). */
+  /**
+   * Every job that is not UNDEPLOYED as the contract's document in JSON, `_id` as `{"$oid"}`, in order of id (contract
+   * section 1).
+   */
   documents (): Promise<string[]>
-  /** Jobs that want to run and have an instance without a cluster that awaits nothing, in order of id, after `after`. */
+  /**
+   * Jobs that want to run and have an instance without a cluster that awaits nothing, in order of id, after `after`.
+   */
   unplaced (query: { after?: JobId, limit: number }): Promise<Job[]>
   /** Jobs whose `due_at` is at or before `before` (ISO time), the longest due first. */
   due (before: string, limit: number): Promise<Job[]>
@@ -163,7 +178,10 @@ export interface JobStore {
    * not what runs there: a heartbeat that says nothing new finds nothing.
    */
   contradicted (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): Promise<PlacedInstance[]>
-  /** Requirements of instances that are placed but not yet RUNNING, summed per cluster: free figures of heartbeats do not show them yet. */
+  /**
+   * Requirements of instances that are placed but not yet RUNNING, summed per cluster: free figures of heartbeats do
+   * not show them yet.
+   */
   reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
   /** Events of a job in order, after event id `after`. */
   events (id: JobId, query: { after?: number, limit: number }): Promise<JobEvent[]>

@@ -4,9 +4,14 @@ import { ApiError } from '../../schemas/errors.js'
 import { DeployResult } from '../../schemas/job.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
-const ClusterRef = Type.Object({ id: Type.String({ description: 'Cluster id, as sc2 told it', examples: ['65a1b2c3d4e5f60718293a4b'] }) })
+const ClusterRef = Type.Object({
+  id: Type.String({ description: 'Cluster id, as sc2 told it', examples: ['65a1b2c3d4e5f60718293a4b'] })
+})
 
-/** What clusters tell by HTTP (contract section 2). GETs that change something have no HEAD, which is safe by definition (RFC 9110, section 9.2.1). */
+/**
+ * What clusters tell by HTTP (contract section 2). GETs that change something have no HEAD, which is safe by definition
+ * (RFC 9110, section 9.2.1).
+ */
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.addHook('onRequest', async (_request, reply) => {
     reply.type('text/plain; charset=utf-8')
@@ -16,11 +21,22 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'sendHeartbeat',
       summary: 'Heartbeat of a cluster',
-      description: 'Figures and the status of its jobs, every 15 s. A job entry that cannot be understood is skipped and shown as a warning on the cluster; the heartbeat still counts.',
+      description:
+        'Figures and the status of its jobs, every 15 s. A job entry that cannot be understood is skipped and shown ' +
+          'as a warning on the cluster; the heartbeat still counts.',
       tags: ['edgeio clusters'],
       params: ClusterRef,
       body: Heartbeat,
-      response: { 200: text('Taken', 'ok'), ...textErrors('bad_request', 'json_invalid', 'cluster_id_malformed', 'cluster_not_found', 'media_type_unsupported') }
+      response: {
+        200: text('Taken', 'ok'),
+        ...textErrors(
+          'bad_request',
+          'json_invalid',
+          'cluster_id_malformed',
+          'cluster_not_found',
+          'media_type_unsupported'
+        )
+      }
     }
   }, async ({ params, body, log }) => {
     const { warnings } = await app.jobLifecycle.heartbeat(params.id, body)
@@ -34,7 +50,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Where a cluster runs the instances of a job',
       tags: ['edgeio clusters'],
       body: DeployResult,
-      response: { 200: text('Taken', 'roger that'), ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'media_type_unsupported') }
+      response: {
+        200: text('Taken', 'roger that'),
+        ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'media_type_unsupported')
+      }
     }
   }, async ({ body }) => {
     await app.jobLifecycle.result(body)
@@ -90,17 +109,30 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'takeSubnet',
       summary: 'The next subnet of 64 addresses for a worker node',
       tags: ['edgeio clusters'],
-      response: { 200: json('A subnet that nobody else has', Type.Object({ subnet_addr: Type.String({ examples: ['172.18.0.0'] }) })), ...textErrors('subnets_exhausted') }
+      response: {
+        200: json(
+          'A subnet that nobody else has',
+          Type.Object({ subnet_addr: Type.String({ examples: ['172.18.0.0'] }) })
+        ),
+        ...textErrors('subnets_exhausted')
+      }
     }
   }, async (_request, reply) => {
     reply.type('application/json; charset=utf-8')
     const subnet = await app.store.subnets.next()
-    if (subnet === undefined) throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
+    if (subnet === undefined) {
+      throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
+    }
     return { subnet_addr: subnet }
   })
 
   app.get('/feedback', {
-    schema: { operationId: 'sendFeedback', summary: 'Does nothing, for old clusters', tags: ['edgeio clusters'], response: { 200: text('Taken', 'ok'), ...textErrors() } }
+    schema: {
+      operationId: 'sendFeedback',
+      summary: 'Does nothing, for old clusters',
+      tags: ['edgeio clusters'],
+      response: { 200: text('Taken', 'ok'), ...textErrors() }
+    }
   }, async () => 'ok')
 }
 export default routes

@@ -2,7 +2,9 @@ import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typ
 import { clusterWithOid } from '../../schemas/cluster-document.js'
 import { json, textErrors } from '../../schemas/openapi.js'
 
-const Documents = Type.Array(Type.Record(Type.String(), Type.Unknown()), { description: 'Cluster documents of the contract, `_id` as {"$oid": …}' })
+const Documents = Type.Array(Type.Record(Type.String(), Type.Unknown()), {
+  description: 'Cluster documents of the contract, `_id` as {"$oid": …}'
+})
 
 /** Clusters as users see them in the EdgeIO contract (section 1). */
 const routes: FastifyPluginAsyncTypebox = async app => {

@@ -5,7 +5,11 @@ import { HexId } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
 import { readDescriptors } from '../../descriptor/read.js'
 
-const Deployed = Type.Object({ job_id: HexId, job_name: Type.String({ examples: ['demo.default.service1.test'] }), status: Status })
+const Deployed = Type.Object({
+  job_id: HexId,
+  job_name: Type.String({ examples: ['demo.default.service1.test'] }),
+  status: Status
+})
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(descriptorBody)
@@ -16,12 +20,26 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'deployService',
       summary: 'Deploy a service, or several',
-      description: 'Takes a deployment descriptor, or a file of several; of these, all are deployed or none. The answer comes when the job is durable; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
+      description:
+        'Takes a deployment descriptor, or a file of several; of these, all are deployed or none. The answer comes ' +
+          'when the job is durable; the placement follows by itself. A live job of the same name is updated in ' +
+            'place; the same descriptor again changes nothing.',
       tags: ['edgeio users'],
       body: descriptorsContent,
       response: {
-        200: json('The job; of several services a list of their jobs, in the order of the file', Type.Union([Deployed, Type.Array(Deployed)])),
-        ...textErrors('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'addresses_exhausted')
+        200: json(
+          'The job; of several services a list of their jobs, in the order of the file',
+          Type.Union([Deployed, Type.Array(Deployed)])
+        ),
+        ...textErrors(
+          'descriptor_missing',
+          'descriptor_unreadable',
+          'descriptor_invalid',
+          'address_taken',
+          'conflict',
+          'body_too_large',
+          'addresses_exhausted'
+        )
       }
     },
     // The reader of descriptors checks the body: it knows lines and columns.

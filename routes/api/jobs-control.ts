@@ -5,7 +5,8 @@ import { text, textErrors } from '../../schemas/openapi.js'
 import getBody, { askedFor } from '../../plugins/get-body.js'
 
 const JobId = Type.String({ minLength: 1, description: 'Job id, or job name', examples: ['65a1b2c3d4e5f60718293a4b'] })
-const Place = (of: string) => Type.String({ minLength: 1, maxLength: 255, description: `${of}: location, name or id of a cluster` })
+const Place = (of: string) =>
+  Type.String({ minLength: 1, maxLength: 255, description: `${of}: location, name or id of a cluster` })
 const Node = (of: string) => Type.String({ minLength: 1, maxLength: 255, description: of })
 
 /** 0 to 1000, {@link MAX_REPLICAS}, in digits. */
@@ -15,16 +16,36 @@ const Replicas = Type.Union([
   Type.String({ pattern: REPLICAS })
 ], { description: 'Instances wanted in all, as a number or in digits; 0 for none', examples: [2] })
 
-const ClusterMove = Type.Object({ job_id: JobId, from_location: Place('Where its instances are'), to_location: Place('Where they are to go') }, { additionalProperties: true })
-const NodeMove = Type.Object({ job_id: JobId, cluster: Place('Where it runs'), from_node: Node('Worker node that it is to leave'), to_node: Node('Worker node that it is to go to') }, { additionalProperties: true })
+const ClusterMove = Type.Object({
+  job_id: JobId,
+  from_location: Place('Where its instances are'),
+  to_location: Place('Where they are to go')
+}, { additionalProperties: true })
+const NodeMove = Type.Object({
+  job_id: JobId,
+  cluster: Place('Where it runs'),
+  from_node: Node('Worker node that it is to leave'),
+  to_node: Node('Worker node that it is to go to')
+}, { additionalProperties: true })
 const Replication = Type.Object({ job_id: JobId, replicas: Replicas }, { additionalProperties: true })
-const ReplicationRef = Type.Object({ job: JobId, replicas: Type.String({ pattern: REPLICAS, description: `Instances wanted in all, 0 to ${MAX_REPLICAS}`, examples: ['2'] }) })
+const ReplicationRef = Type.Object({
+  job: JobId,
+  replicas: Type.String({
+    pattern: REPLICAS,
+    description: `Instances wanted in all, 0 to ${MAX_REPLICAS}`,
+    examples: ['2']
+  })
+})
 
 /** Scaling and moving as the EdgeIO contract has them (section 1): by POST, and by GET with the same body. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(getBody)
   // What `curl -d` calls its body unless told otherwise.
-  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, app.getDefaultJsonParser('error', 'error'))
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    app.getDefaultJsonParser('error', 'error')
+  )
   app.addHook('onRequest', async (_request, reply) => {
     reply.type('text/plain; charset=utf-8')
   })
@@ -32,32 +53,56 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const ofJob = ['job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'job_not_running', 'conflict'] as const
   const bodyErrors = ['bad_request', 'json_invalid', 'media_type_unsupported'] as const
 
-  async function moveBetweenClusters ({ job_id: ref, from_location: from, to_location: to }: Static<typeof ClusterMove>): Promise<string> {
+  async function moveBetweenClusters (
+    { job_id: ref, from_location: from, to_location: to }: Static<typeof ClusterMove>
+  ): Promise<string> {
     await app.jobLifecycle.move(ref, { from, to }, 'user')
     return 'ok\n'
   }
   const clusterMove = {
     summary: 'Move a service to other clusters',
-    description: 'Its instances on clusters at from_location are started at to_location, and removed where they were once they run there. What is there already stays.',
+    description:
+      'Its instances on clusters at from_location are started at to_location, and removed where they were once they ' +
+        'run there. What is there already stays.',
     tags: ['edgeio users'],
-    response: { 200: text('It is being moved', 'ok\n'), ...textErrors(...bodyErrors, ...ofJob, 'cluster_not_found', 'instance_not_found') }
+    response: {
+      200: text('It is being moved', 'ok\n'),
+      ...textErrors(...bodyErrors, ...ofJob, 'cluster_not_found', 'instance_not_found')
+    }
   }
-  app.post('/clusters/move', { schema: { ...clusterMove, operationId: 'moveServiceToCluster', body: ClusterMove } }, async ({ body }) => moveBetweenClusters(body))
-  app.get('/clusters/move', { exposeHeadRoute: false, schema: { ...clusterMove, operationId: 'moveServiceToClusterByGet', querystring: Type.Partial(ClusterMove) } },
-    async request => moveBetweenClusters(askedFor(request, ClusterMove)))
+  app.post(
+    '/clusters/move',
+    { schema: { ...clusterMove, operationId: 'moveServiceToCluster', body: ClusterMove } },
+    async ({ body }) => moveBetweenClusters(body)
+  )
+  app.get('/clusters/move', {
+    exposeHeadRoute: false,
+    schema: { ...clusterMove, operationId: 'moveServiceToClusterByGet', querystring: Type.Partial(ClusterMove) }
+  }, async request => moveBetweenClusters(askedFor(request, ClusterMove)))
 
-  async function moveBetweenNodes ({ job_id: ref, cluster, from_node: fromNode, to_node: toNode }: Static<typeof NodeMove>): Promise<string> {
+  async function moveBetweenNodes (
+    { job_id: ref, cluster, from_node: fromNode, to_node: toNode }: Static<typeof NodeMove>
+  ): Promise<string> {
     await app.jobLifecycle.moveBetweenNodes(ref, { cluster, fromNode, toNode }, 'user')
     return 'Ok\n'
   }
   const nodeMove = {
     summary: 'Move a service between worker nodes of a cluster',
     tags: ['edgeio users'],
-    response: { 200: text('The cluster is told', 'Ok\n'), ...textErrors(...bodyErrors, ...ofJob, 'cluster_not_found', 'instance_not_found', 'node_not_found') }
+    response: {
+      200: text('The cluster is told', 'Ok\n'),
+      ...textErrors(...bodyErrors, ...ofJob, 'cluster_not_found', 'instance_not_found', 'node_not_found')
+    }
   }
-  app.post('/nodes/move', { schema: { ...nodeMove, operationId: 'moveServiceToNode', body: NodeMove } }, async ({ body }) => moveBetweenNodes(body))
-  app.get('/nodes/move', { exposeHeadRoute: false, schema: { ...nodeMove, operationId: 'moveServiceToNodeByGet', querystring: Type.Partial(NodeMove) } },
-    async request => moveBetweenNodes(askedFor(request, NodeMove)))
+  app.post(
+    '/nodes/move',
+    { schema: { ...nodeMove, operationId: 'moveServiceToNode', body: NodeMove } },
+    async ({ body }) => moveBetweenNodes(body)
+  )
+  app.get('/nodes/move', {
+    exposeHeadRoute: false,
+    schema: { ...nodeMove, operationId: 'moveServiceToNodeByGet', querystring: Type.Partial(NodeMove) }
+  }, async request => moveBetweenNodes(askedFor(request, NodeMove)))
 
   async function replicate ({ job_id: ref, replicas }: Static<typeof Replication>): Promise<string> {
     await app.jobLifecycle.scale(ref, Number(replicas), 'user')
@@ -65,18 +110,36 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }
   const replication = {
     summary: 'Scale a service',
-    description: 'replicas is the number of instances wanted in all. More are placed by themselves; of fewer, those that do not run go first, then the highest numbers.',
+    description:
+      'replicas is the number of instances wanted in all. More are placed by themselves; of fewer, those that do not ' +
+        'run go first, then the highest numbers.',
     tags: ['edgeio users'],
     response: { 200: text('It is being scaled', 'ok'), ...textErrors(...bodyErrors, ...ofJob, 'addresses_exhausted') }
   }
-  for (const [path, operation] of [['/replicate', 'replicateService'], ['/replicate_up', 'replicateServiceUp']] as const) {
-    app.post(path, { schema: { ...replication, operationId: operation, body: Replication } }, async ({ body }) => replicate(body))
-    app.get(path, { exposeHeadRoute: false, schema: { ...replication, operationId: `${operation}ByGet`, querystring: Type.Partial(Replication) } },
-      async request => replicate(askedFor(request, Replication)))
+  for (
+    const [path, operation] of [['/replicate', 'replicateService'], ['/replicate_up', 'replicateServiceUp']] as const
+  ) {
+    app.post(
+      path,
+      { schema: { ...replication, operationId: operation, body: Replication } },
+      async ({ body }) => replicate(body)
+    )
+    app.get(path, {
+      exposeHeadRoute: false,
+      schema: { ...replication, operationId: `${operation}ByGet`, querystring: Type.Partial(Replication) }
+    }, async request => replicate(askedFor(request, Replication)))
   }
   const byPath = { ...replication, params: ReplicationRef }
-  const replicateByPath = async ({ job, replicas }: Static<typeof ReplicationRef>) => replicate({ job_id: job, replicas })
-  app.post('/replicate_down/:job/:replicas', { schema: { ...byPath, operationId: 'replicateServiceDown' } }, async ({ params }) => replicateByPath(params))
-  app.get('/replicate_down/:job/:replicas', { exposeHeadRoute: false, schema: { ...byPath, operationId: 'replicateServiceDownByGet' } }, async ({ params }) => replicateByPath(params))
+  const replicateByPath = async ({ job, replicas }: Static<typeof ReplicationRef>) =>
+    replicate({ job_id: job, replicas })
+  app.post(
+    '/replicate_down/:job/:replicas',
+    { schema: { ...byPath, operationId: 'replicateServiceDown' } },
+    async ({ params }) => replicateByPath(params)
+  )
+  app.get('/replicate_down/:job/:replicas', {
+    exposeHeadRoute: false,
+    schema: { ...byPath, operationId: 'replicateServiceDownByGet' }
+  }, async ({ params }) => replicateByPath(params))
 }
 export default routes

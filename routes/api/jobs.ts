@@ -8,9 +8,16 @@ import { json, text, textErrors } from '../../schemas/openapi.js'
 import { HexId, Nullable, isIpv4 } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
 
-const JobRef = Type.Object({ job: Type.String({ description: 'Job id, or job name, also with _ for .', examples: ['demo.default.service1.test'] }) })
+const JobRef = Type.Object({
+  job: Type.String({ description: 'Job id, or job name, also with _ for .', examples: ['demo.default.service1.test'] })
+})
 
-const StatusAnswer = Type.Object({ job_id: HexId, job_name: Type.String(), status: Status, status_reason: Nullable(Type.String()) })
+const StatusAnswer = Type.Object({
+  job_id: HexId,
+  job_name: Type.String(),
+  status: Status,
+  status_reason: Nullable(Type.String())
+})
 
 const Documents = (description: string) => Type.Array(Type.Record(Type.String(), Type.Unknown()), { description })
 
@@ -24,17 +31,25 @@ const InstancesAnswer = Type.Object({
 const routes: FastifyPluginAsyncTypebox = async app => {
   const undeploy = {
     summary: 'Undeploy a service',
-    description: 'Durable when it answers. The job is UNDEPLOYED once its clusters have confirmed; then its addresses are free.',
+    description:
+      'Durable when it answers. The job is UNDEPLOYED once its clusters have confirmed; then its addresses are free.',
     tags: ['edgeio users'],
     params: JobRef,
-    response: { 200: text('The job is being removed', 'ok\n'), ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict') }
+    response: {
+      200: text('The job is being removed', 'ok\n'),
+      ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
+    }
   }
   const undeployHandler = async ({ params }: { params: { job: string } }, reply: FastifyReply) => {
     await app.jobLifecycle.undeploy(params.job, 'user')
     return asText(reply, 'ok\n')
   }
   // HEAD is safe by definition (RFC 9110, section 9.2.1), and this GET is not.
-  app.get('/delete/:job', { exposeHeadRoute: false, schema: { ...undeploy, operationId: 'undeployServiceByGet' } }, undeployHandler)
+  app.get(
+    '/delete/:job',
+    { exposeHeadRoute: false, schema: { ...undeploy, operationId: 'undeployServiceByGet' } },
+    undeployHandler
+  )
   app.delete('/delete/:job', { schema: { ...undeploy, operationId: 'undeployService' } }, undeployHandler)
 
   app.get('/job/status/:job', {
@@ -47,7 +62,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       response: {
         200: {
           description: 'The status',
-          content: { 'text/plain': { schema: Type.String({ examples: ['RUNNING\n'] }) }, 'application/json': { schema: StatusAnswer } }
+          content: {
+            'text/plain': { schema: Type.String({ examples: ['RUNNING\n'] }) },
+            'application/json': { schema: StatusAnswer }
+          }
         },
         ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
       }
@@ -63,8 +81,15 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'listServices',
       summary: 'All deployed jobs',
       tags: ['edgeio users'],
-      // The store keeps the documents as JSON, and a string is sent as it is: to read and write them again would be most of the work.
-      response: { 200: json('Job documents of the contract, without undeployed ones', Type.Unsafe<string>(Documents('Job documents, `_id` as {"$oid": …}'))), ...textErrors() }
+      // The store keeps the documents as JSON, and a string is sent as it is: to read and write them again would be
+      // most of the work.
+      response: {
+        200: json(
+          'Job documents of the contract, without undeployed ones',
+          Type.Unsafe<string>(Documents('Job documents, `_id` as {"$oid": …}'))
+        ),
+        ...textErrors()
+      }
     }
   }, async (_request, reply) => {
     reply.type('application/json; charset=utf-8')
@@ -76,7 +101,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'getInstancesByName',
       summary: 'Where the instances of a service are, by its name',
       tags: ['edgeio clusters'],
-      params: Type.Object({ job_name: Type.String({ description: 'Job name, also with _ for .', examples: ['demo_default_service1_test'] }) }),
+      params: Type.Object({
+        job_name: Type.String({ description: 'Job name, also with _ for .', examples: ['demo_default_service1_test'] })
+      }),
       response: { 200: json('The instances', InstancesAnswer), ...textErrors() }
     }
   }, async ({ params: { job_name } }) => instancesOf(await app.jobLifecycle.byNameForClusters(job_name), job_name))
@@ -91,7 +118,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async ({ params }) => {
     const address = params.ip.replaceAll('_', '.')
-    if (!isIpv4(address)) throw new ApiError('address_malformed', `${JSON.stringify(params.ip)} is not an IPv4 address`, { hint: 'Write it as 172_30_0_1' })
+    if (!isIpv4(address)) {
+      throw new ApiError('address_malformed', `${JSON.stringify(params.ip)} is not an IPv4 address`, {
+        hint: 'Write it as 172_30_0_1'
+      })
+    }
     return instancesOf(await app.jobLifecycle.byAddress(address), '')
   })
 }

@@ -33,15 +33,25 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     return `${message}\n`
   })
 
-  for (const [kind, operationId] of [['deploy', 'sendSchedulerResult'], ['replicate', 'sendSchedulerReplicateResult']] as const) {
+  for (
+    const [kind, operationId] of [['deploy', 'sendSchedulerResult'], [
+      'replicate',
+      'sendSchedulerReplicateResult'
+    ]] as const
+  ) {
     app.post(`/result/${kind}`, {
       schema: {
         operationId,
         summary: `Where the Cloud Scheduler places a job: its answer to /api/calculate/${kind}`,
-        description: 'JSON, or a JSON string that holds the JSON. All instances without a cluster go to the one it names; an answer about a job that has moved on changes nothing.',
+        description:
+          'JSON, or a JSON string that holds the JSON. All instances without a cluster go to the one it names; an ' +
+            'answer about a job that has moved on changes nothing.',
         tags: ['edgeio clusters'],
         body: { content: { 'application/json': { schema: Type.Union([ref(SchedulerResult), Type.String()]) } } },
-        response: { 200: text('Taken', 'ok'), ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'cluster_not_found', 'body_too_large') }
+        response: {
+          200: text('Taken', 'ok'),
+          ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'cluster_not_found', 'body_too_large')
+        }
       },
       // The reader of answers checks the body.
       validatorCompiler: () => value => ({ value })

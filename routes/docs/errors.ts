@@ -3,8 +3,12 @@ import { catalogue } from '../../schemas/errors.js'
 
 /** Where the `type` of a problem leads (RFC 9457, section 3.1.1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
-  const entries = Object.entries(catalogue).map(([code, { status, title }]) => `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${title}.</dd>`)
-  const page = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Errors of the System Manager</title><h1>Errors</h1><dl>${entries.join('\n')}</dl></html>\n`
+  const entries = Object.entries(catalogue).map(([code, { status, title }]) =>
+    `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${title}.</dd>`
+  )
+  const page =
+    '<!doctype html><html lang="en"><meta charset="utf-8"><title>Errors of the System ' +
+      `Manager</title><h1>Errors</h1><dl>${entries.join('\n')}</dl></html>\n`
 
   app.get('/errors', { schema: { hide: true } }, async (_request, reply) => {
     reply.type('text/html; charset=utf-8')

@@ -107,7 +107,9 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
   function watchOldest (): void {
     clearTimeout(resendTimer)
     const [sentAt] = inFlight.values()
-    if (sentAt !== undefined && !stopped) resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()))
+    if (sentAt !== undefined && !stopped) {
+      resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()))
+    }
   }
 
   function resend (): void {

@@ -17,11 +17,15 @@ const READ_AHEAD = { frames: 64, bytes: 4 * 1024 * 1024 }
 const MAX_WAITING = 1000
 
 /**
- * Takes the frames of a socket one after the other, in order of arrival: an ack must not overtake the heartbeat before it.
+ * Takes the frames of a socket one after the other, in order of arrival: an ack must not overtake the heartbeat before
+ * it.
  * @param take Must not reject.
  * @param overflow Too many frames came at once.
  */
-export function openInbox (socket: WebSocket, { take, overflow }: { take (text: Received): Promise<void>, overflow (): void }): Inbox {
+export function openInbox (
+  socket: WebSocket,
+  { take, overflow }: { take (text: Received): Promise<void>, overflow (): void }
+): Inbox {
   let waiting: Received[] = []
   let size = 0
   let dropped = false
@@ -63,6 +67,8 @@ export function openInbox (socket: WebSocket, { take, overflow }: { take (text: 
       // Else the answer to the closing frame would not be read.
       socket.resume()
     },
-    idle: async () => { await taking }
+    idle: async () => {
+      await taking
+    }
   }
 }

@@ -28,7 +28,8 @@ const MAX_DEPTH = 64
 
 const envelope = TypeCompiler.Compile(Frame)
 const checks = new Map<string, TypeCheck<Events[ClusterEvent]>>(
-  Object.entries(clusterEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)]))
+  Object.entries(clusterEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)])
+)
 
 /** Reads a frame, undefined for one that is not text. What breaks the contract comes back as the complaint about it. */
 export function readFrame (text: string | undefined): ClusterFrame | Complaint {
@@ -42,13 +43,23 @@ export function readFrame (text: string | undefined): ClusterFrame | Complaint {
 
 /** Checks a frame however it came. */
 export function checkFrame (frame: unknown): ClusterFrame | Complaint {
-  if (!envelope.Check(frame)) return { code: 'frame_malformed', message: 'expected an object {"event": name, "data": object}' }
+  if (!envelope.Check(frame)) {
+    return { code: 'frame_malformed', message: 'expected an object {"event": name, "data": object}' }
+  }
   const { event, data } = frame
   const check = checks.get(event)
-  if (!check) return { code: 'event_unknown', message: `expected one of ${[...checks.keys()].join(', ')}, got ${JSON.stringify(event)}`, event }
+  if (!check) {
+    return {
+      code: 'event_unknown',
+      message: `expected one of ${[...checks.keys()].join(', ')}, got ${JSON.stringify(event)}`,
+      event
+    }
+  }
   const error = check.Errors(data).First()
   if (error) return { code: 'data_invalid', message: complaintAbout(error), event }
-  if (isDeeperThan(MAX_DEPTH, data)) return { code: 'data_invalid', message: `data: expected at most ${MAX_DEPTH} levels of objects and arrays`, event }
+  if (isDeeperThan(MAX_DEPTH, data)) {
+    return { code: 'data_invalid', message: `data: expected at most ${MAX_DEPTH} levels of objects and arrays`, event }
+  }
   return { event, data } as ClusterFrame
 }
 

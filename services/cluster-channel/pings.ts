@@ -8,7 +8,11 @@ const MAX_UNANSWERED = 2
  * Gives the function that ends it.
  * @param onPong The peer answered a ping.
  */
-export function startPings (socket: WebSocket, intervalMs: number, { onPong, onSilence }: { onPong (): void, onSilence (): void }): () => void {
+export function startPings (
+  socket: WebSocket,
+  intervalMs: number,
+  { onPong, onSilence }: { onPong (): void, onSilence (): void }
+): () => void {
   let unanswered = 0
 
   socket.on('pong', () => {

@@ -14,10 +14,14 @@ import { createSettlement } from './acknowledgements.js'
 import { serveSocketIo } from './socket-io.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { clusterChannel: ClusterChannel }
+  interface FastifyInstance {
+    clusterChannel: ClusterChannel
+  }
 }
 
-/** The ways to the clusters: the raw WebSocket channel, Socket.IO registration, HTTP push (contract sections 3 and 5). */
+/**
+ * The ways to the clusters: the raw WebSocket channel, Socket.IO registration, HTTP push (contract sections 3 and 5).
+ */
 export interface ClusterChannel {
   /** True while this process holds an open, registered channel of the cluster. */
   isConnected (clusterId: ClusterId): boolean
@@ -66,7 +70,9 @@ export default fp(async function clusterChannel (app) {
 
   function claimedElsewhere (clusterIds: ClusterId[]): void {
     for (const id of clusterIds) push.leave(id)
-    sessions.yieldToNewer(clusterIds).catch(err => log.warn({ err }, 'the database could not be asked who holds a channel, it is tried again'))
+    sessions.yieldToNewer(clusterIds).catch(err =>
+      log.warn({ err }, 'the database could not be asked who holds a channel, it is tried again')
+    )
   }
 
   // One listener for all sessions, not one for each of ten thousand.
@@ -77,7 +83,15 @@ export default fp(async function clusterChannel (app) {
   store.news.on('claims', claimedElsewhere)
 
   const closing = new AbortController()
-  const rounds = startRounds({ outbox: store.outbox, channels: store.channels, lease, sessions, push, signal: closing.signal, log })
+  const rounds = startRounds({
+    outbox: store.outbox,
+    channels: store.channels,
+    lease,
+    sessions,
+    push,
+    signal: closing.signal,
+    log
+  })
 
   app.decorate('clusterChannel', { isConnected: sessions.isConnected, connected })
   app.addHook('onClose', async () => {
@@ -97,14 +111,22 @@ export default fp(async function clusterChannel (app) {
       summary: 'Open the raw WebSocket channel of a cluster',
       description: 'A WebSocket upgrade; docs/channel.md tells the protocol.',
       tags: ['edgeio clusters'],
-      response: { 101: { description: 'The channel is open', content: { 'text/plain': { schema: Type.String() } } }, ...textErrors('upgrade_required') }
+      response: {
+        101: { description: 'The channel is open', content: { 'text/plain': { schema: Type.String() } } },
+        ...textErrors('upgrade_required')
+      }
     },
     handler (_request, reply) {
       reply.header('upgrade', 'websocket')
-      throw new ApiError('upgrade_required', 'GET /register is the WebSocket channel of clusters', { hint: 'Connect with a WebSocket client: ws://…/register' })
+      throw new ApiError('upgrade_required', 'GET /register is the WebSocket channel of clusters', {
+        hint: 'Connect with a WebSocket client: ws://…/register'
+      })
     },
     wsHandler (socket, request) {
       startSession(socket, { address: request.ip, log: request.log }, context)
     }
   })
-}, { name: 'cluster-channel', dependencies: ['config', 'store', 'self', 'websocket', 'cluster-registry', 'job-lifecycle'] })
+}, {
+  name: 'cluster-channel',
+  dependencies: ['config', 'store', 'self', 'websocket', 'cluster-registry', 'job-lifecycle']
+})

@@ -48,7 +48,11 @@ export const REGISTRATION_TIMEOUT_MS = 10_000
 const MAX_BAD_FRAMES = 20
 
 /** Speaks the raw WebSocket protocol of contract section 5 with one cluster, until the socket closes. */
-export function startSession (socket: WebSocket, peer: { address: string, log: FastifyBaseLogger }, context: SessionContext): Session {
+export function startSession (
+  socket: WebSocket,
+  peer: { address: string, log: FastifyBaseLogger },
+  context: SessionContext
+): Session {
   const { registry, lifecycle, settlement, sessions } = context
   let { log } = peer
   let cluster: Cluster | undefined
@@ -59,27 +63,42 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
   // Before anything is awaited: a frame may come at once.
   const inbox = openInbox(socket, {
     take,
-    overflow: () => end(CLOSE.tooManyFrames, { code: 'too_many_frames', message: 'more frames came at once than can wait for their turn' })
+    overflow: () =>
+      end(CLOSE.tooManyFrames, {
+        code: 'too_many_frames',
+        message: 'more frames came at once than can wait for their turn'
+      })
   })
   const stopPings = startPings(socket, context.pingIntervalMs, {
     onPong: signOfLife,
     onSilence: () => log.info('two pings without a pong: the connection is cut')
   })
   const patience = setTimeout(
-    () => end(CLOSE.registrationTimeout, { code: 'registration_timeout', message: `expected cs1 within ${REGISTRATION_TIMEOUT_MS / 1000} s` }),
-    REGISTRATION_TIMEOUT_MS)
+    () =>
+      end(CLOSE.registrationTimeout, {
+        code: 'registration_timeout',
+        message: `expected cs1 within ${REGISTRATION_TIMEOUT_MS / 1000} s`
+      }),
+    REGISTRATION_TIMEOUT_MS
+  )
 
   const session: Session = {
-    get clusterId () { return cluster?.id },
-    get isOpen () { return !over && socket.readyState === socket.OPEN },
+    get clusterId () {
+      return cluster?.id
+    },
+    get isOpen () {
+      return !over && socket.readyState === socket.OPEN
+    },
     wake: () => delivery?.wake(),
     end,
-    ended: new Promise(resolve => socket.once('close', code => {
-      stop()
-      log[cluster ? 'info' : 'debug']({ code }, 'the channel closed')
-      // What came before the close still counts, unless a newer session takes over.
-      resolve(inbox.idle().then(() => delivery?.stop()))
-    }))
+    ended: new Promise(resolve =>
+      socket.once('close', code => {
+        stop()
+        log[cluster ? 'info' : 'debug']({ code }, 'the channel closed')
+        // What came before the close still counts, unless a newer session takes over.
+        resolve(inbox.idle().then(() => delivery?.stop()))
+      })
+    )
   }
   sessions.add(session)
   send('sc1', { 'Hello-Cluster_Manager': 'please send your cluster info', protocol: PROTOCOL_VERSION })
@@ -113,17 +132,27 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
       return
     }
     complain(complaint)
-    if (++badFrames >= MAX_BAD_FRAMES) end(CLOSE.badFrames, { code: 'too_many_bad_frames', message: `${MAX_BAD_FRAMES} bad frames came in a row` })
+    if (++badFrames >= MAX_BAD_FRAMES) {
+      end(CLOSE.badFrames, { code: 'too_many_bad_frames', message: `${MAX_BAD_FRAMES} bad frames came in a row` })
+    }
   }
 
   async function handle (frame: ClusterFrame): Promise<void> {
     if (frame.event === 'cs1') return await register(frame.data)
-    if (!cluster) return end(CLOSE.notRegistered, { code: 'not_registered', message: `expected cs1 first, got ${frame.event}`, event: frame.event })
+    if (!cluster) {
+      return end(CLOSE.notRegistered, {
+        code: 'not_registered',
+        message: `expected cs1 first, got ${frame.event}`,
+        event: frame.event
+      })
+    }
     const { id } = cluster
     switch (frame.event) {
       case 'information': {
         const { warnings } = await lifecycle.heartbeat(id, frame.data)
-        if (warnings.length > 0) complain({ code: 'heartbeat_entry_invalid', message: warnings.join('; '), event: 'information' })
+        if (warnings.length > 0) {
+          complain({ code: 'heartbeat_entry_invalid', message: warnings.join('; '), event: 'information' })
+        }
         return
       }
       case 'nodes':
@@ -141,17 +170,31 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
       case 'nack': {
         const { seq, error } = frame.data
         if (await settlement.refuse(id, seq, error)) delivery?.dropped(seq)
-        else complain({ code: 'seq_unknown', message: `data.seq: no command ${seq} waits for an answer`, event: 'nack' })
+        else {
+          complain({
+            code: 'seq_unknown',
+            message: `data.seq: no command ${seq} waits for an answer`,
+            event: 'nack'
+          })
+        }
       }
     }
   }
 
   async function register (registration: ClusterRegistration): Promise<void> {
     if (cluster && cluster.cluster_name !== registration.cluster_name) {
-      return end(CLOSE.alreadyRegistered, { code: 'already_registered', message: `data.cluster_name: expected ${cluster.cluster_name}, whose channel this is`, event: 'cs1' })
+      return end(CLOSE.alreadyRegistered, {
+        code: 'already_registered',
+        message: `data.cluster_name: expected ${cluster.cluster_name}, whose channel this is`,
+        event: 'cs1'
+      })
     }
     if (socket.bufferedAmount > MAX_BACKLOG_BYTES) {
-      return end(CLOSE.tooManyFrames, { code: 'too_many_frames', message: 'cs1 came again before the answer to the last one was read', event: 'cs1' })
+      return end(CLOSE.tooManyFrames, {
+        code: 'too_many_frames',
+        message: 'cs1 came again before the answer to the last one was read',
+        event: 'cs1'
+      })
     }
     const known = await registry.register(registration, peer.address, 'channel')
     if (!session.isOpen) return
@@ -179,14 +222,20 @@ export function startSession (socket: WebSocket, peer: { address: string, log: F
 
   function tellFailure (err: unknown, event: string): void {
     if (err instanceof ApiError && err.code === 'cluster_not_found') {
-      return end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back', event })
+      return end(CLOSE.removed, {
+        code: 'cluster_removed',
+        message: 'this cluster was deleted here; register again to come back',
+        event
+      })
     }
     if (!(err instanceof ApiError) || err.status >= 500) log.error({ err, event }, 'a frame could not be handled')
     complain(complaintOf(err, event))
   }
 
   function signOfLife (): void {
-    if (cluster && !over) registry.touch(cluster.id).catch(err => log.error({ err }, 'a sign of life could not be stored'))
+    if (cluster && !over) {
+      registry.touch(cluster.id).catch(err => log.error({ err }, 'a sign of life could not be stored'))
+    }
   }
 
   function end (closeCode: number, complaint: Complaint): void {

@@ -10,13 +10,14 @@ export interface Sessions {
   /** Keeps track of a session until it has ended. */
   add (session: Session): void
   /**
-   * The session speaks for the cluster from now on, before all processes on the database; an older one is closed. When a
-   * newer one was claimed meanwhile, it is this one that is closed.
+   * The session speaks for the cluster from now on, before all processes on the database; an older one is closed. When
+   * a newer one was claimed meanwhile, it is this one that is closed.
    */
   claim (clusterId: ClusterId, session: Session): Promise<void>
   /**
-   * To be waited for before what a session heard counts. A process that was suspended, or without its database, for longer
-   * than its lease hears what was said before a newer session came elsewhere: it first finds out and closes its own.
+   * To be waited for before what a session heard counts. A process that was suspended, or without its database, for
+   * longer than its lease hears what was said before a newer session came elsewhere: it first finds out and closes its
+   * own.
    */
   confirm (): Promise<void> | undefined
   /** There may be commands for these clusters. */
@@ -34,16 +35,25 @@ export interface Sessions {
 /** Claims asked for at a time. */
 const PAGE = 500
 
-export function createSessions (channels: ChannelStore, { name: holder, life }: Self, log: FastifyBaseLogger): Sessions {
+export function createSessions (
+  channels: ChannelStore,
+  { name: holder, life }: Self,
+  log: FastifyBaseLogger
+): Sessions {
   const all = new Map<Session, Promise<void>>()
   const byCluster = new Map<ClusterId, { session: Session, claim: number }>()
-  /** The unbroken time of this process in which it was seen that no newer sessions came elsewhere: from then on news tell. */
+  /**
+   * The unbroken time of this process in which it was seen that no newer sessions came elsewhere: from then on news
+   * tell.
+   */
   let confirmed: number | undefined
   let confirming: Promise<void> | undefined
 
   async function release (clusterId: ClusterId, claim: number): Promise<void> {
     // Not told, the claim ends when it is claimed again or this process ends.
-    await channels.release(clusterId, claim).catch(err => log.warn({ err, cluster_id: clusterId }, 'the end of a channel could not be stored'))
+    await channels.release(clusterId, claim).catch(err =>
+      log.warn({ err, cluster_id: clusterId }, 'the end of a channel could not be stored')
+    )
   }
 
   function replace (session: Session): void {
@@ -62,16 +72,19 @@ export function createSessions (channels: ChannelStore, { name: holder, life }: 
 
   return {
     add (session) {
-      all.set(session, session.ended.then(async () => {
-        const { clusterId } = session
-        const held = clusterId === undefined ? undefined : byCluster.get(clusterId)
-        // The late end of a replaced session must not take the newer one away.
-        if (clusterId !== undefined && held?.session === session) {
-          byCluster.delete(clusterId)
-          await release(clusterId, held.claim)
-        }
-        all.delete(session)
-      }))
+      all.set(
+        session,
+        session.ended.then(async () => {
+          const { clusterId } = session
+          const held = clusterId === undefined ? undefined : byCluster.get(clusterId)
+          // The late end of a replaced session must not take the newer one away.
+          if (clusterId !== undefined && held?.session === session) {
+            byCluster.delete(clusterId)
+            await release(clusterId, held.claim)
+          }
+          all.delete(session)
+        })
+      )
     },
 
     async claim (clusterId, session) {
@@ -88,7 +101,10 @@ export function createSessions (channels: ChannelStore, { name: holder, life }: 
     },
 
     remove (clusterId) {
-      byCluster.get(clusterId)?.session.end(CLOSE.removed, { code: 'cluster_removed', message: 'this cluster was deleted here; register again to come back' })
+      byCluster.get(clusterId)?.session.end(CLOSE.removed, {
+        code: 'cluster_removed',
+        message: 'this cluster was deleted here; register again to come back'
+      })
     },
 
     yieldToNewer: (clusterIds = [...byCluster.keys()]) => yieldToNewer(clusterIds),
@@ -96,7 +112,11 @@ export function createSessions (channels: ChannelStore, { name: holder, life }: 
     confirm () {
       const { token, answeredSince } = life
       if (token !== undefined && answeredSince === confirmed) return undefined
-      confirming ??= yieldToNewer(byCluster.keys()).then(() => { confirmed = answeredSince }).finally(() => { confirming = undefined })
+      confirming ??= yieldToNewer(byCluster.keys()).then(() => {
+        confirmed = answeredSince
+      }).finally(() => {
+        confirming = undefined
+      })
       return confirming
     },
 

@@ -20,7 +20,9 @@ const MAX_CONNECTIONS = 5000
 /** Nobody stays longer, milliseconds: time to present itself, and as much again to leave. */
 const MAX_STAY_MS = 2.5 * REGISTRATION_TIMEOUT_MS
 
-/** Milliseconds that a session is kept for its last poll. Engine.IO keeps each for half a minute, also of who has left. */
+/**
+ * Milliseconds that a session is kept for its last poll. Engine.IO keeps each for half a minute, also of who has left.
+ */
 const LAST_POLL_MS = 3000
 
 /** Milliseconds that a WebSocket has to answer a closing frame when the server closes. */
@@ -58,8 +60,13 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
 
   io.of('/register').on('connection', socket => {
     let patience = setTimeout(
-      () => turnAway(socket, { code: 'registration_timeout', message: `expected cs1 within ${REGISTRATION_TIMEOUT_MS / 1000} s` }),
-      REGISTRATION_TIMEOUT_MS)
+      () =>
+        turnAway(socket, {
+          code: 'registration_timeout',
+          message: `expected cs1 within ${REGISTRATION_TIMEOUT_MS / 1000} s`
+        }),
+      REGISTRATION_TIMEOUT_MS
+    )
     socket.once('disconnect', () => clearTimeout(patience))
     socket.once('cs1', (data: unknown) => {
       clearTimeout(patience)
@@ -82,7 +89,9 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
       // The client parses it itself: JSON in a string.
       socket.emit('sc2', JSON.stringify({ id: cluster.id }))
     } catch (err) {
-      if (!(err instanceof ApiError) || err.status >= 500) app.log.error({ err }, 'a registration over Socket.IO failed')
+      if (!(err instanceof ApiError) || err.status >= 500) {
+        app.log.error({ err }, 'a registration over Socket.IO failed')
+      }
       turnAway(socket, complaintOf(err, 'cs1'))
     }
   }
@@ -121,7 +130,9 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
     io.disconnectSockets(true)
     io.engine.close()
     // The server's end waits for every connection, also for that of a peer that does not answer any more.
-    setTimeout(() => { for (const socket of upgraded) socket.destroy() }, CLOSE_MS).unref()
+    setTimeout(() => {
+      for (const socket of upgraded) socket.destroy()
+    }, CLOSE_MS).unref()
   })
   app.addHook('onClose', () => Promise.all(registering).then(() => {}))
 }

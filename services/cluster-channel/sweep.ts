@@ -41,7 +41,10 @@ export function startRounds ({ outbox, channels, lease, sessions, push, signal, 
     const waiting = new AbortController()
     const end = () => waiting.abort()
     signal.addEventListener('abort', end, { once: true })
-    const waits = [sleep(ROUND_MS, undefined, { signal: waiting.signal, ref: false }), ...lease.token === undefined ? [lease.held(waiting.signal)] : []]
+    const waits = [
+      sleep(ROUND_MS, undefined, { signal: waiting.signal, ref: false }),
+      ...lease.token === undefined ? [lease.held(waiting.signal)] : []
+    ]
     await Promise.race(waits.map(wait => wait.catch(() => {})))
     end()
     signal.removeEventListener('abort', end)
@@ -49,7 +52,9 @@ export function startRounds ({ outbox, channels, lease, sessions, push, signal, 
 
   async function run (): Promise<void> {
     while (!signal.aborted) {
-      await round().catch(err => log.warn({ err }, 'the database could not be asked for commands that wait, it is tried again'))
+      await round().catch(err =>
+        log.warn({ err }, 'the database could not be asked for commands that wait, it is tried again')
+      )
       await rest()
     }
   }

@@ -2,7 +2,9 @@ import fp from 'fastify-plugin'
 import { createClusterRegistry, type ClusterRegistry } from './registry.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { clusterRegistry: ClusterRegistry }
+  interface FastifyInstance {
+    clusterRegistry: ClusterRegistry
+  }
 }
 
 export default fp(async function clusterRegistry (app) {

@@ -1,7 +1,13 @@
 import { EventEmitter } from 'node:events'
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { JobReport, type Cluster, type ClusterId, type ClusterRegistration, type Heartbeat } from '../../schemas/cluster.js'
+import {
+  JobReport,
+  type Cluster,
+  type ClusterId,
+  type ClusterRegistration,
+  type Heartbeat
+} from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import { isHexId } from '../../schemas/primitives.js'
 import type { ClusterFigures, ClusterStore } from '../../stores/store.js'
@@ -14,7 +20,10 @@ interface RegistryEvents {
   removed: [ClusterId]
 }
 
-/** Who the clusters are, their workers, and whether they are alive. Ids that are not 24 hex digits: `cluster_id_malformed`; unknown ones: `cluster_not_found`. */
+/**
+ * Who the clusters are, their workers, and whether they are alive. Ids that are not 24 hex digits:
+ * `cluster_id_malformed`; unknown ones: `cluster_not_found`.
+ */
 export interface ClusterRegistry {
   events: EventEmitter<RegistryEvents>
   /**
@@ -123,7 +132,10 @@ function readReports (entries: unknown[]): { reports: JobReport[], warnings: str
       reports.push(entry)
     } else if (warnings.length < MAX_WARNINGS) {
       const { path, schema, value } = jobReport.Errors(entry).First() ?? { path: '', schema: JobReport, value: entry }
-      warnings.push(`jobs[${index}]${path.replaceAll('/', '.')}: expected ${schema.description ?? 'an object'}, got ${JSON.stringify(value)?.slice(0, 80)}`)
+      warnings.push(
+        `jobs[${index}]${path.replaceAll('/', '.')}: expected ${schema.description ?? 'an object'}, got ` +
+          `${JSON.stringify(value)?.slice(0, 80)}`
+      )
     }
   }
   return { reports, warnings }
@@ -155,7 +167,11 @@ function withoutIpv4Mapping (address: string): string {
 }
 
 function checkId (id: string): void {
-  if (!isHexId(id)) throw new ApiError('cluster_id_malformed', `${JSON.stringify(id)} is not a cluster id`, { hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it' })
+  if (!isHexId(id)) {
+    throw new ApiError('cluster_id_malformed', `${JSON.stringify(id)} is not a cluster id`, {
+      hint: 'A cluster id has 24 hexadecimal digits, as sc2 told it'
+    })
+  }
 }
 
 function notFound (id: string): ApiError {

@@ -49,11 +49,17 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
     const outcomes = await jobs.commit(held)
     const saved = held.filter((_, index) => outcomes[index]?.outcome === 'saved')
     for (const { job, events: told } of saved) {
-      for (const { type, cause, message } of told) log[DETAILS.has(type) ? 'debug' : 'info']({ job: job.job_name, cause }, message)
+      for (const { type, cause, message } of told) {
+        log[DETAILS.has(type) ? 'debug' : 'info']({ job: job.job_name, cause }, message)
+      }
     }
     const reached = new Set(saved.flatMap(({ commands }) => commands.map(command => command.cluster_id)))
     if (reached.size > 0) events.emit('commands', [...reached])
-    if (saved.some(({ job }) => job.desired_state === 'running' && job.instance_list.some(entry => entry.cluster_id === ''))) events.emit('unplaced')
+    if (
+      saved.some(({ job }) =>
+        job.desired_state === 'running' && job.instance_list.some(entry => entry.cluster_id === '')
+      )
+    ) events.emit('unplaced')
     return changes.map(change => outcomes[held.indexOf(change)] ?? { outcome: 'stale' })
   }
 
@@ -86,7 +92,9 @@ function savedOrStale (outcome: CommitOutcome | undefined): Job | undefined {
 export function refusalOf (outcome: CommitOutcome): ApiError | undefined {
   switch (outcome.outcome) {
     case 'address_taken':
-      return new ApiError('address_taken', `${outcome.address} belongs to another job`, { hint: 'Leave RR_ip out to be given a free address' })
+      return new ApiError('address_taken', `${outcome.address} belongs to another job`, {
+        hint: 'Leave RR_ip out to be given a free address'
+      })
     case 'addresses_exhausted':
       return new ApiError('addresses_exhausted')
   }

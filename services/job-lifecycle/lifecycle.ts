@@ -9,7 +9,8 @@ import type { Planner } from './operations/plan/planner.js'
 import type { UserSide } from './operations/jobs.js'
 
 /** The state machine of jobs and their instances, as the rest of the server sees it. */
-export interface JobLifecycle extends UserSide, Applications, Planner, ClusterSide, ClusterUpkeeper, JobFinder, Committer {
+export interface JobLifecycle
+  extends UserSide, Applications, Planner, ClusterSide, ClusterUpkeeper, JobFinder, Committer {
   list (query: JobQuery): Promise<Job[]>
   /** The contract's documents of all jobs that are not UNDEPLOYED, each as JSON. */
   documents (): Promise<string[]>
@@ -18,7 +19,10 @@ export interface JobLifecycle extends UserSide, Applications, Planner, ClusterSi
 }
 
 /** Puts the parts together, with what is a plain look into the store. */
-export function createJobLifecycle (jobs: JobStore, parts: UserSide & Applications & Planner & ClusterSide & ClusterUpkeeper & JobFinder & Committer): JobLifecycle {
+export function createJobLifecycle (
+  jobs: JobStore,
+  parts: UserSide & Applications & Planner & ClusterSide & ClusterUpkeeper & JobFinder & Committer
+): JobLifecycle {
   return {
     ...parts,
     list: query => jobs.list(query),

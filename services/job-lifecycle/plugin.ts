@@ -15,14 +15,18 @@ import { createSchedulerAnswers, type SchedulerAnswers } from './operations/sche
 import { createUserSide } from './operations/jobs.js'
 
 declare module 'fastify' {
-  interface FastifyInstance { jobLifecycle: JobLifecycle, schedulerAnswers: SchedulerAnswers }
+  interface FastifyInstance {
+    jobLifecycle: JobLifecycle
+    schedulerAnswers: SchedulerAnswers
+  }
 }
 
 /** Milliseconds between rounds of the reconciler, and less where the settings are more impatient. */
 const RECONCILER_MS = 1000
 
 export default fp(async function jobLifecycle (app) {
-  const { config, store: { jobs, clusters, news }, clusterRegistry: registry, schedulerClient: scheduler, self, log } = app
+  const { config, store: { jobs, clusters, news }, clusterRegistry: registry, schedulerClient: scheduler, self, log } =
+    app
   const policy = policyOf(config)
   const committer = createCommitter(jobs, policy, log)
   const finder = createJobFinder(jobs)
@@ -36,7 +40,12 @@ export default fp(async function jobLifecycle (app) {
     ...createClusterSide({ jobs, registry, committer, comparison }),
     ...userSide,
     ...createApplications(jobs, userSide),
-    ...createPlanner({ ...userSide, scheduler: app.embeddedScheduler, clusters, decidedBy: config.CLOUD_SCHEDULER_URL === '' ? 'embedded' : 'cloud' })
+    ...createPlanner({
+      ...userSide,
+      scheduler: app.embeddedScheduler,
+      clusters,
+      decidedBy: config.CLOUD_SCHEDULER_URL === '' ? 'embedded' : 'cloud'
+    })
   })
   app.decorate('jobLifecycle', lifecycle)
   app.decorate('schedulerAnswers', createSchedulerAnswers({ lifecycle, registry, scheduler }))
@@ -44,7 +53,15 @@ export default fp(async function jobLifecycle (app) {
   const closing = new AbortController()
   const { signal } = closing
   const lease = self.keep('reconciler')
-  const placement = startPlacementLoop({ jobs, scheduler, committer, lease, retryMs: config.PLACEMENT_RETRY_S * 1000, signal, log })
+  const placement = startPlacementLoop({
+    jobs,
+    scheduler,
+    committer,
+    lease,
+    retryMs: config.PLACEMENT_RETRY_S * 1000,
+    signal,
+    log
+  })
   const reconciler = startReconciler({
     jobs,
     clusters,

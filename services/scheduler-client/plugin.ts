@@ -34,17 +34,27 @@ export default fp(async function schedulerClient (app) {
   const questions = createQuestions(retryMs)
   const judge = createEmbeddedScheduler(store, Math.min(graceMs, CLOUD_GRACE_MS))
   app.decorate('embeddedScheduler', judge)
-  app.decorate('schedulerClient', createCloudScheduler({
-    origin,
-    link,
-    questions,
-    callbackMs: config.SCHEDULER_CALLBACK_S * 1000,
-    embedded: createEmbeddedScheduler(store, graceMs),
-    fallback: config.SCHEDULER_FALLBACK === 'embedded',
-    judge
-  }))
+  app.decorate(
+    'schedulerClient',
+    createCloudScheduler({
+      origin,
+      link,
+      questions,
+      callbackMs: config.SCHEDULER_CALLBACK_S * 1000,
+      embedded: createEmbeddedScheduler(store, graceMs),
+      fallback: config.SCHEDULER_FALLBACK === 'embedded',
+      judge
+    })
+  )
   measureScheduler(metrics, link, questions)
-  link.events.on('opened', () => app.log.warn({ origin, reason: link.lastFailure() }, 'the Cloud Scheduler does not answer, it is not asked until it does'))
+  link.events.on(
+    'opened',
+    () =>
+      app.log.warn(
+        { origin, reason: link.lastFailure() },
+        'the Cloud Scheduler does not answer, it is not asked until it does'
+      )
+  )
   link.events.on('closed', () => app.log.info({ origin }, 'the Cloud Scheduler answers again'))
   app.addHook('onClose', () => link.close())
 }, { name: 'scheduler-client', dependencies: ['config', 'store', 'metrics'] })

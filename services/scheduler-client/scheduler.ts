@@ -6,10 +6,18 @@ import type { PlacementFailure } from '../../schemas/status.js'
 /** What a scheduler decides about one job. */
 export type PlacementDecision =
   /** Some or all of the unplaced instances have a cluster now. `failure` tells why the rest has none. */
-  | { kind: 'placed', assignments: Array<{ instance_number: number, cluster_id: ClusterId }>, explanation: Explanation, failure?: PlacementFailure }
+  | {
+    kind: 'placed'
+    assignments: Array<{ instance_number: number, cluster_id: ClusterId }>
+    explanation: Explanation
+    failure?: PlacementFailure
+  }
   /** No cluster can take any. */
   | { kind: 'unplaceable', failure: PlacementFailure, explanation: Explanation }
-  /** A cluster may be able to, but has not told its figures yet (contract section 2, "seen on the wire"): ask again after its heartbeat. */
+  /**
+   * A cluster may be able to, but has not told its figures yet (contract section 2, "seen on the wire"): ask again
+   * after its heartbeat.
+   */
   | { kind: 'waiting', explanation: Explanation }
 
 /**
@@ -17,7 +25,11 @@ export type PlacementDecision =
  * brings it there; it is called after the change of the job is stored, so that nothing which the scheduler writes
  * into the database can be older than that (contract section 4).
  */
-export interface Question { kind: 'asked', explanation: Explanation, send?: () => void }
+export interface Question {
+  kind: 'asked'
+  explanation: Explanation
+  send?: () => void
+}
 
 /** A cluster with what is on its way to it already. */
 export interface Candidate {

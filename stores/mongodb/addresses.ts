@@ -10,15 +10,18 @@ import { createCounter, takeFreed } from './netcache.js'
  */
 export interface AddressPool {
   /**
-   * So many addresses that no job has, and that are not among those about to be claimed; undefined when there are fewer.
-   * Two processes may be told the same.
+   * So many addresses that no job has, and that are not among those about to be claimed; undefined when there are
+   * fewer. Two processes may be told the same.
    */
   take (wanted: { count: number, except: ReadonlySet<string> }): Promise<string[] | undefined>
   /** These are free to be told again. */
   giveBack (addresses: string[]): Promise<void>
 }
 
-/** Milliseconds between looks for addresses that neither a job nor netcache knows of: a process ended before it used them. */
+/**
+ * Milliseconds between looks for addresses that neither a job nor netcache knows of: a process ended before it used
+ * them.
+ */
 const SWEEP_MS = 5_000
 
 /** Lost addresses that one look brings back, beyond those that are wanted now. */
@@ -47,20 +50,30 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
     if (performance.now() < nextSweep) return []
     nextSweep = performance.now() + SWEEP_MS
     const used = new Set(await jobs.distinct('system_manager.addresses'))
-    return Array.from({ length: LAST_PLACE }, (_, index) => toAddress(FIRST_PLACE + index)).filter(address => !used.has(address)).slice(0, count + SWEEP_SPARE)
+    return Array.from({ length: LAST_PLACE }, (_, index) => toAddress(FIRST_PLACE + index)).filter(address =>
+      !used.has(address)
+    ).slice(0, count + SWEEP_SPARE)
   }
 
   async function withoutUsed (addresses: string[]): Promise<string[]> {
-    const holders = jobs.find({ 'system_manager.addresses': { $in: addresses } }, { projection: { _id: 0, 'system_manager.addresses': 1 } })
+    const holders = jobs.find({ 'system_manager.addresses': { $in: addresses } }, {
+      projection: { _id: 0, 'system_manager.addresses': 1 }
+    })
     const used = new Set((await holders.toArray()).flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
     return addresses.filter(address => !used.has(address))
   }
 
   async function giveBack (addresses: string[]): Promise<void> {
-    if (addresses.length > 0) await net.insertMany(addresses.map(address => ({ type: 'free_service_ip', ipv4: address.split('.').map(Number) })))
+    if (addresses.length > 0) {
+      await net.insertMany(
+        addresses.map(address => ({ type: 'free_service_ip', ipv4: address.split('.').map(Number) }))
+      )
+    }
   }
 
-  async function takeMany (all: Array<{ count: number, except: ReadonlySet<string> }>): Promise<Array<string[] | undefined>> {
+  async function takeMany (
+    all: Array<{ count: number, except: ReadonlySet<string> }>
+  ): Promise<Array<string[] | undefined>> {
     const wanted = all.reduce((sum, { count }) => sum + count, 0)
     const claimed = [...new Set(all.map(({ except }) => except))]
     const isFree = (address: string) => !claimed.some(those => those.has(address))

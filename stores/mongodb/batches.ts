@@ -8,8 +8,9 @@ interface Waiting<T, R> {
 
 /**
  * Makes one function of many items into one of a single item: calls that come while a batch is under way share the
- * next one, so that a crowd costs a few round trips instead of one each. `work` gives results in the order of the items.
- * When it fails for another reason than the database, each item is tried alone: one that cannot be done spoils no other.
+ * next one, so that a crowd costs a few round trips instead of one each. `work` gives results in the order of the
+ * items. When it fails for another reason than the database, each item is tried alone: one that cannot be done spoils
+ * no other.
  * @param most Items in one batch.
  */
 export function inBatches<T, R> (work: (items: T[]) => Promise<R[]>, most = 1000): (item: T) => Promise<R> {
@@ -26,15 +27,19 @@ export function inBatches<T, R> (work: (items: T[]) => Promise<R[]>, most = 1000
         const results = await work(batch.map(({ item }) => item))
         for (const [index, { resolve }] of batch.entries()) resolve(results[index]!)
       } catch (err) {
-        if (batch.length === 1 || isOutage(err)) for (const { reject } of batch) reject(err)
-        else await Promise.all(batch.map(({ item, resolve, reject }) => work([item]).then(([result]) => resolve(result!), reject)))
+        if (batch.length === 1 || isOutage(err)) { for (const { reject } of batch) reject(err) } else {
+          await Promise.all(
+            batch.map(({ item, resolve, reject }) => work([item]).then(([result]) => resolve(result!), reject))
+          )
+        }
       }
     }
     isRunning = false
   }
 
-  return item => new Promise((resolve, reject) => {
-    queue.push({ item, resolve, reject })
-    if (!isRunning) run()
-  })
+  return item =>
+    new Promise((resolve, reject) => {
+      queue.push({ item, resolve, reject })
+      if (!isRunning) run()
+    })
 }

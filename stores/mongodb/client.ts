@@ -27,16 +27,28 @@ const DEFAULTS: MongoClientOptions = {
  */
 export function createClient (uri: string): MongoClient {
   const defaults = Object.entries(DEFAULTS).filter(([name]) => !new RegExp(`[?&]${name}=`, 'i').test(uri))
-  return new MongoClient(uri, { ...Object.fromEntries(defaults), readPreference: 'primary', writeConcern: { w: 'majority' }, ignoreUndefined: true, monitorCommands: true })
+  return new MongoClient(uri, {
+    ...Object.fromEntries(defaults),
+    readPreference: 'primary',
+    writeConcern: { w: 'majority' },
+    ignoreUndefined: true,
+    monitorCommands: true
+  })
 }
 
 /**
  * Does what a start needs of the database, again until it answers, telling once that it does not yet. Throws
  * `store_unavailable` after `waitMs`, or at once when it refuses us; what is no outage is thrown as it is.
  */
-export async function onceAnswered (work: () => Promise<void>, { waitMs, log }: { waitMs: number, log: StoreLog }): Promise<void> {
+export async function onceAnswered (
+  work: () => Promise<void>,
+  { waitMs, log }: { waitMs: number, log: StoreLog }
+): Promise<void> {
   const deadline = performance.now() + waitMs
-  const impatience = setTimeout(() => log.warn({}, `the database does not answer yet, it is waited for up to ${waitMs / 1000} s`), PATIENCE_MS)
+  const impatience = setTimeout(
+    () => log.warn({}, `the database does not answer yet, it is waited for up to ${waitMs / 1000} s`),
+    PATIENCE_MS
+  )
   try {
     for (;;) {
       try {
@@ -44,7 +56,11 @@ export async function onceAnswered (work: () => Promise<void>, { waitMs, log }: 
       } catch (err) {
         if (!isOutage(err)) throw err
         const refused = err instanceof MongoServerError && [13, 18].includes(Number(err.code))
-        if (refused || performance.now() >= deadline) throw new ApiError('store_unavailable', `The database does not answer: ${(err as Error).message}`, { cause: err })
+        if (refused || performance.now() >= deadline) {
+          throw new ApiError('store_unavailable', `The database does not answer: ${(err as Error).message}`, {
+            cause: err
+          })
+        }
         await sleep(RETRY_MS)
       }
     }

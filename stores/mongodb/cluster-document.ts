@@ -3,9 +3,17 @@ import type { ClusterUpkeep } from '../store.js'
 import type { ClusterDocument } from './collections.js'
 
 /** Of a cluster that nobody has set anything on. */
-const NO_UPKEEP: Required<ClusterUpkeep> = { scheduling: 'active', lost_at: null, recovered_at: null, losses: 0, unknown_jobs: [] }
+const NO_UPKEEP: Required<ClusterUpkeep> = {
+  scheduling: 'active',
+  lost_at: null,
+  recovered_at: null,
+  losses: 0,
+  unknown_jobs: []
+}
 
-/** A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings. */
+/**
+ * A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings.
+ */
 export function toCluster (document: ClusterDocument): Cluster {
   const { seen_at: seenAt, acked, last, channel, ...ours } = document.system_manager ?? {}
   return {

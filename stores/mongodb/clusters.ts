@@ -9,7 +9,10 @@ import { isDuplicateKey } from './failures.js'
 import { toObjectId } from './ids.js'
 import { storable } from './storable.js'
 
-/** The original left documents of clusters that never registered: figures of a heartbeat and no name. They are no clusters. */
+/**
+ * The original left documents of clusters that never registered: figures of a heartbeat and no name. They are no
+ * clusters.
+ */
 const REGISTERED: Filter<ClusterDocument> = { cluster_name: { $exists: true } }
 
 /** Tries of what another writer may get in the way of. */
@@ -31,13 +34,19 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
         'system_manager.network_component_port': identity.network_component_port,
         'system_manager.delivery': identity.delivery
       },
-      // The original scheduler takes a cluster with this year's last_modified_timestamp for one with figures: heartbeats set it.
+      // The original scheduler takes a cluster with this year's last_modified_timestamp for one with figures:
+      // heartbeats set it.
       $max: { 'system_manager.seen_at': new Double(now / 1000) },
       $setOnInsert: { _id: new ObjectId(), nodes: 0, 'system_manager.registered_at': new Date(now).toISOString() }
     }
     for (;;) {
       try {
-        return toCluster((await clusters.findOneAndUpdate({ cluster_name: identity.cluster_name }, update, { upsert: true, returnDocument: 'after' }))!)
+        return toCluster(
+          (await clusters.findOneAndUpdate({ cluster_name: identity.cluster_name }, update, {
+            upsert: true,
+            returnDocument: 'after'
+          }))!
+        )
       } catch (err) {
         // Another one has just inserted it: the next try finds it.
         if (!isDuplicateKey(err)) throw err
@@ -48,12 +57,16 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
   /** Also where the original left a string, or nothing: such a count cannot be added to in one step. */
   async function addNodes (id: ClusterId, delta: number): Promise<number | undefined> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const added = await clusters.findOneAndUpdate({ ...byId(id), nodes: { $gte: Math.max(0, -delta) } }, { $inc: { nodes: delta } }, { returnDocument: 'after', projection: { nodes: 1 } })
+      const added = await clusters.findOneAndUpdate({ ...byId(id), nodes: { $gte: Math.max(0, -delta) } }, {
+        $inc: { nodes: delta }
+      }, { returnDocument: 'after', projection: { nodes: 1 } })
       if (added) return added.nodes as number
       const found = await clusters.findOne(byId(id), { projection: { nodes: 1 } })
       if (!found) return undefined
       const nodes = Math.max(0, (toNumber(found.nodes) ?? 0) + delta)
-      const { matchedCount } = await clusters.updateOne({ ...byId(id), nodes: found.nodes ?? null }, { $set: { nodes } })
+      const { matchedCount } = await clusters.updateOne({ ...byId(id), nodes: found.nodes ?? null }, {
+        $set: { nodes }
+      })
       if (matchedCount > 0) return nodes
     }
     throw new ApiError('conflict', `The worker count of ${id} kept changing`, { hint: 'Try again' })
@@ -62,75 +75,94 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
   return {
     register: (identity, now) => run(() => register(identity, now)),
 
-    heartbeat: (id, { workers, warnings, ...figures }, now) => run(async () => {
-      const at = new Date(now)
-      const { matchedCount } = await clusters.updateOne(byId(id), {
-        $set: {
-          ...storable(figures) as typeof figures,
-          ...(workers !== undefined && { 'system_manager.workers': storable(workers) }),
-          'system_manager.warnings': warnings
-        },
-        $max: {
-          last_modified: at,
-          last_modified_timestamp: new Double(now / 1000),
-          'system_manager.seen_at': new Double(now / 1000),
-          'system_manager.last_heartbeat_at': at.toISOString()
-        }
-      }, NOT_WAITED_FOR)
-      return matchedCount > 0
-    }),
+    heartbeat: (id, { workers, warnings, ...figures }, now) =>
+      run(async () => {
+        const at = new Date(now)
+        const { matchedCount } = await clusters.updateOne(byId(id), {
+          $set: {
+            ...storable(figures) as typeof figures,
+            ...(workers !== undefined && { 'system_manager.workers': storable(workers) }),
+            'system_manager.warnings': warnings
+          },
+          $max: {
+            last_modified: at,
+            last_modified_timestamp: new Double(now / 1000),
+            'system_manager.seen_at': new Double(now / 1000),
+            'system_manager.last_heartbeat_at': at.toISOString()
+          }
+        }, NOT_WAITED_FOR)
+        return matchedCount > 0
+      }),
 
-    touch: (id, now) => run(async () => {
-      const { matchedCount } = await clusters.updateOne(byId(id), { $max: { 'system_manager.seen_at': new Double(now / 1000) } }, NOT_WAITED_FOR)
-      return matchedCount > 0
-    }),
+    touch: (id, now) =>
+      run(async () => {
+        const { matchedCount } = await clusters.updateOne(byId(id), {
+          $max: { 'system_manager.seen_at': new Double(now / 1000) }
+        }, NOT_WAITED_FOR)
+        return matchedCount > 0
+      }),
 
     addNodes: (id, delta) => run(() => addNodes(id, delta)),
 
-    setNodes: (id, count) => run(async () => {
-      const nodes = Math.max(0, count)
-      const { matchedCount } = await clusters.updateOne(byId(id), { $set: { nodes } })
-      return matchedCount > 0 ? nodes : undefined
-    }),
+    setNodes: (id, count) =>
+      run(async () => {
+        const nodes = Math.max(0, count)
+        const { matchedCount } = await clusters.updateOne(byId(id), { $set: { nodes } })
+        return matchedCount > 0 ? nodes : undefined
+      }),
 
-    get: id => run(async () => {
-      const found = await clusters.findOne(byId(id))
-      return found ? toCluster(found) : undefined
-    }),
+    get: id =>
+      run(async () => {
+        const found = await clusters.findOne(byId(id))
+        return found ? toCluster(found) : undefined
+      }),
 
-    update: (id, fields) => run(async () => {
-      const set = Object.fromEntries(Object.entries(fields).map(([name, value]) => [`system_manager.${name}`, value]))
-      if (Object.keys(set).length === 0) return await clusters.countDocuments(byId(id)) > 0
-      const { matchedCount } = await clusters.updateOne(byId(id), { $set: set })
-      return matchedCount > 0
-    }),
+    update: (id, fields) =>
+      run(async () => {
+        const set = Object.fromEntries(Object.entries(fields).map(([name, value]) => [`system_manager.${name}`, value]))
+        if (Object.keys(set).length === 0) return await clusters.countDocuments(byId(id)) > 0
+        const { matchedCount } = await clusters.updateOne(byId(id), { $set: set })
+        return matchedCount > 0
+      }),
 
-    list: ({ activeSince, silentSince, after, limit }) => run(async () => {
-      const filter: Filter<ClusterDocument> = {
-        ...REGISTERED,
-        ...(activeSince !== undefined && seenAfter(activeSince)),
-        ...(silentSince !== undefined && { 'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } }, last_modified_timestamp: { $not: { $gt: silentSince / 1000 } } }),
-        ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
-      }
-      return (await clusters.find(filter).sort({ _id: 1 }).limit(limit ?? 0).toArray()).map(toCluster)
-    }),
+    list: ({ activeSince, silentSince, after, limit }) =>
+      run(async () => {
+        const filter: Filter<ClusterDocument> = {
+          ...REGISTERED,
+          ...(activeSince !== undefined && seenAfter(activeSince)),
+          ...(silentSince !== undefined &&
+            {
+              'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
+              last_modified_timestamp: { $not: { $gt: silentSince / 1000 } }
+            }),
+          ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
+        }
+        return (await clusters.find(filter).sort({ _id: 1 }).limit(limit ?? 0).toArray()).map(toCluster)
+      }),
 
-    at: place => run(async () => {
-      const filter = { ...REGISTERED, $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] }
-      return (await clusters.find(filter).sort({ _id: 1 }).toArray()).map(toCluster)
-    }),
+    at: place =>
+      run(async () => {
+        const filter = {
+          ...REGISTERED,
+          $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }]
+        }
+        return (await clusters.find(filter).sort({ _id: 1 }).toArray()).map(toCluster)
+      }),
 
     countActive: activeSince => run(() => clusters.countDocuments({ ...REGISTERED, ...seenAfter(activeSince) })),
 
-    remove: id => run(async () => {
-      const { deletedCount } = await clusters.deleteOne(byId(id))
-      if (deletedCount > 0) await outbox.deleteMany({ cluster_id: id })
-      return deletedCount > 0
-    })
+    remove: id =>
+      run(async () => {
+        const { deletedCount } = await clusters.deleteOne(byId(id))
+        if (deletedCount > 0) await outbox.deleteMany({ cluster_id: id })
+        return deletedCount > 0
+      })
   }
 }
 
 /** By ours, and by the original's: a document that it wrote has no other. */
 function seenAfter (time: number): Filter<ClusterDocument> {
-  return { $or: [{ 'system_manager.seen_at': { $gt: time / 1000 } }, { last_modified_timestamp: { $gt: time / 1000 } }] }
+  return {
+    $or: [{ 'system_manager.seen_at': { $gt: time / 1000 } }, { last_modified_timestamp: { $gt: time / 1000 } }]
+  }
 }

@@ -6,7 +6,10 @@ import { ApiError } from '../../schemas/errors.js'
 import type { ClusterUpkeep } from '../store.js'
 import { isOutage } from './failures.js'
 
-/** clusters.clusters (contract section 7). All but `_id` and `cluster_name` may be missing, or of the type that the original gave it. */
+/**
+ * clusters.clusters (contract section 7). All but `_id` and `cluster_name` may be missing, or of the type that the
+ * original gave it.
+ */
 export interface ClusterDocument extends Document {
   _id: ObjectId
   cluster_name?: string
@@ -15,7 +18,12 @@ export interface ClusterDocument extends Document {
 }
 
 /** What is ours in a document of clusters.clusters. */
-export interface ClusterRecord extends Required<ClusterUpkeep>, Pick<Cluster, 'network_component_port' | 'delivery' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'> {
+export interface ClusterRecord extends
+  Required<ClusterUpkeep>,
+  Pick<
+    Cluster,
+    'network_component_port' | 'delivery' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'
+  > {
   /** Last sign of life of any kind, Unix seconds; `last_modified_timestamp` is that of the last heartbeat. */
   seen_at: number
   /** The cluster took all commands up to this `seq`. */
@@ -35,7 +43,9 @@ export interface JobDocument extends Document {
 }
 
 /** What is ours in a document of jobs.jobs. Fields that may be missing have a sparse index. */
-export interface JobRecord extends Pick<Job, 'revision' | 'status' | 'status_reason' | 'desired_state' | 'generation' | 'created_at' | 'updated_at'> {
+export interface JobRecord
+  extends
+  Pick<Job, 'revision' | 'status' | 'status_reason' | 'desired_state' | 'generation' | 'created_at' | 'updated_at'> {
   /** The whole job as JSON: BSON cannot hold every name of a field that a descriptor may have. */
   job: string
   /** Tells the writer of this revision whether it was the one. */
@@ -138,7 +148,12 @@ const INDEXES: Record<keyof Collections, Index[]> = {
     [{ 'system_manager.addresses': 1 }, { unique: true, sparse: true }],
     [{ job_name: 1, 'system_manager.created_at': -1, _id: -1 }],
     // Also finds what the original wrote: it has no such field.
-    [{ 'system_manager.underscored_name': 1, 'system_manager.live_name': -1, 'system_manager.created_at': -1, _id: -1 }],
+    [{
+      'system_manager.underscored_name': 1,
+      'system_manager.live_name': -1,
+      'system_manager.created_at': -1,
+      _id: -1
+    }],
     [{ app_name: 1, app_ns: 1, _id: 1 }],
     [{ status: 1, _id: 1 }],
     // Finds what the Cloud Scheduler wrote: the two differ.
@@ -161,7 +176,10 @@ const INDEXES: Record<keyof Collections, Index[]> = {
   news: [[{ at: 1 }]]
 }
 
-/** Creates what is missing of the indexes. Throws `store_unavailable`, naming the collection, when one cannot be: its data contradict it. */
+/**
+ * Creates what is missing of the indexes. Throws `store_unavailable`, naming the collection, when one cannot be: its
+ * data contradict it.
+ */
 export async function createIndexes (collections: Collections): Promise<void> {
   for (const [name, indexes] of Object.entries(INDEXES)) {
     const collection = collections[name as keyof Collections]
@@ -170,7 +188,11 @@ export async function createIndexes (collections: Collections): Promise<void> {
         await collection.createIndex(keys, options)
       } catch (err) {
         if (isOutage(err)) throw err
-        throw new ApiError('store_unavailable', `${collection.namespace} cannot have the index ${JSON.stringify(keys)}: ${(err as Error).message}`, { cause: err })
+        throw new ApiError(
+          'store_unavailable',
+          `${collection.namespace} cannot have the index ${JSON.stringify(keys)}: ${(err as Error).message}`,
+          { cause: err }
+        )
       }
     }
   }

@@ -10,7 +10,10 @@ export interface StoreLog {
   warn (details: object, message: string): void
 }
 
-/** Milliseconds of silence after which a request is told that the database does not answer. While it answers others, it is only busy. */
+/**
+ * Milliseconds of silence after which a request is told that the database does not answer. While it answers others, it
+ * is only busy.
+ */
 const DEADLINE_MS = 1200
 
 /** The same for what nobody waits for. */
@@ -43,7 +46,9 @@ export function createConnection (client: MongoClient, log: StoreLog): Connectio
   let closed: Promise<void> | undefined
 
   // To whatever was asked: the client has `monitorCommands`.
-  client.on('commandSucceeded', () => { lastAnswer = performance.now() })
+  client.on('commandSucceeded', () => {
+    lastAnswer = performance.now()
+  })
 
   /** Rejects once the database was silent for so long. */
   function silence (ms: number): { broken: Promise<never>, forget: () => void } {

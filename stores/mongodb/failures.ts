@@ -23,7 +23,22 @@ export function duplicatesOf (err: unknown): number[] {
  * Codes of the server that tell of a mistake in what was sent, or of data that contradict an index; nearly all others
  * of its errors tell that it cannot serve for now: not primary, shutting down, no majority, not authorised, disk full.
  */
-const MISTAKES: ReadonlySet<unknown> = new Set([2, 9, 14, 28, 40, 52, 57, 72, 85, 86, 10334, 17280, 17419, DUPLICATE_KEY])
+const MISTAKES: ReadonlySet<unknown> = new Set([
+  2,
+  9,
+  14,
+  28,
+  40,
+  52,
+  57,
+  72,
+  85,
+  86,
+  10334,
+  17280,
+  17419,
+  DUPLICATE_KEY
+])
 
 /** True when the database is at fault, or the way to it; false for a mistake of ours. */
 export function isOutage (err: unknown): boolean {
@@ -33,5 +48,7 @@ export function isOutage (err: unknown): boolean {
 
 /** An outage of the database as `store_unavailable`; everything else as it is. */
 export function asStoreFailure (err: unknown): unknown {
-  return isOutage(err) ? new ApiError('store_unavailable', `The database failed: ${(err as Error).message}`, { cause: err }) : err
+  return isOutage(err)
+    ? new ApiError('store_unavailable', `The database failed: ${(err as Error).message}`, { cause: err })
+    : err
 }

@@ -9,14 +9,25 @@ import type { Draft, JobDocument, JobRecord } from './collections.js'
 import type { Connection } from './connection.js'
 import { duplicatesOf } from './failures.js'
 import { toObjectId } from './ids.js'
-import { contractFields, foundByScheduler, numbered, OPTIONAL_FIELDS, recordFields, toJob, WITHOUT_HISTORY } from './job-document.js'
+import {
+  contractFields,
+  foundByScheduler,
+  numbered,
+  OPTIONAL_FIELDS,
+  recordFields,
+  toJob,
+  WITHOUT_HISTORY
+} from './job-document.js'
 import type { News } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 
 export interface JobCommit {
   /** As the port promises; commands are in the documents of their jobs, and have yet to be relayed. */
   commit (changes: JobChange[]): Promise<CommitOutcome[]>
-  /** Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, which is news to every process. */
+  /**
+   * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, which is news to every
+   * process.
+   */
   absorb (id: JobId): Promise<void>
   /**
    * Gives a document of the original what is ours. Of several live jobs of one name, which the original allowed, the
@@ -28,12 +39,19 @@ export interface JobCommit {
 
 /** What is read of a stored job before it is changed. */
 type Stored = Pick<JobDocument, '_id' | 'status'> & {
-  system_manager?: Pick<JobRecord, 'revision' | 'status' | 'unplaced' | 'desired_state' | 'live_name' | 'addresses' | 'fields' | 'last_event'>
+  system_manager?: Pick<
+    JobRecord,
+    'revision' | 'status' | 'unplaced' | 'desired_state' | 'live_name' | 'addresses' | 'fields' | 'last_event'
+  >
 }
 
 const STORED = {
   status: 1,
-  ...Object.fromEntries(['revision', 'status', 'unplaced', 'desired_state', 'live_name', 'addresses', 'fields', 'last_event'].map(name => [`system_manager.${name}`, 1]))
+  ...Object.fromEntries(
+    ['revision', 'status', 'unplaced', 'desired_state', 'live_name', 'addresses', 'fields', 'last_event'].map(
+      name => [`system_manager.${name}`, 1]
+    )
+  )
 }
 
 /** One change on its way, and where its outcome goes. */
@@ -48,8 +66,15 @@ interface Step {
   taken: string[]
 }
 
-export function createJobCommit ({ collections: { jobs }, log }: Connection, addresses: AddressPool, news: News): JobCommit {
-  async function commit (changes: JobChange[], { named = undefined as boolean | undefined } = {}): Promise<CommitOutcome[]> {
+export function createJobCommit (
+  { collections: { jobs }, log }: Connection,
+  addresses: AddressPool,
+  news: News
+): JobCommit {
+  async function commit (
+    changes: JobChange[],
+    { named = undefined as boolean | undefined } = {}
+  ): Promise<CommitOutcome[]> {
     const outcomes: CommitOutcome[] = []
     let left = changes.map((change, index) => ({ change, index, named }))
     while (left.length > 0) {
@@ -62,8 +87,13 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     return outcomes
   }
 
-  /** One change each of different jobs. Writes their outcomes; gives the indexes of those that have to be tried again. */
-  async function commitRound (round: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>, outcomes: CommitOutcome[]): Promise<number[]> {
+  /**
+   * One change each of different jobs. Writes their outcomes; gives the indexes of those that have to be tried again.
+   */
+  async function commitRound (
+    round: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>,
+    outcomes: CommitOutcome[]
+  ): Promise<number[]> {
     const stored = await readStored(round.map(({ change }) => change.job.id))
     const steps: Step[] = []
     for (const { change, index, named } of round) {
@@ -88,12 +118,15 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
         continue
       }
       unused.push(...step.taken)
-      const reason = await whyNot(step) ?? (ready.includes(step) ? undefined : { outcome: 'addresses_exhausted' as const })
+      const reason = await whyNot(step) ??
+        (ready.includes(step) ? undefined : { outcome: 'addresses_exhausted' as const })
       if (reason) outcomes[step.index] = reason
       else again.push(step.index)
     }
     // They are free already; this only makes them be found sooner.
-    await addresses.giveBack(unused).catch((err: unknown) => log.debug({ err }, 'addresses that were given back will be found later'))
+    await addresses.giveBack(unused).catch((err: unknown) =>
+      log.debug({ err }, 'addresses that were given back will be found later')
+    )
     return again
   }
 
@@ -140,9 +173,12 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     const written = steps.filter(step => !refused.has(step))
     const updates = written.filter(({ stored }) => stored)
     if (matched === updates.length) return new Set(written)
-    // Some were not the ones that they were decided on any more; a batch does not tell which. Should yet another process
-    // have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
-    const ours = await jobs.find({ _id: { $in: updates.map(({ stored }) => stored!._id) }, 'system_manager.change': change }, { projection: { _id: 1 } }).toArray()
+    // Some were not the ones that they were decided on any more; a batch does not tell which. Should yet another
+    // process have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
+    const ours = await jobs.find({
+      _id: { $in: updates.map(({ stored }) => stored!._id) },
+      'system_manager.change': change
+    }, { projection: { _id: 1 } }).toArray()
     const ids = new Set(ours.map(({ _id }) => _id.toHexString()))
     return new Set(written.filter(({ stored, change: { job } }) => !stored || ids.has(job.id)))
   }
@@ -152,9 +188,14 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     const present = (await readStored([job.id])).get(job.id)
     if (revisionOf(present) !== job.revision || (present && foundByScheduler(present))) return { outcome: 'stale' }
     const others = { _id: { $ne: toObjectId(job.id) } }
-    if (isNamed && job.desired_state === 'running' && await jobs.findOne({ 'system_manager.live_name': job.job_name, ...others }, { projection: { _id: 1 } })) return { outcome: 'name_taken' }
+    if (
+      isNamed && job.desired_state === 'running' &&
+      await jobs.findOne({ 'system_manager.live_name': job.job_name, ...others }, { projection: { _id: 1 } })
+    ) return { outcome: 'name_taken' }
     const named = [...addressesOf(job)]
-    const holders = await jobs.find({ 'system_manager.addresses': { $in: named }, ...others }, { projection: { 'system_manager.addresses': 1 } }).toArray()
+    const holders = await jobs.find({ 'system_manager.addresses': { $in: named }, ...others }, {
+      projection: { 'system_manager.addresses': 1 }
+    }).toArray()
     const held = new Set(holders.flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
     const address = named.find(address => toPlace(address) === undefined || held.has(address))
     return address === undefined ? undefined : { outcome: 'address_taken', address }
@@ -166,13 +207,22 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     if (!found) return
     const now = new Date().toISOString()
     const job = toJob(document)
-    const instances = job.instance_list.map(instance => instance.status === found ? { ...instance, status_since: now } : instance)
+    const instances = job.instance_list.map(instance =>
+      instance.status === found ? { ...instance, status_since: now } : instance
+    )
     const change: JobChange = {
       job: { ...job, instance_list: instances, updated_at: now },
       events: [{ time: now, type: 'unplaceable', cause: 'scheduler', message: job.status_reason!, to: found }],
       commands: []
     }
-    const step: Step = { change, index: 0, stored: document, named: ownsName(document), next: { ...change.job, revision: job.revision + 1 }, taken: [] }
+    const step: Step = {
+      change,
+      index: 0,
+      stored: document,
+      named: ownsName(document),
+      next: { ...change.job, revision: job.revision + 1 },
+      taken: []
+    }
     if ((await write([step])).size === 0) return
     // Also to those whose change it stood in the way of.
     news.tell({ unplaced: true })
@@ -183,13 +233,25 @@ export function createJobCommit ({ collections: { jobs }, log }: Connection, add
     const now = new Date().toISOString()
     const original = toJob(document)
     // It may have been so for years: patience begins now.
-    let job: Job = { ...original, updated_at: now, instance_list: original.instance_list.map(instance => ({ ...instance, status_since: now })) }
+    let job: Job = {
+      ...original,
+      updated_at: now,
+      instance_list: original.instance_list.map(instance => ({ ...instance, status_since: now }))
+    }
     let named = true
     for (;;) {
-      const event = { time: now, type: 'adopted' as const, cause: 'system', message: `${job.job_name} was there before this System Manager` }
+      const event = {
+        time: now,
+        type: 'adopted' as const,
+        cause: 'system',
+        message: `${job.job_name} was there before this System Manager`
+      }
       const [outcome] = await commit([{ job, events: [event], commands: [] }], { named })
       if (outcome?.outcome === 'name_taken') {
-        log.warn({ job: job.id, job_name: job.job_name }, 'another job has this name too: this one is found by its id only')
+        log.warn(
+          { job: job.id, job_name: job.job_name },
+          'another job has this name too: this one is found by its id only'
+        )
         named = false
       } else if (outcome?.outcome === 'address_taken') {
         const { address } = outcome
@@ -219,19 +281,33 @@ function withoutAddress (job: Job, address: string): Job {
   return {
     ...job,
     service_ip_list: job.service_ip_list.map(entry => entry.Address === address ? { ...entry, Address: '' } : entry),
-    instance_list: job.instance_list.map(instance => instance.instance_ip === address ? { ...instance, instance_ip: '' } : instance)
+    instance_list: job.instance_list.map(instance =>
+      instance.instance_ip === address ? { ...instance, instance_ip: '' } : instance
+    )
   }
 }
 
 /** The whole change as one operation on one document. */
-function toOperation ({ change: { events, commands }, stored, named, next }: Step, change: string): AnyBulkWriteOperation<JobDocument> {
+function toOperation (
+  { change: { events, commands }, stored, named, next }: Step,
+  change: string
+): AnyBulkWriteOperation<JobDocument> {
   const fields = contractFields(next)
   const lastEvent = stored?.system_manager?.last_event ?? 0
-  const record = recordFields(next, { lastEvent: lastEvent + events.length, change, fields: Object.keys(fields), named })
+  const record = recordFields(next, {
+    lastEvent: lastEvent + events.length,
+    change,
+    fields: Object.keys(fields),
+    named
+  })
   const newest = numbered(events, lastEvent).slice(-MAX_EVENTS_PER_JOB)
   const drafts = toDrafts(next, commands)
   if (!stored) {
-    const document = { _id: toObjectId(next.id), ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } }
+    const document = {
+      _id: toObjectId(next.id),
+      ...fields,
+      system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) }
+    }
     return { insertOne: { document } }
   }
 
@@ -239,15 +315,28 @@ function toOperation ({ change: { events, commands }, stored, named, next }: Ste
   // What the Cloud Scheduler may have written since it was read stands in the way, like a revision of ours.
   const filter = { _id: stored._id, 'system_manager.revision': before?.revision ?? null, status: stored.status ?? null }
   if (!before) {
-    return { updateOne: { filter, update: { $set: { ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } } } } }
+    return {
+      updateOne: {
+        filter,
+        update: {
+          $set: { ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } }
+        }
+      }
+    }
   }
-  const gone = [...before.fields.filter(name => !(name in fields)), ...OPTIONAL_FIELDS.filter(name => !(name in record)).map(name => `system_manager.${name}`)]
+  const gone = [
+    ...before.fields.filter(name => !(name in fields)),
+    ...OPTIONAL_FIELDS.filter(name => !(name in record)).map(name => `system_manager.${name}`)
+  ]
   const push = {
     ...(newest.length > 0 && { 'system_manager.events': { $each: newest, $slice: -MAX_EVENTS_PER_JOB } }),
     ...(drafts.length > 0 && { 'system_manager.drafts': { $each: drafts } })
   }
   const update: UpdateFilter<JobDocument> = {
-    $set: { ...fields, ...Object.fromEntries(Object.entries(record).map(([name, value]) => [`system_manager.${name}`, value])) },
+    $set: {
+      ...fields,
+      ...Object.fromEntries(Object.entries(record).map(([name, value]) => [`system_manager.${name}`, value]))
+    },
     ...(gone.length > 0 && { $unset: Object.fromEntries(gone.map(name => [name, ''])) }),
     ...(Object.keys(push).length > 0 && { $push: push as PushOperator<JobDocument> })
   }
@@ -258,5 +347,8 @@ function toOperation ({ change: { events, commands }, stored, named, next }: Ste
 function toDrafts (job: Job, commands: JobChange['commands']): Draft[] {
   if (commands.length === 0) return []
   const document = JSON.stringify(jobWithPlainId(job))
-  return commands.map(command => ({ ...command, ...((command.kind === 'deploy' || command.kind === 'replicate') && { job: document }) }))
+  return commands.map(command => ({
+    ...command,
+    ...((command.kind === 'deploy' || command.kind === 'replicate') && { job: document })
+  }))
 }

@@ -31,7 +31,9 @@ export function toJob (document: JobDocument): Job {
   const found = foundByScheduler(document)
   if (!found) return job
   const reason = `the Cloud Scheduler found: ${found}`
-  const instances = job.instance_list.map(instance => instance.cluster_id === '' ? { ...instance, status: found, status_reason: reason } : instance)
+  const instances = job.instance_list.map(instance =>
+    instance.cluster_id === '' ? { ...instance, status: found, status_reason: reason } : instance
+  )
   return { ...job, status: found, status_reason: reason, instance_list: instances }
 }
 
@@ -45,7 +47,10 @@ export function contractFields (job: Job): Record<string, unknown> {
 }
 
 /** @param named False for one of several live jobs of a name, which the original allowed. */
-export function recordFields (job: Job, { lastEvent, change, fields, named }: { lastEvent: number, change: string, fields: string[], named: boolean }): RecordFields {
+export function recordFields (
+  job: Job,
+  { lastEvent, change, fields, named }: { lastEvent: number, change: string, fields: string[], named: boolean }
+): RecordFields {
   const addresses = [...addressesOf(job)]
   const retiring = [...new Set(job.retiring.map(entry => entry.cluster_id))]
   const onTheWay = underWay(job)
@@ -74,11 +79,20 @@ export function recordFields (job: Job, { lastEvent, change, fields, named }: { 
 
 /** True when an instance that is wanted has no cluster and awaits nothing. */
 export function isUnplaced (job: Job): boolean {
-  return job.desired_state === 'running' && job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null)
+  return job.desired_state === 'running' &&
+    job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null)
 }
 
 /** Fields of ours that a job may lack. */
-export const OPTIONAL_FIELDS = ['live_name', 'addresses', 'unplaced', 'due_at', 'undeployed_at', 'retiring', 'on_the_way'] as const satisfies ReadonlyArray<keyof RecordFields>
+export const OPTIONAL_FIELDS = [
+  'live_name',
+  'addresses',
+  'unplaced',
+  'due_at',
+  'undeployed_at',
+  'retiring',
+  'on_the_way'
+] as const satisfies ReadonlyArray<keyof RecordFields>
 
 /** Requirements of instances that are placed but do not run yet, summed per cluster. */
 function underWay (job: Job): NonNullable<JobRecord['on_the_way']> {

@@ -19,7 +19,13 @@ const MOST = 256
 const PURGE_STEP = 200
 
 /** What is read of an instance instead of its document. */
-const PLACES = { status: 1, 'system_manager.status': 1, 'instance_list.instance_number': 1, 'instance_list.cluster_id': 1, 'instance_list.status': 1 }
+const PLACES = {
+  status: 1,
+  'system_manager.status': 1,
+  'instance_list.instance_number': 1,
+  'instance_list.cluster_id': 1,
+  'instance_list.status': 1
+}
 
 const PROJECTION = { projection: WITHOUT_HISTORY }
 
@@ -33,7 +39,9 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
     if (saved.some(({ job }) => isUnplaced(job))) news.publish({ unplaced: true })
     // What is saved is saved: should this fail, it is done by upkeep.
     try {
-      const reached = await Promise.all(saved.filter(({ commands }) => commands.length > 0).map(({ job }) => relay.relay(job.id)))
+      const reached = await Promise.all(
+        saved.filter(({ commands }) => commands.length > 0).map(({ job }) => relay.relay(job.id))
+      )
       news.publish({ commands: reached.flat() })
     } catch (err) {
       log.warn({ err }, 'commands wait in their jobs, they are brought into the outbox later')
@@ -41,7 +49,10 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
     return outcomes
   }
 
-  async function find (filter: Filter<JobDocument>, { sort = { _id: 1 } as Record<string, 1 | -1>, limit = 0 } = {}): Promise<Job[]> {
+  async function find (
+    filter: Filter<JobDocument>,
+    { sort = { _id: 1 } as Record<string, 1 | -1>, limit = 0 } = {}
+  ): Promise<Job[]> {
     return (await jobs.find(filter, PROJECTION).sort(sort).limit(limit).toArray()).map(toJob)
   }
 
@@ -59,7 +70,8 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
     }
     if (byStatus.size === 0) return []
     const filter = [...byStatus].map(([status, ids]) => ({
-      _id: { $in: ids.map(toObjectId) }, instance_list: { $elemMatch: { cluster_id: clusterId, status: { $ne: status } } }
+      _id: { $in: ids.map(toObjectId) },
+      instance_list: { $elemMatch: { cluster_id: clusterId, status: { $ne: status } } }
     }))
     return (await placedOn(clusterId, { $or: filter })).filter(({ job_id: id, status }) => told.get(id) !== status)
   }
@@ -67,9 +79,15 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
   async function placedOn (clusterId: string, filter: Filter<JobDocument>): Promise<PlacedInstance[]> {
     const found = await jobs.find(filter, { projection: PLACES }).toArray()
     return found.flatMap(document => {
-      const instances = document.system_manager ? document.instance_list as Job['instance_list'] : toJob(document).instance_list
+      const instances = document.system_manager
+        ? document.instance_list as Job['instance_list']
+        : toJob(document).instance_list
       return instances.filter(instance => instance.cluster_id === clusterId)
-        .map(({ instance_number: number, status }) => ({ job_id: document._id.toHexString(), instance_number: number, status }))
+        .map(({ instance_number: number, status }) => ({
+          job_id: document._id.toHexString(),
+          instance_number: number,
+          status
+        }))
     })
   }
 
@@ -84,51 +102,80 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
 
     get: id => run(() => findOne({ _id: toObjectId(id) })),
 
-    getMany: ids => run(async () => {
-      const found = new Map((await find({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
-      return ids.map(id => found.get(id)).filter(job => job !== undefined)
-    }),
+    getMany: ids =>
+      run(async () => {
+        const found = new Map((await find({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
+        return ids.map(id => found.get(id)).filter(job => job !== undefined)
+      }),
 
-    byName: jobName => run(async () => await findOne({ 'system_manager.live_name': jobName }) ??
-      (await find({ job_name: jobName }, { sort: { 'system_manager.created_at': -1, _id: -1 }, limit: 1 }))[0]),
+    byName: jobName =>
+      run(async () =>
+        await findOne({ 'system_manager.live_name': jobName }) ??
+          (await find({ job_name: jobName }, { sort: { 'system_manager.created_at': -1, _id: -1 }, limit: 1 }))[0]
+      ),
 
-    byUnderscoredName: name => run(() => find(
-      { 'system_manager.underscored_name': name }, { sort: { 'system_manager.live_name': -1, 'system_manager.created_at': -1, _id: -1 }, limit: 2 })),
+    byUnderscoredName: name =>
+      run(() =>
+        find(
+          { 'system_manager.underscored_name': name },
+          { sort: { 'system_manager.live_name': -1, 'system_manager.created_at': -1, _id: -1 }, limit: 2 }
+        )
+      ),
 
     byAddress: address => run(() => findOne({ 'system_manager.addresses': address })),
 
-    status: id => run(async () => {
-      const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { status: 1, 'system_manager.status': 1, 'system_manager.unplaced': 1 } })
-      if (!found) return undefined
-      return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : toJob(found).status
-    }),
+    status: id =>
+      run(async () => {
+        const found = await jobs.findOne({ _id: toObjectId(id) }, {
+          projection: { status: 1, 'system_manager.status': 1, 'system_manager.unplaced': 1 }
+        })
+        if (!found) return undefined
+        return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : toJob(found).status
+      }),
 
-    list: query => run(async () => query.cluster_id === '' ? [] : await find(listFilter(query), { limit: query.limit ?? 0 })),
+    list: query =>
+      run(async () => query.cluster_id === '' ? [] : await find(listFilter(query), { limit: query.limit ?? 0 })),
 
-    unplaced: ({ after, limit }) => run(() => find({ 'system_manager.unplaced': true, ...(after !== undefined && { _id: { $gt: toObjectId(after) } }) }, { limit })),
+    unplaced: ({ after, limit }) =>
+      run(() =>
+        find({ 'system_manager.unplaced': true, ...(after !== undefined && { _id: { $gt: toObjectId(after) } }) }, {
+          limit
+        })
+      ),
 
-    due: (before, limit) => run(() => find({ 'system_manager.due_at': { $lte: before } }, { sort: { 'system_manager.due_at': 1 }, limit })),
+    due: (before, limit) =>
+      run(() => find({ 'system_manager.due_at': { $lte: before } }, { sort: { 'system_manager.due_at': 1 }, limit })),
 
-    instancesOn: clusterId => run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId })),
+    instancesOn: clusterId =>
+      run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId })),
 
-    documents: () => run(async () => (await find(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
+    documents: () =>
+      run(async () => (await find(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
 
     contradicted: (clusterId, told) => run(() => contradicted(clusterId, told)),
 
-    reserved: () => run(async () => {
-      const sums = new Map<string, { cpu: number, memory: number }>()
-      const found = jobs.find({ 'system_manager.on_the_way.cluster_id': { $exists: true } }, { projection: { 'system_manager.on_the_way': 1 } })
-      for (const { cluster_id: clusterId, cpu, memory } of (await found.toArray()).flatMap(({ system_manager: ours }) => ours?.on_the_way ?? [])) {
-        const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
-        sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
-      }
-      return sums
-    }),
+    reserved: () =>
+      run(async () => {
+        const sums = new Map<string, { cpu: number, memory: number }>()
+        const found = jobs.find({ 'system_manager.on_the_way.cluster_id': { $exists: true } }, {
+          projection: { 'system_manager.on_the_way': 1 }
+        })
+        for (
+          const { cluster_id: clusterId, cpu, memory } of (await found.toArray()).flatMap(({ system_manager: ours }) =>
+            ours?.on_the_way ?? []
+          )
+        ) {
+          const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
+          sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
+        }
+        return sums
+      }),
 
-    events: (id, { after = 0, limit }) => run(async () => {
-      const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.events': 1 } })
-      return (found?.system_manager?.events ?? []).filter(event => event.id > after).slice(0, limit)
-    }),
+    events: (id, { after = 0, limit }) =>
+      run(async () => {
+        const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.events': 1 } })
+        return (found?.system_manager?.events ?? []).filter(event => event.id > after).slice(0, limit)
+      }),
 
     async purge (before) {
       let total = 0
@@ -139,12 +186,16 @@ export function createJobStore (connection: Connection, { commit }: JobCommit, r
 }
 
 /** Only the conditions that are asked for, so that each combination finds its index. */
-function listFilter ({ status, undeployed, cluster_id: clusterId, job_name: jobName, app_name: appName, app_ns: appNs, after }: JobQuery): Filter<JobDocument> {
+function listFilter (
+  { status, undeployed, cluster_id: clusterId, job_name: jobName, app_name: appName, app_ns: appNs, after }: JobQuery
+): Filter<JobDocument> {
   // Also keeps away what has an id of another kind, which cannot be a job.
   const conditions: Array<Filter<JobDocument>> = [{ _id: { $gt: toObjectId(after ?? '') } }]
   if (status !== undefined) conditions.push({ status })
   if (undeployed === false) conditions.push({ status: { $ne: 'UNDEPLOYED' } })
-  if (clusterId !== undefined) conditions.push({ $or: [{ 'instance_list.cluster_id': clusterId }, { 'system_manager.retiring': clusterId }] })
+  if (clusterId !== undefined) {
+    conditions.push({ $or: [{ 'instance_list.cluster_id': clusterId }, { 'system_manager.retiring': clusterId }] })
+  }
   if (jobName !== undefined) conditions.push({ job_name: jobName })
   if (appName !== undefined) conditions.push({ app_name: appName })
   if (appNs !== undefined) conditions.push({ app_ns: appNs })

@@ -30,13 +30,20 @@ const LEASES_KEPT_MS = 3_600_000
 /** Jobs dealt with in one step. */
 const STEP = 100
 
-export function createUpkeep ({ collections: { jobs, leases }, run, log }: Connection, { commit, relay, outbox, news }: { commit: JobCommit, relay: Relay, outbox: Outbox, news: News }): Upkeep {
+export function createUpkeep (
+  { collections: { jobs, leases }, run, log }: Connection,
+  { commit, relay, outbox, news }: { commit: JobCommit, relay: Relay, outbox: Outbox, news: News }
+): Upkeep {
   const stopping = new AbortController()
   let stopped: Promise<void> | undefined
 
-  /** Jobs of the original, the newest first: of several of one name that is the one in use. Gives how many were adopted. */
+  /**
+   * Jobs of the original, the newest first: of several of one name that is the one in use. Gives how many were adopted.
+   */
   async function adopt (): Promise<number> {
-    const found = await jobs.find({ 'system_manager.underscored_name': null, _id: { $gt: toObjectId('') } }).sort({ _id: -1 }).limit(STEP).toArray()
+    const found = await jobs.find({ 'system_manager.underscored_name': null, _id: { $gt: toObjectId('') } }).sort({
+      _id: -1
+    }).limit(STEP).toArray()
     let adopted = 0
     // One by one: the order decides.
     for (const document of found) adopted += Number(await commit.adopt(document))
@@ -46,7 +53,11 @@ export function createUpkeep ({ collections: { jobs, leases }, run, log }: Conne
 
   /** What the Cloud Scheduler wrote into jobs (contract section 4). */
   async function absorb (): Promise<void> {
-    const differing = PLACEMENT_FAILURES.map(status => ({ status, 'system_manager.status': { $ne: status }, 'system_manager.unplaced': true }))
+    const differing = PLACEMENT_FAILURES.map(status => ({
+      status,
+      'system_manager.status': { $ne: status },
+      'system_manager.unplaced': true
+    }))
     const found = await jobs.find({ $or: differing }, { projection: { _id: 1 } }).limit(STEP).toArray()
     await Promise.all(found.map(({ _id }) => commit.absorb(_id.toHexString())))
   }
@@ -66,7 +77,9 @@ export function createUpkeep ({ collections: { jobs, leases }, run, log }: Conne
 
   /** Whether the database answers is told by the connection, once; the next look comes soon. */
   async function attempt (work: () => Promise<unknown>): Promise<void> {
-    await run(work, LONG_MS).catch((err: unknown) => log.debug({ err }, 'upkeep of the database failed, it is tried again'))
+    await run(work, LONG_MS).catch((err: unknown) =>
+      log.debug({ err }, 'upkeep of the database failed, it is tried again')
+    )
   }
 
   async function loop (): Promise<void> {

@@ -12,7 +12,11 @@ export interface Counter {
 }
 
 /** A counter that the original left is carried on from where it is. */
-export function createCounter (net: Collection<NetDocument>, type: 'next_service_ip' | 'next_subnet_ip', first: number[]): Counter {
+export function createCounter (
+  net: Collection<NetDocument>,
+  type: 'next_service_ip' | 'next_subnet_ip',
+  first: number[]
+): Counter {
   let known: NetDocument | undefined
 
   /** The oldest, should the original have made two. Ours has a fixed id, so that there cannot be two of it. */
@@ -50,7 +54,11 @@ export function createCounter (net: Collection<NetDocument>, type: 'next_service
 }
 
 /** Takes up to `most` addresses that were given back, the longest free first. */
-export async function takeFreed (net: Collection<NetDocument>, type: 'free_service_ip' | 'free_subnet_ip', most: number): Promise<string[]> {
+export async function takeFreed (
+  net: Collection<NetDocument>,
+  type: 'free_service_ip' | 'free_subnet_ip',
+  most: number
+): Promise<string[]> {
   const found = await net.find({ type }).sort({ _id: 1 }).limit(most).toArray()
   if (found.length === 0) return []
   await net.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })

@@ -60,7 +60,13 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
 
   const write = inBatches(async (all: Told[]) => {
     const union = (name: 'commands' | 'claims'): ClusterId[] => [...new Set(all.flatMap(told => told[name] ?? []))]
-    await news.insertOne({ at: new Date(), from: me, commands: union('commands'), claims: union('claims'), unplaced: all.some(told => told.unplaced) }, { writeConcern: { w: 1 } })
+    await news.insertOne({
+      at: new Date(),
+      from: me,
+      commands: union('commands'),
+      claims: union('claims'),
+      unplaced: all.some(told => told.unplaced)
+    }, { writeConcern: { w: 1 } })
     return all
   })
 
@@ -86,7 +92,11 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
 
     async poll () {
       if (isWatching) return
-      for (const document of await news.find({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } }).sort({ at: 1 }).toArray()) take(document)
+      for (
+        const document of await news.find({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } }).sort({
+          at: 1
+        }).toArray()
+      ) take(document)
     },
 
     async watch () {
@@ -105,8 +115,12 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
       follow(stream)
     },
 
-    sweep: async () => { await news.deleteMany({ at: { $lt: new Date(Date.now() - KEPT_MS) } }) },
+    sweep: async () => {
+      await news.deleteMany({ at: { $lt: new Date(Date.now() - KEPT_MS) } })
+    },
 
-    stop: async () => { await stream?.close() }
+    stop: async () => {
+      await stream?.close()
+    }
   }
 }

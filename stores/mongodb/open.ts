@@ -20,7 +20,9 @@ import { createUpkeep } from './maintenance.js'
  * The client becomes the store's own: it is closed with it. Throws `store_unavailable` when the database has not
  * answered after `waitMs`, or holds what contradicts a unique index.
  */
-export async function openMongoStore ({ client, waitMs, log }: { client: MongoClient, waitMs: number, log: StoreLog }): Promise<Store> {
+export async function openMongoStore (
+  { client, waitMs, log }: { client: MongoClient, waitMs: number, log: StoreLog }
+): Promise<Store> {
   const connection = createConnection(client, log)
   const news = createNews(connection)
   const outbox = createOutbox(connection)
@@ -46,7 +48,10 @@ export async function openMongoStore ({ client, waitMs, log }: { client: MongoCl
     channels: createChannelStore(connection, news),
     leases: createLeaseStore(connection),
     news: news.events,
-    check: () => connection.run(async () => { await client.db('admin').command({ ping: 1 }) }),
+    check: () =>
+      connection.run(async () => {
+        await client.db('admin').command({ ping: 1 })
+      }),
     async close () {
       // Refuses what comes from now on, and waits for what is under way.
       const closed = connection.close()

@@ -16,7 +16,14 @@ const NOWHERE: readonly Status[] = ['REQUESTED', 'UNDEPLOYED', ...PLACEMENT_FAIL
  */
 export function fromOriginal ({ _id, ...document }: JobDocument): Job {
   // Ids and dates as text, as the rest of the server knows them.
-  const { job_name: name, status: told, replicas: wanted, service_ip_list: services, instance_list: placed, ...fields } = JSON.parse(JSON.stringify(document)) as Record<string, unknown>
+  const {
+    job_name: name,
+    status: told,
+    replicas: wanted,
+    service_ip_list: services,
+    instance_list: placed,
+    ...fields
+  } = JSON.parse(JSON.stringify(document)) as Record<string, unknown>
   const createdAt = _id.getTimestamp().toISOString()
   const status = asStatus(told)
   const descriptor = asDescriptor(fields, typeof name === 'string' ? name : undefined)
@@ -26,14 +33,18 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
   const addresses = asObjects(services).map(({ Address }) => Address).filter(address => typeof address === 'string')
   return {
     id: _id.toHexString(),
-    job_name: typeof name === 'string' ? name : [descriptor.app_name, descriptor.app_ns, descriptor.service_name, descriptor.service_ns].join('.'),
+    job_name: typeof name === 'string'
+      ? name
+      : [descriptor.app_name, descriptor.app_ns, descriptor.service_name, descriptor.service_ns].join('.'),
     descriptor,
     desired_state: gone ? 'undeployed' : 'running',
     replicas,
     status,
     status_reason: null,
     service_ip_list: gone ? [] : [{ IpType: 'RR', Address: addresses[0] ?? '' }],
-    instance_list: gone ? [] : Array.from({ length: replicas }, (_, number) => instances[number] ?? asInstance({}, number, status, createdAt)),
+    instance_list: gone
+      ? []
+      : Array.from({ length: replicas }, (_, number) => instances[number] ?? asInstance({}, number, status, createdAt)),
     retiring: [],
     explanation: null,
     rollout: null,
@@ -78,7 +89,16 @@ function asInstance (told: Record<string, unknown>, index: number, jobStatus: St
 /** The fields that a descriptor must have, from the job's name where they are missing. */
 function asDescriptor (fields: Record<string, unknown>, name = '...'): Descriptor {
   const [app = '', appNs = '', service = '', serviceNs = ''] = name.split('.')
-  return { api_version: 'v0.1', app_name: app, app_ns: appNs, service_name: service, service_ns: serviceNs, image: '', image_runtime: 'docker', ...fields }
+  return {
+    api_version: 'v0.1',
+    app_name: app,
+    app_ns: appNs,
+    service_name: service,
+    service_ns: serviceNs,
+    image: '',
+    image_runtime: 'docker',
+    ...fields
+  }
 }
 
 function asObjects (value: unknown): Array<Record<string, unknown>> {

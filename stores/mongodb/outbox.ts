@@ -27,7 +27,9 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
    */
   async function position (clusterId: ClusterId): Promise<{ acked: number, last: number } | undefined> {
     const newest = await outbox.findOne({ cluster_id: clusterId }, { sort: { seq: -1 }, projection: { seq: 1 } })
-    const cluster = await clusters.findOne({ _id: toObjectId(clusterId) }, { projection: { 'system_manager.acked': 1, 'system_manager.last': 1 } })
+    const cluster = await clusters.findOne({ _id: toObjectId(clusterId) }, {
+      projection: { 'system_manager.acked': 1, 'system_manager.last': 1 }
+    })
     if (!cluster) return undefined
     const { acked = 0, last = 0 } = cluster.system_manager ?? {}
     return { acked, last: Math.max(last, newest?.seq ?? 0) }
@@ -41,7 +43,12 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
     for (let left = drafts; left.length > 0;) {
       const place = await position(clusterId)
       if (!place) return
-      const documents = left.map(({ command_id: id, ...command }, index): OutboxDocument => ({ _id: id, ...command, seq: place.last + 1 + index, open: true }))
+      const documents = left.map(({ command_id: id, ...command }, index): OutboxDocument => ({
+        _id: id,
+        ...command,
+        seq: place.last + 1 + index,
+        open: true
+      }))
       try {
         await outbox.insertMany(documents, { ordered: true })
         return
@@ -49,7 +56,9 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
         const [at = 0] = duplicatesOf(err)
         left = left.slice(at)
         // Another process has put some of them there, or has taken the number for something else.
-        const there = await outbox.find({ _id: { $in: left.map(draft => draft.command_id) } }, { projection: { _id: 1 } }).toArray()
+        const there = await outbox.find({ _id: { $in: left.map(draft => draft.command_id) } }, {
+          projection: { _id: 1 }
+        }).toArray()
         const ids = new Set(there.map(({ _id }) => _id))
         left = left.filter(draft => !ids.has(draft.command_id))
       }
@@ -61,7 +70,9 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
   }
 
   async function forgetSettled (before: Date): Promise<void> {
-    const old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1, seq: 1 } }).limit(SWEEP_STEP).toArray()
+    const old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1, seq: 1 } }).limit(
+      SWEEP_STEP
+    ).toArray()
     if (old.length === 0) return
     for (const clusterId of new Set(old.map(({ cluster_id: id }) => id))) {
       const last = await position(clusterId)
@@ -71,8 +82,16 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
   }
 
   async function forgetOrphans (): Promise<void> {
-    for (let after = '', page = await clustersAfter(after, SWEEP_STEP); page.length > 0; page = await clustersAfter(after, SWEEP_STEP)) {
-      const known = new Set((await clusters.find({ _id: { $in: page.map(toObjectId) } }, { projection: { _id: 1 } }).toArray()).map(({ _id }) => _id.toHexString()))
+    for (
+      let after = '', page = await clustersAfter(after, SWEEP_STEP);
+      page.length > 0;
+      page = await clustersAfter(after, SWEEP_STEP)
+    ) {
+      const known = new Set(
+        (await clusters.find({ _id: { $in: page.map(toObjectId) } }, { projection: { _id: 1 } }).toArray()).map((
+          { _id }
+        ) => _id.toHexString())
+      )
       await outbox.deleteMany({ cluster_id: { $in: page.filter(id => !known.has(id)) } })
       after = page.at(-1)!
     }
@@ -80,7 +99,10 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
 
   async function clustersAfter (after: ClusterId, limit: number): Promise<ClusterId[]> {
     const found = outbox.aggregate<{ _id: ClusterId }>([
-      { $match: { open: true, cluster_id: { $gt: after } } }, { $group: { _id: '$cluster_id' } }, { $sort: { _id: 1 } }, { $limit: limit }
+      { $match: { open: true, cluster_id: { $gt: after } } },
+      { $group: { _id: '$cluster_id' } },
+      { $sort: { _id: 1 } },
+      { $limit: limit }
     ])
     return (await found.toArray()).map(({ _id }) => _id)
   }
@@ -95,19 +117,23 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
 
     position: clusterId => run(async () => await position(clusterId) ?? { acked: 0, last: 0 }),
 
-    pending: (clusterId, { after, limit }) => run(async () =>
-      (await outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: after } }).sort({ seq: 1 }).limit(limit).toArray()).map(toCommand)),
+    pending: (clusterId, { after, limit }) =>
+      run(async () =>
+        (await outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: after } }).sort({ seq: 1 }).limit(limit)
+          .toArray()).map(toCommand)
+      ),
 
     backlog: () => run(() => outbox.countDocuments({ open: true })),
 
-    ack: (clusterId, seq) => run(async () => {
-      // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
-      const { acked, last } = await position(clusterId) ?? { acked: 0, last: 0 }
-      const upTo = Math.min(seq, last)
-      if (upTo <= acked) return
-      await settle({ cluster_id: clusterId, seq: { $lte: upTo } })
-      await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.acked': upTo } })
-    }),
+    ack: (clusterId, seq) =>
+      run(async () => {
+        // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
+        const { acked, last } = await position(clusterId) ?? { acked: 0, last: 0 }
+        const upTo = Math.min(seq, last)
+        if (upTo <= acked) return
+        await settle({ cluster_id: clusterId, seq: { $lte: upTo } })
+        await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.acked': upTo } })
+      }),
 
     drop: (clusterId, seq) => run(() => settle({ cluster_id: clusterId, seq })),
 

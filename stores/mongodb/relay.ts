@@ -25,7 +25,9 @@ const MOST = 200
 export function createRelay ({ collections: { jobs } }: Connection, outbox: Outbox): Relay {
   async function relayMany (ids: readonly ObjectId[]): Promise<Map<string, ClusterId[]>> {
     const found = await jobs.find({ _id: { $in: [...ids] } }, { projection: { 'system_manager.drafts': 1 } }).toArray()
-    const waiting = found.map(({ _id, system_manager: ours }) => ({ _id, drafts: ours?.drafts ?? [] })).filter(({ drafts }) => drafts.length > 0)
+    const waiting = found.map(({ _id, system_manager: ours }) => ({ _id, drafts: ours?.drafts ?? [] })).filter((
+      { drafts }
+    ) => drafts.length > 0)
 
     const byCluster = new Map<ClusterId, Draft[]>()
     for (const draft of waiting.flatMap(({ drafts }) => drafts)) {
@@ -36,14 +38,23 @@ export function createRelay ({ collections: { jobs } }: Connection, outbox: Outb
     await Promise.all([...byCluster].map(([clusterId, drafts]) => outbox.append(clusterId, drafts)))
 
     if (waiting.length > 0) {
-      await jobs.bulkWrite(waiting.map(({ _id, drafts }) => {
-        const last = drafts.length - 1
-        // Exactly those that were read: one that was added meanwhile comes behind them, and then none is taken here.
-        const filter = { _id, 'system_manager.drafts': { $size: drafts.length }, [`system_manager.drafts.${last}.command_id`]: drafts[last]!.command_id }
-        return { updateOne: { filter, update: { $unset: { 'system_manager.drafts': '' } } } }
-      }), { ordered: false })
+      await jobs.bulkWrite(
+        waiting.map(({ _id, drafts }) => {
+          const last = drafts.length - 1
+          // Exactly those that were read: one that was added meanwhile comes behind them, and then none is taken here.
+          const filter = {
+            _id,
+            'system_manager.drafts': { $size: drafts.length },
+            [`system_manager.drafts.${last}.command_id`]: drafts[last]!.command_id
+          }
+          return { updateOne: { filter, update: { $unset: { 'system_manager.drafts': '' } } } }
+        }),
+        { ordered: false }
+      )
     }
-    return new Map(waiting.map(({ _id, drafts }) => [_id.toHexString(), [...new Set(drafts.map(draft => draft.cluster_id))]]))
+    return new Map(
+      waiting.map(({ _id, drafts }) => [_id.toHexString(), [...new Set(drafts.map(draft => draft.cluster_id))]])
+    )
   }
 
   const relay = inBatches(async (ids: string[]) => {
@@ -55,7 +66,9 @@ export function createRelay ({ collections: { jobs } }: Connection, outbox: Outb
     relay,
 
     async relayLeft () {
-      const left = await jobs.find({ 'system_manager.drafts.command_id': { $exists: true } }, { projection: { _id: 1 } }).limit(MOST).toArray()
+      const left = await jobs.find({ 'system_manager.drafts.command_id': { $exists: true } }, {
+        projection: { _id: 1 }
+      }).limit(MOST).toArray()
       return (await Promise.all(left.map(({ _id }) => relay(_id.toHexString())))).flat()
     }
   }

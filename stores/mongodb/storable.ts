@@ -7,10 +7,15 @@ const REFUSED = /^\$|\0/
 export function storable (value: unknown): unknown {
   if (Array.isArray(value)) return value.map(storable)
   if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).filter(([name]) => !REFUSED.test(name)).map(([name, inner]) => [name, storable(inner)]))
+  return Object.fromEntries(
+    Object.entries(value).filter(([name]) => !REFUSED.test(name)).map(([name, inner]) => [name, storable(inner)])
+  )
 }
 
-/** The fields of an object as those of a document. A name with a dot would be taken for a path in an update, an empty one for a mistake. */
+/**
+ * The fields of an object as those of a document. A name with a dot would be taken for a path in an update, an empty
+ * one for a mistake.
+ */
 export function storableFields (fields: Record<string, unknown>): Record<string, unknown> {
   const wanted = Object.entries(fields).filter(([name]) => name !== '' && !name.includes('.'))
   return storable(Object.fromEntries(wanted)) as Record<string, unknown>

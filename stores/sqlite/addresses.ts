@@ -8,7 +8,9 @@ export interface AddressPool {
    * Makes the addresses that `job` names the ones leased to it, as the port promises: claims, gives back, and fills
    * the empty ones of the job that it returns. To be called inside of a write, and undone when the job is not returned.
    */
-  settle (job: Job): { outcome: 'settled', job: Job } | Extract<CommitOutcome, { outcome: 'address_taken' | 'addresses_exhausted' }>
+  settle (
+    job: Job
+  ): { outcome: 'settled', job: Job } | Extract<CommitOutcome, { outcome: 'address_taken' | 'addresses_exhausted' }>
   /** Gives back all addresses of a job; to be called inside of a write. */
   release (jobId: JobId): void
   /** The job that holds this address; undefined also for one that is not of the pool. To be called inside of a read. */
@@ -29,7 +31,8 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
   const free = prepare('INSERT INTO freed_addresses (address) VALUES (?)')
   const unfree = prepare('DELETE FROM freed_addresses WHERE address = ?')
   const advance = prepare<{ place: number }>(`
-    UPDATE counters SET value = value + 1 WHERE name = 'next_address' AND value <= ${LAST_PLACE} RETURNING value - 1 AS place`)
+    UPDATE counters SET value = value + 1 WHERE name = 'next_address' AND value <= ${LAST_PLACE}
+    RETURNING value - 1 AS place`)
   const takeFreed = prepare<{ address: number }>(`
     DELETE FROM freed_addresses WHERE turn = (SELECT min(turn) FROM freed_addresses) RETURNING address`)
 
@@ -53,7 +56,9 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
       const named = new Set<number>()
       for (const address of addressesOf(job)) {
         const place = toPlace(address)
-        if (place === undefined || (!held.has(place) && selectHolder.get(place))) return { outcome: 'address_taken', address }
+        if (place === undefined || (!held.has(place) && selectHolder.get(place))) {
+          return { outcome: 'address_taken', address }
+        }
         named.add(place)
       }
       for (const place of named) {

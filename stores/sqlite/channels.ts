@@ -15,9 +15,17 @@ export function createChannelStore ({ prepare, read, write }: Connection): Chann
   return {
     claim: (clusterId, holder) => write(() => claim.get(clusterId, holder)!.claim),
 
-    release: (clusterId, number) => write(() => { release.run(clusterId, number) }, { durable: false }),
+    release: (clusterId, number) =>
+      write(() => {
+        release.run(clusterId, number)
+      }, { durable: false }),
 
-    current: clusterIds => read(() => new Map(select.all(JSON.stringify(clusterIds), Date.now())
-      .map(({ cluster_id: id, ...found }) => [id, found])))
+    current: clusterIds =>
+      read(() =>
+        new Map(
+          select.all(JSON.stringify(clusterIds), Date.now())
+            .map(({ cluster_id: id, ...found }) => [id, found])
+        )
+      )
   }
 }

@@ -4,28 +4,39 @@ import type { ClusterStore, ClusterUpkeep } from '../store.js'
 import type { Connection } from './connection.js'
 
 /** A row of clusters: JSON text where the cluster has lists and objects. */
-type ClusterRow = Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | keyof ClusterUpkeep> & {
-  clusterinfo: string
-  technology: string | null
-  more: string
-  workers: string | null
-  warnings: string
-  upkeep: string
-}
+type ClusterRow =
+  & Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | keyof ClusterUpkeep>
+  & {
+    clusterinfo: string
+    technology: string | null
+    more: string
+    workers: string | null
+    warnings: string
+    upkeep: string
+  }
 
 /** Of a cluster that nobody has set anything on. */
-const NO_UPKEEP: Required<ClusterUpkeep> = { scheduling: 'active', lost_at: null, recovered_at: null, losses: 0, unknown_jobs: [] }
+const NO_UPKEEP: Required<ClusterUpkeep> = {
+  scheduling: 'active',
+  lost_at: null,
+  recovered_at: null,
+  losses: 0,
+  unknown_jobs: []
+}
 
-const COLUMNS = `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
+const COLUMNS =
+  `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
   upkeep, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
-    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, registered_at, last_modified_timestamp)
+    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, delivery, clusterinfo,
+      cluster_location, registered_at, last_modified_timestamp)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (cluster_name) DO UPDATE SET
-      ip = excluded.ip, port = excluded.port, network_component_port = excluded.network_component_port, delivery = excluded.delivery,
+      ip = excluded.ip, port = excluded.port,
+      network_component_port = excluded.network_component_port, delivery = excluded.delivery,
       clusterinfo = excluded.clusterinfo, cluster_location = excluded.cluster_location,
       last_modified_timestamp = excluded.last_modified_timestamp
     RETURNING ${COLUMNS}`)
@@ -45,45 +56,61 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
       last_modified_timestamp = max(last_modified_timestamp, ?)
     WHERE id = ?`)
   const touch = prepare('UPDATE clusters SET last_modified_timestamp = max(last_modified_timestamp, ?) WHERE id = ?')
-  const addNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes')
+  const addNodes = prepare<{ nodes: number }>(
+    'UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes'
+  )
   const setNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, ?) WHERE id = ? RETURNING nodes')
   // A null in the patch takes the field away, and what is not there is null.
   const update = prepare('UPDATE clusters SET upkeep = json_patch(upkeep, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
-  const selectPage = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ORDER BY id LIMIT ?`)
-  const selectAt = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`)
-  const countActive = prepare<{ count: number }>('SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?')
+  const selectPage = prepare<ClusterRow>(
+    `SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ` +
+      'ORDER BY id LIMIT ?'
+  )
+  const selectAt = prepare<ClusterRow>(
+    `SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`
+  )
+  const countActive = prepare<{ count: number }>(
+    'SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?'
+  )
   // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
 
   return {
-    register: (identity, now) => write(() => toCluster(upsert.get(
-      new ObjectId().toHexString(),
-      identity.cluster_name,
-      identity.ip,
-      identity.port,
-      identity.network_component_port,
-      identity.delivery,
-      JSON.stringify(identity.clusterinfo ?? null),
-      identity.cluster_location,
-      new Date(now).toISOString(),
-      now / 1000
-    )!)),
+    register: (identity, now) =>
+      write(() =>
+        toCluster(
+          upsert.get(
+            new ObjectId().toHexString(),
+            identity.cluster_name,
+            identity.ip,
+            identity.port,
+            identity.network_component_port,
+            identity.delivery,
+            JSON.stringify(identity.clusterinfo ?? null),
+            identity.cluster_location,
+            new Date(now).toISOString(),
+            now / 1000
+          )!
+        )
+      ),
 
-    heartbeat: (id, figures, now) => write(() => beat.run(
-      figures.aggregated_cpu_percent ?? null,
-      figures.total_cpu_cores ?? null,
-      figures.aggregated_memory_percent ?? null,
-      figures.memory_in_mb ?? null,
-      figures.active_nodes ?? null,
-      jsonOrNull(figures.technology),
-      jsonOrNull(figures.workers),
-      jsonOrNull(figures.more),
-      JSON.stringify(figures.warnings),
-      new Date(now).toISOString(),
-      now / 1000,
-      id
-    ).changes > 0, { durable: false }),
+    heartbeat: (id, figures, now) =>
+      write(() =>
+        beat.run(
+          figures.aggregated_cpu_percent ?? null,
+          figures.total_cpu_cores ?? null,
+          figures.aggregated_memory_percent ?? null,
+          figures.memory_in_mb ?? null,
+          figures.active_nodes ?? null,
+          jsonOrNull(figures.technology),
+          jsonOrNull(figures.workers),
+          jsonOrNull(figures.more),
+          JSON.stringify(figures.warnings),
+          new Date(now).toISOString(),
+          now / 1000,
+          id
+        ).changes > 0, { durable: false }),
 
     touch: (id, now) => write(() => touch.run(now / 1000, id).changes > 0, { durable: false }),
 
@@ -93,10 +120,11 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 
     update: (id, fields) => write(() => update.run(JSON.stringify(fields), id).changes > 0),
 
-    get: id => read(() => {
-      const row = select.get(id)
-      return row && toCluster(row)
-    }),
+    get: id =>
+      read(() => {
+        const row = select.get(id)
+        return row && toCluster(row)
+      }),
 
     list: ({ activeSince = -Infinity, silentSince = Infinity, after = '', limit = -1 }) =>
       read(() => selectPage.all(after, activeSince / 1000, silentSince / 1000, limit).map(toCluster)),

@@ -26,7 +26,9 @@ export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit,
 export async function openConnection ({ file, log }: { file: string, log?: StoreLog }): Promise<Connection> {
   const folder = dirname(file)
   await mkdir(folder, { recursive: true }).catch((err: Error) => {
-    throw new ApiError('store_unavailable', `The folder ${folder} for the database cannot be made: ${err.message}`, { cause: err })
+    throw new ApiError('store_unavailable', `The folder ${folder} for the database cannot be made: ${err.message}`, {
+      cause: err
+    })
   })
   const db = openDatabase(file)
   try {
@@ -34,7 +36,9 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
     if (from !== to) log?.info({ file, from, to }, 'the schema of the embedded database was brought up to date')
   } catch (err) {
     db.close()
-    throw new ApiError('store_unavailable', `The database ${file} cannot be used: ${(err as Error).message}`, { cause: err })
+    throw new ApiError('store_unavailable', `The database ${file} cannot be used: ${(err as Error).message}`, {
+      cause: err
+    })
   }
   const group = createGroupCommit(db)
   let closed: Promise<void> | undefined

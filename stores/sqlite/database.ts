@@ -49,8 +49,14 @@ export function openDatabase (file: string): Database {
   } catch (err) {
     db?.close()
     throw isBusy(err)
-      ? new ApiError('store_unavailable', `The database ${file} is in use by another System Manager; each needs a DATA_DIR of its own`, { cause: err })
-      : new ApiError('store_unavailable', `The database ${file} cannot be opened: ${(err as Error).message}`, { cause: err })
+      ? new ApiError(
+        'store_unavailable',
+        `The database ${file} is in use by another System Manager; each needs a DATA_DIR of its own`,
+        { cause: err }
+      )
+      : new ApiError('store_unavailable', `The database ${file} cannot be opened: ${(err as Error).message}`, {
+        cause: err
+      })
   }
 }
 
@@ -78,9 +84,13 @@ function withStatements (db: DatabaseSyncInstance): Database {
       try {
         // Closing alone would keep the lock until the last statement is collected as garbage, and SQLite gives up an
         // exclusive lock only outside of WAL mode. The next one who opens the file finds it in one piece, too.
-        db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; BEGIN; SELECT count(*) FROM sqlite_schema; COMMIT')
+        db.exec(
+          'PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; BEGIN; SELECT count(*) FROM sqlite_schema; ' +
+            'COMMIT'
+        )
       } catch {
-        // On a full disk, for one: everything acknowledged is in the write-ahead log, for the next one who opens the file.
+        // On a full disk, for one: everything acknowledged is in the write-ahead log, for the next one who opens the
+        // file.
       }
       db.close()
     }

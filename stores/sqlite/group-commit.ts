@@ -1,7 +1,10 @@
 import type { Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
 
-/** Most writes in one transaction, and the milliseconds after which no further one joins it: requests want their turn too. */
+/**
+ * Most writes in one transaction, and the milliseconds after which no further one joins it: requests want their turn
+ * too.
+ */
 const MAX_BATCH = 512
 const MAX_BATCH_MS = 25
 
@@ -9,11 +12,15 @@ export interface GroupCommit {
   /**
    * Queues a write; `fn` runs synchronously in a transaction shared with all writes queued in the same turn, and
    * sees those before it. Resolves with its result after the transaction is committed. When `fn` throws, its own
-   * statements are undone and it alone rejects. An outage of the database: `store_unavailable`; after close: `shutting_down`.
-   * @param options.durable false when losing the write in a power cut does no harm: a batch of only such writes is not waited for on disk.
+   * statements are undone and it alone rejects. An outage of the database: `store_unavailable`; after close:
+   * `shutting_down`.
+   * @param options.durable false when losing the write in a power cut does no harm: a batch of only such writes is not
+   *   waited for on disk.
    */
   write<T> (fn: () => T, options?: { durable?: boolean }): Promise<T>
-  /** Runs a part of a write that is undone when it throws or `keep` says no to its result. Only inside of {@link write}. */
+  /**
+   * Runs a part of a write that is undone when it throws or `keep` says no to its result. Only inside of {@link write}.
+   */
   attempt<T> (fn: () => T, keep: (result: T) => boolean): T
   /** Transactions committed so far. */
   readonly commits: number
@@ -62,7 +69,8 @@ export function createGroupCommit (db: Database): GroupCommit {
     const confirmations: Array<() => void> = []
     const deadline = performance.now() + MAX_BATCH_MS
     try {
-      // In WAL mode NORMAL leaves out only the fsync of the commit; the next FULL one carries everything before it to disk.
+      // In WAL mode NORMAL leaves out only the fsync of the commit; the next FULL one carries everything before it to
+      // disk.
       setSynchronous(batch.some(({ durable }) => durable) ? 'FULL' : 'NORMAL')
       begin.run()
       for (const [index, write] of batch.entries()) {
@@ -126,18 +134,19 @@ export function createGroupCommit (db: Database): GroupCommit {
   }
 
   return {
-    write: (fn, { durable = true } = {}) => new Promise((resolve, reject) => {
-      if (closing) throw closingError()
-      queue.push({
-        durable,
-        run () {
-          const result = attempt(fn, () => true)
-          return () => resolve(result)
-        },
-        reject
-      })
-      schedule()
-    }),
+    write: (fn, { durable = true } = {}) =>
+      new Promise((resolve, reject) => {
+        if (closing) throw closingError()
+        queue.push({
+          durable,
+          run () {
+            const result = attempt(fn, () => true)
+            return () => resolve(result)
+          },
+          reject
+        })
+        schedule()
+      }),
 
     attempt,
 

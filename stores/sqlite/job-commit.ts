@@ -21,19 +21,31 @@ type InstanceRow = Pick<Instance, 'instance_number' | 'cluster_id' | 'status'> &
 const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
 
 /** Commits one change of a job inside of a write: everything of it, or nothing when it is not saved. */
-export function createJobCommit ({ prepare, attempt }: Connection, addresses: AddressPool, outbox: Outbox): (change: JobChange) => CommitOutcome {
-  const selectStored = prepare<StoredJob>('SELECT live_name, status, unplaced, due_at, revision, last_event FROM jobs WHERE id = ?')
+export function createJobCommit (
+  { prepare, attempt }: Connection,
+  addresses: AddressPool,
+  outbox: Outbox
+): (change: JobChange) => CommitOutcome {
+  const selectStored = prepare<StoredJob>(
+    'SELECT live_name, status, unplaced, due_at, revision, last_event FROM jobs WHERE id = ?'
+  )
   const selectLive = prepare<{ id: string }>('SELECT id FROM jobs WHERE live_name = ?')
   const insertJob = prepare(`
-    INSERT INTO jobs (live_name, status, unplaced, due_at, job_name, underscored_name, app_name, app_ns, created_at, revision, last_event, updated_at, doc, contract, id)
+    INSERT INTO jobs (live_name, status, unplaced, due_at, job_name, underscored_name, app_name, app_ns, created_at,
+      revision, last_event, updated_at, doc, contract, id)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
   // Two updates, since naming an indexed column rewrites its index even where the value stays.
   const updateKeys = prepare('UPDATE jobs SET live_name = ?, status = ?, unplaced = ?, due_at = ? WHERE id = ?')
-  const updateDoc = prepare('UPDATE jobs SET revision = ?, last_event = ?, updated_at = ?, doc = ?, contract = ? WHERE id = ?')
+  const updateDoc = prepare(
+    'UPDATE jobs SET revision = ?, last_event = ?, updated_at = ?, doc = ?, contract = ? WHERE id = ?'
+  )
 
-  const selectInstances = prepare<InstanceRow>('SELECT instance_number, cluster_id, status, cpu, memory FROM instances WHERE job_id = ?')
+  const selectInstances = prepare<InstanceRow>(
+    'SELECT instance_number, cluster_id, status, cpu, memory FROM instances WHERE job_id = ?'
+  )
   const upsertInstance = prepare(`
-    INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory) VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (job_id, instance_number, cluster_id) DO UPDATE SET
       status = excluded.status, on_the_way = excluded.on_the_way, cpu = excluded.cpu, memory = excluded.memory`)
   const deleteInstance = prepare('DELETE FROM instances WHERE job_id = ? AND instance_number = ? AND cluster_id = ?')
@@ -49,7 +61,9 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
     const stored = selectStored.get(job.id)
     if ((stored?.revision ?? 0) !== job.revision) return { outcome: 'stale' }
     const liveName = job.desired_state === 'running' ? job.job_name : null
-    if (liveName !== null && liveName !== stored?.live_name && selectLive.get(liveName)) return { outcome: 'name_taken' }
+    if (liveName !== null && liveName !== stored?.live_name && selectLive.get(liveName)) {
+      return { outcome: 'name_taken' }
+    }
     const settled = addresses.settle(job)
     if (settled.outcome !== 'settled') return settled
 
@@ -58,7 +72,9 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
     saveJob(saved, stored, liveName, lastEvent)
     saveInstances(saved)
     saveRetiring(saved)
-    for (const [index, event] of events.entries()) insertEvent.run(job.id, lastEvent - events.length + 1 + index, JSON.stringify(event))
+    for (const [index, event] of events.entries()) {
+      insertEvent.run(job.id, lastEvent - events.length + 1 + index, JSON.stringify(event))
+    }
     if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
 
     if (commands.length > 0) {
@@ -69,16 +85,29 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
   }
 
   function saveJob (job: Job, stored: StoredJob | undefined, liveName: string | null, lastEvent: number): void {
-    const unplaced = Number(job.desired_state === 'running' && job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null))
+    const unplaced = Number(
+      job.desired_state === 'running' &&
+        job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null)
+    )
     const keys = [liveName, job.status, unplaced, job.due_at] as const
-    const doc = [job.revision, lastEvent, job.updated_at, JSON.stringify(job), JSON.stringify(jobWithOid(job)), job.id] as const
+    const doc = [
+      job.revision,
+      lastEvent,
+      job.updated_at,
+      JSON.stringify(job),
+      JSON.stringify(jobWithOid(job)),
+      job.id
+    ] as const
     if (!stored) {
       const { app_name: appName, app_ns: appNs } = job.descriptor
       insertJob.run(...keys, job.job_name, job.job_name.replaceAll('.', '_'), appName, appNs, job.created_at, ...doc)
       return
     }
     updateDoc.run(...doc)
-    if (stored.live_name !== liveName || stored.status !== job.status || stored.unplaced !== unplaced || stored.due_at !== job.due_at) {
+    if (
+      stored.live_name !== liveName || stored.status !== job.status || stored.unplaced !== unplaced ||
+      stored.due_at !== job.due_at
+    ) {
       updateKeys.run(...keys, job.id)
     }
   }
@@ -95,7 +124,9 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
       const onTheWay = Number(clusterId !== '' && BELOW_RUNNING.includes(status))
       upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory)
     }
-    for (const { instance_number: number, cluster_id: clusterId } of rows.values()) deleteInstance.run(job.id, number, clusterId)
+    for (const { instance_number: number, cluster_id: clusterId } of rows.values()) {
+      deleteInstance.run(job.id, number, clusterId)
+    }
   }
 
   function saveRetiring (job: Job): void {
@@ -109,4 +140,5 @@ export function createJobCommit ({ prepare, attempt }: Connection, addresses: Ad
   return change => attempt(() => commit(change), ({ outcome }) => outcome === 'saved')
 }
 
-const rowKey = ({ instance_number: number, cluster_id: clusterId }: Pick<Instance, 'instance_number' | 'cluster_id'>) => `${number} ${clusterId}`
+const rowKey = ({ instance_number: number, cluster_id: clusterId }: Pick<Instance, 'instance_number' | 'cluster_id'>) =>
+  `${number} ${clusterId}`

@@ -6,13 +6,18 @@ export function createLeaseStore ({ prepare, write }: Connection): LeaseStore {
   const acquire = prepare<{ token: number }>(`
     INSERT INTO leases (name, holder, token, expires_at) VALUES (?1, ?2, 1, ?3 + ?4)
     ON CONFLICT (name) DO UPDATE SET
-      token = token + (holder <> excluded.holder OR expires_at <= ?3), holder = excluded.holder, expires_at = excluded.expires_at
+      token = token + (holder <> excluded.holder OR expires_at <= ?3),
+      holder = excluded.holder, expires_at = excluded.expires_at
       WHERE holder = excluded.holder OR expires_at <= ?3
     RETURNING token`)
   const release = prepare('UPDATE leases SET expires_at = 0 WHERE name = ? AND holder = ?')
 
   return {
-    acquire: (name, holder, ttlMs) => write(() => acquire.get(name, holder, Date.now(), ttlMs)?.token, { durable: false }),
-    release: (name, holder) => write(() => { release.run(name, holder) }, { durable: false })
+    acquire: (name, holder, ttlMs) =>
+      write(() => acquire.get(name, holder, Date.now(), ttlMs)?.token, { durable: false }),
+    release: (name, holder) =>
+      write(() => {
+        release.run(name, holder)
+      }, { durable: false })
   }
 }

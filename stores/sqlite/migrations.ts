@@ -73,7 +73,8 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX jobs_due ON jobs (due_at) WHERE due_at IS NOT NULL;
   CREATE INDEX jobs_undeployed ON jobs (updated_at) WHERE status = 'UNDEPLOYED';
 
-  -- Drawn from the job's instance_list; while an instance moves, it is on two clusters. on_the_way: placed but not RUNNING yet, so cpu and memory are spoken for.
+  -- Drawn from the job's instance_list; while an instance moves, it is on two clusters.
+  -- on_the_way: placed but not RUNNING yet, so cpu and memory are spoken for.
   CREATE TABLE instances (
     job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
     instance_number INTEGER NOT NULL,
@@ -145,7 +146,11 @@ export const MIGRATIONS: readonly string[] = [
 export function migrate (db: Database, migrations: readonly string[] = MIGRATIONS): { from: number, to: number } {
   const { user_version: from } = db.prepare<{ user_version: number }>('PRAGMA user_version').get()!
   const to = migrations.length
-  if (from > to) throw new Error(`its schema has version ${from}, written by a newer System Manager; this one knows versions up to ${to}`)
+  if (from > to) {
+    throw new Error(
+      `its schema has version ${from}, written by a newer System Manager; this one knows versions up to ${to}`
+    )
+  }
   for (const [index, step] of migrations.entries()) {
     if (index < from) continue
     try {

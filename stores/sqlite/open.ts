@@ -17,10 +17,12 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
   const connection = await openConnection(options)
   const outbox = createOutbox(connection)
   // A real write, since a full disk still lets everything be read.
-  const probe = connection.prepare("UPDATE counters SET value = value + 1 WHERE name = 'checks'")
+  const probe = connection.prepare('UPDATE counters SET value = value + 1 WHERE name = \'checks\'')
   // The file belongs to this process alone: who held leases before is gone.
   const freeLeases = connection.prepare('UPDATE leases SET expires_at = 0')
-  await connection.write(() => { freeLeases.run() }, { durable: false })
+  await connection.write(() => {
+    freeLeases.run()
+  }, { durable: false })
   return {
     clusters: createClusterStore(connection),
     jobs: createJobStore(connection, createAddressPool(connection), outbox),
@@ -30,7 +32,10 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
     leases: createLeaseStore(connection),
     // Nobody else can open the file.
     news: new EventEmitter(),
-    check: () => connection.write(() => { probe.run() }, { durable: false }),
+    check: () =>
+      connection.write(() => {
+        probe.run()
+      }, { durable: false }),
     close: connection.close
   }
 }

@@ -12,15 +12,24 @@ export interface Outbox extends OutboxStore {
 }
 
 export function createOutbox ({ prepare, read, write }: Connection): Outbox {
-  const nextSeq = prepare<{ last_seq: number }>('UPDATE clusters SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq')
+  const nextSeq = prepare<{ last_seq: number }>(
+    'UPDATE clusters SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq'
+  )
   const insert = prepare('INSERT INTO outbox (cluster_id, seq, command, job) VALUES (?, ?, ?, ?)')
-  const position = prepare<{ acked: number, last: number }>('SELECT acked_seq AS acked, last_seq AS last FROM clusters WHERE id = ?')
+  const position = prepare<{ acked: number, last: number }>(
+    'SELECT acked_seq AS acked, last_seq AS last FROM clusters WHERE id = ?'
+  )
   const count = prepare<{ backlog: number }>('SELECT count(*) AS backlog FROM outbox')
   const pending = prepare<{ seq: number, command: string, job: string | null }>(
-    'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ?')
+    'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ?'
+  )
   // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
-  const moveAcked = prepare<{ acked_seq: number }>('UPDATE clusters SET acked_seq = max(acked_seq, min(?, last_seq)) WHERE id = ? RETURNING acked_seq')
-  const selectClusters = prepare<{ cluster_id: string }>('SELECT DISTINCT cluster_id FROM outbox WHERE cluster_id > ? ORDER BY cluster_id LIMIT ?')
+  const moveAcked = prepare<{ acked_seq: number }>(
+    'UPDATE clusters SET acked_seq = max(acked_seq, min(?, last_seq)) WHERE id = ? RETURNING acked_seq'
+  )
+  const selectClusters = prepare<{ cluster_id: string }>(
+    'SELECT DISTINCT cluster_id FROM outbox WHERE cluster_id > ? ORDER BY cluster_id LIMIT ?'
+  )
   const removeAcked = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq <= ?')
   const removeOne = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq = ?')
 
@@ -34,20 +43,27 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
 
     position: clusterId => read(() => ({ acked: 0, last: 0, ...position.get(clusterId) })),
 
-    pending: (clusterId, { after, limit }) => read(() => pending.all(clusterId, after, limit).map(({ seq, command, job }): Command => ({
-      seq,
-      ...JSON.parse(command),
-      ...(job !== null && { job: JSON.parse(job) })
-    }))),
+    pending: (clusterId, { after, limit }) =>
+      read(() =>
+        pending.all(clusterId, after, limit).map(({ seq, command, job }): Command => ({
+          seq,
+          ...JSON.parse(command),
+          ...(job !== null && { job: JSON.parse(job) })
+        }))
+      ),
 
     backlog: () => read(() => count.get()!.backlog),
 
-    ack: (clusterId, seq) => write(() => {
-      const acked = moveAcked.get(seq, clusterId)?.acked_seq
-      if (acked !== undefined) removeAcked.run(clusterId, acked)
-    }),
+    ack: (clusterId, seq) =>
+      write(() => {
+        const acked = moveAcked.get(seq, clusterId)?.acked_seq
+        if (acked !== undefined) removeAcked.run(clusterId, acked)
+      }),
 
-    drop: (clusterId, seq) => write(() => { removeOne.run(clusterId, seq) }),
+    drop: (clusterId, seq) =>
+      write(() => {
+        removeOne.run(clusterId, seq)
+      }),
 
     clusters: ({ after = '', limit }) => read(() => selectClusters.all(after, limit).map(row => row.cluster_id))
   }

@@ -14,19 +14,36 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'createApplication',
       summary: 'Deploy the services of an application',
-      description: 'All of them or none. Durable when it answers; the placement follows by itself. Live jobs of the same names are updated in place; services that are not described stay as they are.',
+      description:
+        'All of them or none. Durable when it answers; the placement follows by itself. Live jobs of the same names ' +
+          'are updated in place; services that are not described stay as they are.',
       tags: ['applications'],
       body: descriptorsContent,
       response: {
         200: json('The application, which had services before', ref(Application)),
-        201: { ...json('A new application', ref(Application)), headers: { location: { type: 'string', description: 'Path of the application' } } },
-        ...problems('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'media_type_unsupported', 'addresses_exhausted')
+        201: {
+          ...json('A new application', ref(Application)),
+          headers: { location: { type: 'string', description: 'Path of the application' } }
+        },
+        ...problems(
+          'descriptor_missing',
+          'descriptor_unreadable',
+          'descriptor_invalid',
+          'address_taken',
+          'conflict',
+          'body_too_large',
+          'media_type_unsupported',
+          'addresses_exhausted'
+        )
       }
     },
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
-    const { application, isNew } = await app.jobLifecycle.deployApplication(readDescriptors(await descriptorText(request)), 'user')
+    const { application, isNew } = await app.jobLifecycle.deployApplication(
+      readDescriptors(await descriptorText(request)),
+      'user'
+    )
     if (isNew) reply.code(201).header('location', `/api/v1/applications/${application.name}`)
     return application
   })
@@ -38,7 +55,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       description: 'With the status of each of its services.',
       tags: ['applications'],
       params: ApplicationRef,
-      response: { 200: json('The application', ref(Application)), ...problems('application_ref_malformed', 'application_not_found') }
+      response: {
+        200: json('The application', ref(Application)),
+        ...problems('application_ref_malformed', 'application_not_found')
+      }
     }
   }, async ({ params }) => app.jobLifecycle.application(params.app))
 
@@ -50,7 +70,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       params: ApplicationRef,
       response: {
         200: json('All are UNDEPLOYED: no cluster had anything of them', ref(Application)),
-        202: json('Clusters are told to remove them; once all have confirmed, there is no such application', ref(Application)),
+        202: json(
+          'Clusters are told to remove them; once all have confirmed, there is no such application',
+          ref(Application)
+        ),
         ...problems('application_ref_malformed', 'application_not_found', 'conflict')
       }
     }

@@ -3,14 +3,20 @@ import { ClusterView, Worker, type Cluster } from '../../../schemas/cluster.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 
-const ClusterRef = Type.Object({ cluster: Type.String({ description: 'Cluster id', examples: ['65a1b2c3d4e5f60718293a4b'] }) })
+const ClusterRef = Type.Object({
+  cluster: Type.String({ description: 'Cluster id', examples: ['65a1b2c3d4e5f60718293a4b'] })
+})
 const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
 
 /** Clusters as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   async function view (clusters: Cluster[]): Promise<ClusterView[]> {
     const connected = await app.clusterChannel.connected(clusters.map(({ id }) => id))
-    return clusters.map(cluster => ({ ...cluster, active: app.clusterRegistry.isActive(cluster), connected: connected.has(cluster.id) }))
+    return clusters.map(cluster => ({
+      ...cluster,
+      active: app.clusterRegistry.isActive(cluster),
+      connected: connected.has(cluster.id)
+    }))
   }
 
   app.get('/clusters', {
@@ -24,7 +30,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),
       response: {
-        200: json('A page, in order of registration', Type.Object({ items: Type.Array(ref(ClusterView)), next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' })) })),
+        200: json(
+          'A page, in order of registration',
+          Type.Object({
+            items: Type.Array(ref(ClusterView)),
+            next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' }))
+          })
+        ),
         ...problems('bad_request')
       }
     }
@@ -51,7 +63,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['clusters'],
       params: ClusterRef,
       response: {
-        200: json('As its last heartbeat told them; none where it lists none', Type.Object({ items: Type.Array(Worker), counted: Type.Integer({ description: 'Workers counted by the cluster' }) })),
+        200: json(
+          'As its last heartbeat told them; none where it lists none',
+          Type.Object({
+            items: Type.Array(Worker),
+            counted: Type.Integer({ description: 'Workers counted by the cluster' })
+          })
+        ),
         ...problems('cluster_id_malformed', 'cluster_not_found')
       }
     }
@@ -62,13 +80,32 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   const actions = {
     cordon: ['cordonCluster', 'Have a cluster take no new instances', 'What it has stays.'],
-    drain: ['drainCluster', 'Empty a cluster', 'It takes no new instances, and what it has is started elsewhere before it goes. What has nowhere to go stays, and says why. Asked again, it looks again.'],
-    uncordon: ['uncordonCluster', 'Have a cluster take instances again', 'What was to be moved away and has found no other place yet stays.']
+    drain: [
+      'drainCluster',
+      'Empty a cluster',
+      'It takes no new instances, and what it has is started elsewhere before it goes. What has nowhere to go stays, ' +
+        'and says why. Asked again, it looks again.'
+    ],
+    uncordon: [
+      'uncordonCluster',
+      'Have a cluster take instances again',
+      'What was to be moved away and has found no other place yet stays.'
+    ]
   } as const
   for (const action of ['cordon', 'drain', 'uncordon'] as const) {
     const [operationId, summary, description] = actions[action]
     app.post(`/clusters/:cluster/${action}`, {
-      schema: { operationId, summary, description, tags: ['clusters'], params: ClusterRef, response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict') } }
+      schema: {
+        operationId,
+        summary,
+        description,
+        tags: ['clusters'],
+        params: ClusterRef,
+        response: {
+          200: json('The cluster', ref(ClusterView)),
+          ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict')
+        }
+      }
     }, async ({ params }) => (await view([await app.jobLifecycle[action](params.cluster, 'user')]))[0])
   }
 
@@ -76,11 +113,18 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'deleteCluster',
       summary: 'Forget a cluster',
-      description: 'Its channel is closed. Refused while instances are placed on it, unless forced: then they are placed anew elsewhere.',
+      description:
+        'Its channel is closed. Refused while instances are placed on it, unless forced: then they are placed anew ' +
+          'elsewhere.',
       tags: ['clusters'],
       params: ClusterRef,
-      querystring: Type.Object({ force: Type.Optional(Type.Boolean({ default: false })) }, { additionalProperties: false }),
-      response: { 204: { description: 'It is forgotten', type: 'null' }, ...problems('bad_request', 'cluster_id_malformed', 'cluster_not_found', 'cluster_in_use') }
+      querystring: Type.Object({ force: Type.Optional(Type.Boolean({ default: false })) }, {
+        additionalProperties: false
+      }),
+      response: {
+        204: { description: 'It is forgotten', type: 'null' },
+        ...problems('bad_request', 'cluster_id_malformed', 'cluster_not_found', 'cluster_in_use')
+      }
     }
   }, async ({ params, query }, reply) => {
     await app.jobLifecycle.removeCluster(params.cluster, { force: query.force ?? false, cause: 'user' })

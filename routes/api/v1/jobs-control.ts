@@ -4,7 +4,9 @@ import { Job } from '../../../schemas/job.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { Nullable, OneOf } from '../../../schemas/primitives.js'
 
-const JobRef = Type.Object({ job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] }) })
+const JobRef = Type.Object({
+  job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] })
+})
 
 /** Errors of routes that change a live job. */
 const ofJob = ['job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'job_not_running', 'conflict'] as const
@@ -15,47 +17,93 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'scaleJob',
       summary: 'Scale a job',
-      description: 'More instances are placed by themselves; of fewer, those that do not run go first, then the highest numbers. 0 leaves the job with none.',
+      description:
+        'More instances are placed by themselves; of fewer, those that do not run go first, then the highest ' +
+          'numbers. 0 leaves the job with none.',
       tags: ['jobs'],
       params: JobRef,
-      body: Type.Object({ replicas: Type.Integer({ minimum: 0, maximum: MAX_REPLICAS, description: 'Instances wanted in all' }) }, { additionalProperties: false }),
-      response: { 200: json('The job, as it is now', ref(Job)), ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'addresses_exhausted') }
+      body: Type.Object({
+        replicas: Type.Integer({ minimum: 0, maximum: MAX_REPLICAS, description: 'Instances wanted in all' })
+      }, { additionalProperties: false }),
+      response: {
+        200: json('The job, as it is now', ref(Job)),
+        ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'addresses_exhausted')
+      }
     }
   }, async ({ params, body }) => app.jobLifecycle.scale(params.job, body.replicas, 'user'))
 
-  app.post('/jobs/:job/move', {
-    schema: {
-      operationId: 'moveJob',
-      summary: 'Move instances to other clusters',
-      description: 'start-first: an instance is removed where it was once it runs at its target; where it does not start there, it stays and the events say why. What is at the target already stays.',
-      tags: ['jobs'],
-      params: JobRef,
-      body: Type.Object({
-        to: Type.String({ minLength: 1, maxLength: 255, description: 'Location, name or id of a cluster' }),
-        from: Type.Optional(Type.String({ minLength: 1, maxLength: 255, description: 'Location, name or id of a cluster; without it, wherever the instances are' })),
-        instance_number: Type.Optional(Type.Integer({ minimum: 0, description: 'Without it, all instances that are there' })),
-        order: Type.Optional(OneOf(['start-first', 'stop-first'] as const, { default: 'start-first' }))
-      }, { additionalProperties: false }),
-      response: { 200: json('The job, on its way', ref(Job)), ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'cluster_not_found', 'instance_not_found') }
-    }
-  }, async ({ params, body: { instance_number: instanceNumber, ...wish } }) =>
-    app.jobLifecycle.move(params.job, { ...wish, ...(instanceNumber !== undefined && { instanceNumber }) }, 'user'))
+  app.post(
+    '/jobs/:job/move',
+    {
+      schema: {
+        operationId: 'moveJob',
+        summary: 'Move instances to other clusters',
+        description:
+          'start-first: an instance is removed where it was once it runs at its target; where it does not start ' +
+            'there, it stays and the events say why. What is at the target already stays.',
+        tags: ['jobs'],
+        params: JobRef,
+        body: Type.Object({
+          to: Type.String({ minLength: 1, maxLength: 255, description: 'Location, name or id of a cluster' }),
+          from: Type.Optional(
+            Type.String({
+              minLength: 1,
+              maxLength: 255,
+              description: 'Location, name or id of a cluster; without it, wherever the instances are'
+            })
+          ),
+          instance_number: Type.Optional(
+            Type.Integer({ minimum: 0, description: 'Without it, all instances that are there' })
+          ),
+          order: Type.Optional(OneOf(['start-first', 'stop-first'] as const, { default: 'start-first' }))
+        }, { additionalProperties: false }),
+        response: {
+          200: json('The job, on its way', ref(Job)),
+          ...problems(
+            'bad_request',
+            'json_invalid',
+            'media_type_unsupported',
+            ...ofJob,
+            'cluster_not_found',
+            'instance_not_found'
+          )
+        }
+      }
+    },
+    async ({ params, body: { instance_number: instanceNumber, ...wish } }) =>
+      app.jobLifecycle.move(params.job, { ...wish, ...(instanceNumber !== undefined && { instanceNumber }) }, 'user')
+  )
 
-  app.post('/jobs/:job/move-node', {
-    schema: {
-      operationId: 'moveJobBetweenNodes',
-      summary: 'Move what a cluster runs of a job between its worker nodes',
-      tags: ['jobs'],
-      params: JobRef,
-      body: Type.Object({
-        cluster: Type.String({ minLength: 1, maxLength: 255, description: 'Location, name or id of the cluster' }),
-        from_node: Type.String({ minLength: 1, maxLength: 255 }),
-        to_node: Type.String({ minLength: 1, maxLength: 255 })
-      }, { additionalProperties: false }),
-      response: { 200: json('The job; the cluster is told', ref(Job)), ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'cluster_not_found', 'instance_not_found', 'node_not_found') }
-    }
-  }, async ({ params, body: { cluster, from_node: fromNode, to_node: toNode } }) =>
-    app.jobLifecycle.moveBetweenNodes(params.job, { cluster, fromNode, toNode }, 'user'))
+  app.post(
+    '/jobs/:job/move-node',
+    {
+      schema: {
+        operationId: 'moveJobBetweenNodes',
+        summary: 'Move what a cluster runs of a job between its worker nodes',
+        tags: ['jobs'],
+        params: JobRef,
+        body: Type.Object({
+          cluster: Type.String({ minLength: 1, maxLength: 255, description: 'Location, name or id of the cluster' }),
+          from_node: Type.String({ minLength: 1, maxLength: 255 }),
+          to_node: Type.String({ minLength: 1, maxLength: 255 })
+        }, { additionalProperties: false }),
+        response: {
+          200: json('The job; the cluster is told', ref(Job)),
+          ...problems(
+            'bad_request',
+            'json_invalid',
+            'media_type_unsupported',
+            ...ofJob,
+            'cluster_not_found',
+            'instance_not_found',
+            'node_not_found'
+          )
+        }
+      }
+    },
+    async ({ params, body: { cluster, from_node: fromNode, to_node: toNode } }) =>
+      app.jobLifecycle.moveBetweenNodes(params.job, { cluster, fromNode, toNode }, 'user')
+  )
 
   app.post('/jobs/:job/rollback', {
     schema: {
@@ -65,9 +113,21 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['jobs'],
       params: JobRef,
       body: Type.Optional(Nullable(Type.Object({
-        generation: Type.Optional(Type.Integer({ minimum: 1, description: 'Without it, the one before the present one' }))
+        generation: Type.Optional(
+          Type.Integer({ minimum: 1, description: 'Without it, the one before the present one' })
+        )
       }, { additionalProperties: false }))),
-      response: { 200: json('The job, on its way', ref(Job)), ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'revision_not_found', 'address_taken') }
+      response: {
+        200: json('The job, on its way', ref(Job)),
+        ...problems(
+          'bad_request',
+          'json_invalid',
+          'media_type_unsupported',
+          ...ofJob,
+          'revision_not_found',
+          'address_taken'
+        )
+      }
     }
   }, async ({ params, body }) => app.jobLifecycle.rollBack(params.job, body?.generation, 'user'))
 }

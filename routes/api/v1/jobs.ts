@@ -1,5 +1,9 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { descriptorContent, descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
+import descriptorBody, {
+  descriptorContent,
+  descriptorsContent,
+  descriptorText
+} from '../../../plugins/descriptor-body.js'
 import { Job, JobEvent } from '../../../schemas/job.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { Plan } from '../../../schemas/plan.js'
@@ -7,7 +11,9 @@ import { HexId, Nullable } from '../../../schemas/primitives.js'
 import { Status } from '../../../schemas/status.js'
 import { readDescriptor, readDescriptors } from '../../../descriptor/read.js'
 
-const JobRef = Type.Object({ job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] }) })
+const JobRef = Type.Object({
+  job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] })
+})
 const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
 
 /** Jobs as resources. */
@@ -30,7 +36,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),
       response: {
-        200: json('A page, in order of creation', Type.Object({ items: Type.Array(ref(Job)), next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' })) })),
+        200: json(
+          'A page, in order of creation',
+          Type.Object({
+            items: Type.Array(ref(Job)),
+            next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' }))
+          })
+        ),
         ...problems('bad_request')
       }
     }
@@ -45,13 +57,27 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'createJob',
       summary: 'Deploy a service',
-      description: 'Durable when it answers; the placement follows by itself. A live job of the same name is updated in place; the same descriptor again changes nothing.',
+      description:
+        'Durable when it answers; the placement follows by itself. A live job of the same name is updated in place; ' +
+          'the same descriptor again changes nothing.',
       tags: ['jobs'],
       body: descriptorContent,
       response: {
         200: json('The job of this name, updated or as it was', ref(Job)),
-        201: { ...json('A new job', ref(Job)), headers: { location: { type: 'string', description: 'Path of the job' } } },
-        ...problems('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'conflict', 'body_too_large', 'media_type_unsupported', 'addresses_exhausted')
+        201: {
+          ...json('A new job', ref(Job)),
+          headers: { location: { type: 'string', description: 'Path of the job' } }
+        },
+        ...problems(
+          'descriptor_missing',
+          'descriptor_unreadable',
+          'descriptor_invalid',
+          'address_taken',
+          'conflict',
+          'body_too_large',
+          'media_type_unsupported',
+          'addresses_exhausted'
+        )
       }
     },
     // The reader of descriptors checks the body: it knows lines and columns.
@@ -67,12 +93,21 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'planJobs',
       summary: 'What a deploy would do',
-      description: 'Takes what a deploy takes, of one service or several, and writes nothing. The placement is that of the embedded scheduler by the figures of now.',
+      description:
+        'Takes what a deploy takes, of one service or several, and writes nothing. The placement is that of the ' +
+          'embedded scheduler by the figures of now.',
       tags: ['jobs'],
       body: descriptorsContent,
       response: {
         200: json('What would become of each service', ref(Plan)),
-        ...problems('descriptor_missing', 'descriptor_unreadable', 'descriptor_invalid', 'address_taken', 'body_too_large', 'media_type_unsupported')
+        ...problems(
+          'descriptor_missing',
+          'descriptor_unreadable',
+          'descriptor_invalid',
+          'address_taken',
+          'body_too_large',
+          'media_type_unsupported'
+        )
       }
     },
     // The reader of descriptors checks the body: it knows lines and columns.
@@ -86,7 +121,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       description: 'With its instances, and why each is where it is.',
       tags: ['jobs'],
       params: JobRef,
-      response: { 200: json('The job', ref(Job)), ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous') }
+      response: {
+        200: json('The job', ref(Job)),
+        ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
+      }
     }
   }, async ({ params }) => app.jobLifecycle.find(params.job))
 
@@ -115,11 +153,19 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['jobs'],
       params: JobRef,
       querystring: Type.Object({
-        after: Type.Optional(Type.Integer({ minimum: 0, description: '`next` of the page before, or the id of the last event seen' })),
+        after: Type.Optional(
+          Type.Integer({ minimum: 0, description: '`next` of the page before, or the id of the last event seen' })
+        ),
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),
       response: {
-        200: json('A page, oldest first', Type.Object({ items: Type.Array(ref(JobEvent)), next: Nullable(Type.Integer({ description: 'Cursor of the next page, null on the last' })) })),
+        200: json(
+          'A page, oldest first',
+          Type.Object({
+            items: Type.Array(ref(JobEvent)),
+            next: Nullable(Type.Integer({ description: 'Cursor of the next page, null on the last' }))
+          })
+        ),
         ...problems('bad_request', 'job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
       }
     }

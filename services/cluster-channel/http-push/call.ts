@@ -54,13 +54,22 @@ export function createCaller (networks: Networks, answerMs: number): Caller {
   return {
     async call ({ ip, port }, command, signal) {
       const origin = originOf(ip, port)
-      if (origin === undefined) return { kind: 'unreached', reason: `the cluster has no usable address: ${ip}, port ${port ?? 'none'}` }
+      if (origin === undefined) {
+        return { kind: 'unreached', reason: `the cluster has no usable address: ${ip}, port ${port ?? 'none'}` }
+      }
       try {
-        const { statusCode, headers, body } = await request(origin + pathOf(command), { dispatcher, signal, ...messageOf(command) })
+        const { statusCode, headers, body } = await request(origin + pathOf(command), {
+          dispatcher,
+          signal,
+          ...messageOf(command)
+        })
         const text = await beginningOf(body)
         return judge(command, statusCode, String(headers['content-type']).includes('html') ? '' : text)
       } catch (err) {
-        return { kind: 'unreached', reason: `${origin}: ${(err as Error).message || (err as NodeJS.ErrnoException).code}` }
+        return {
+          kind: 'unreached',
+          reason: `${origin}: ${(err as Error).message || (err as NodeJS.ErrnoException).code}`
+        }
       }
     },
 
@@ -68,7 +77,10 @@ export function createCaller (networks: Networks, answerMs: number): Caller {
   }
 }
 
-/** Undefined for what is neither an address nor a host name: it comes from the cluster, and must not become more than a host in the URL. */
+/**
+ * Undefined for what is neither an address nor a host name: it comes from the cluster, and must not become more than a
+ * host in the URL.
+ */
 function originOf (host: string, port: number | null): string | undefined {
   if (port === null || port < 1) return undefined
   if (isIPv6(host)) return `http://[${host}]:${port}`
@@ -78,20 +90,34 @@ function originOf (host: string, port: number | null): string | undefined {
 /** Contract section 3, to the slash. */
 function pathOf ({ kind, job_id: jobId }: Command): string {
   switch (kind) {
-    case 'deploy': return '/api/deploy'
-    case 'delete': return `/api/delete/${jobId}`
-    case 'replicate': return '/api/replicate/'
-    case 'move': return '/api/move/'
+    case 'deploy':
+      return '/api/deploy'
+    case 'delete':
+      return `/api/delete/${jobId}`
+    case 'replicate':
+      return '/api/replicate/'
+    case 'move':
+      return '/api/move/'
   }
 }
 
-function messageOf ({ kind, job_id: jobId, job, replicas, node_from, node_to }: Command): Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> {
-  const post = (body: unknown) => ({ method: 'POST' as const, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+function messageOf (
+  { kind, job_id: jobId, job, replicas, node_from, node_to }: Command
+): Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> {
+  const post = (body: unknown) => ({
+    method: 'POST' as const,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body)
+  })
   switch (kind) {
-    case 'deploy': return post(job)
-    case 'delete': return { method: 'GET' }
-    case 'replicate': return post({ job: jobId, replicas })
-    case 'move': return post({ job: jobId, node_from, node_to })
+    case 'deploy':
+      return post(job)
+    case 'delete':
+      return { method: 'GET' }
+    case 'replicate':
+      return post({ job: jobId, replicas })
+    case 'move':
+      return post({ job: jobId, node_from, node_to })
   }
 }
 

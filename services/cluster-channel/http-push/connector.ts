@@ -6,7 +6,10 @@ import type { Networks } from './networks.js'
 /** The address of a cluster manager is in none of the networks that may be contacted. */
 class AddressRefused extends Error {
   constructor (hostname: string, addresses: string[] = []) {
-    super(`the address ${hostname}${addresses.length > 0 ? ` (${addresses.join(', ')})` : ''} is in none of CLUSTER_NETWORKS, so it is not contacted`)
+    super(
+      `the address ${hostname}${addresses.length > 0 ? ` (${addresses.join(', ')})` : ''} is in none of ` +
+        'CLUSTER_NETWORKS, so it is not contacted'
+    )
   }
 }
 
@@ -29,7 +32,10 @@ export function createConnector (networks: Networks, timeoutMs: number): buildCo
 
   return (options, callback) => {
     // Node does not look up what is an address already.
-    if (isIP(options.hostname) !== 0 && !networks.include(options.hostname)) callback(new AddressRefused(options.hostname), null)
-    else connect(options, callback)
+    if (isIP(options.hostname) !== 0 && !networks.include(options.hostname)) {
+      callback(new AddressRefused(options.hostname), null)
+    } else {
+      connect(options, callback)
+    }
   }
 }

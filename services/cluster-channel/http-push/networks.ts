@@ -13,7 +13,10 @@ export function readNetworks (list: string): Networks {
     try {
       return ipaddr.parseCIDR(entry)
     } catch {
-      throw new ConfigError(`CLUSTER_NETWORKS=${list} cannot be used: "${entry}" is not a network. Expected the form 10.0.0.0/8 or fd00::/8, several separated by commas`)
+      throw new ConfigError(
+        `CLUSTER_NETWORKS=${list} cannot be used: "${entry}" is not a network. Expected the form 10.0.0.0/8 or ` +
+          'fd00::/8, several separated by commas'
+      )
     }
   })
   return {

@@ -4,8 +4,8 @@ import { createSlots } from './slots.js'
 import { startPushWorker, type PushContext, type PushWorker } from './worker.js'
 
 /**
- * Pushes commands over HTTP to clusters without an open channel (contract section 3). Of all processes on a database one
- * does that, while it holds the lease for it. One cluster that is slow or away delays no other.
+ * Pushes commands over HTTP to clusters without an open channel (contract section 3). Of all processes on a database
+ * one does that, while it holds the lease for it. One cluster that is slow or away delays no other.
  */
 export interface HttpPush {
   /** There may be commands for these clusters. */

@@ -21,7 +21,10 @@ export interface PushWorker {
   wake (): void
   /** The cluster gave a sign of life: a nap is cut short. */
   hurry (): void
-  /** Begins nothing new; the call that is on its way has `patienceMs` to be answered. Resolves when nothing is done any more. */
+  /**
+   * Begins nothing new; the call that is on its way has `patienceMs` to be answered. Resolves when nothing is done any
+   * more.
+   */
   stop (patienceMs: number): Promise<void>
 }
 
@@ -33,7 +36,10 @@ export interface PushContext {
   caller: Caller
   slots: Slots
   rests: Rests
-  /** Whether this process is still the one that pushes: false as soon as its lease has run out, be it while it was suspended. */
+  /**
+   * Whether this process is still the one that pushes: false as soon as its lease has run out, be it while it was
+   * suspended.
+   */
   leads (): boolean
   /** Whether commands of this cluster are to be pushed by this process, now. */
   isOurs (clusterId: ClusterId): Promise<boolean>
@@ -46,7 +52,9 @@ const LOOKAHEAD = 16
 /** Tries of a command that the cluster itself fails at, before it counts as refused. */
 const MAX_FAILURES = 5
 
-/** Backoff, milliseconds: a random part of a span that doubles with each try in a row, up to the longest (full jitter). */
+/**
+ * Backoff, milliseconds: a random part of a span that doubles with each try in a row, up to the longest (full jitter).
+ */
 const FIRST_BACKOFF_MS = 500
 const LONGEST_BACKOFF_MS = 30_000
 
@@ -106,7 +114,12 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
       if (stopping.signal.aborted || !context.leads()) return 'done'
       isCalling = true
       try {
-        return await settle(page, command, await caller.call(cluster, command, aborter.signal), `${cluster.cluster_name} at ${cluster.ip}:${cluster.port}`)
+        return await settle(
+          page,
+          command,
+          await caller.call(cluster, command, aborter.signal),
+          `${cluster.cluster_name} at ${cluster.ip}:${cluster.port}`
+        )
       } finally {
         isCalling = false
       }
@@ -128,7 +141,9 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
         resting.add(command.job_id)
         restsUntil = Math.min(restsUntil, end)
       }
-      if (resting.size > 0) await lifecycle.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
+      if (resting.size > 0) {
+        await lifecycle.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
+      }
       if (page.length < LOOKAHEAD) return { page, restsUntil }
       after = page.at(-1)!.seq
     }
@@ -142,7 +157,11 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
       case 'doubtful':
         if (command.kind === 'delete') rests.begin(clusterId, command.job_id)
         for (const each of settled) await settlement.take(clusterId, each)
-        await lifecycle.delivery(clusterId, [command.job_id], outcome.kind === 'taken' ? null : `${where} answered ${outcome.reason}; its heartbeats decide`)
+        await lifecycle.delivery(
+          clusterId,
+          [command.job_id],
+          outcome.kind === 'taken' ? null : `${where} answered ${outcome.reason}; its heartbeats decide`
+        )
         return 'next'
       case 'failed':
         failing = { seq: command.seq, times: failing?.seq === command.seq ? failing.times + 1 : 1 }

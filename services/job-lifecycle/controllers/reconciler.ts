@@ -19,19 +19,21 @@ const LOST_PAGE = 200
  * Does what time brings: ends the patience with what is overdue, gives up clusters that are silent for too long, and
  * takes back those that speak again. Of several System Managers the one with the lease does it.
  */
-export function startReconciler ({ jobs, clusters, registry, upkeep, committer, policy, lease, failoverMs, intervalMs, signal, log }: {
-  jobs: JobStore
-  clusters: ClusterStore
-  registry: ClusterRegistry
-  upkeep: ClusterUpkeeper
-  committer: Committer
-  policy: Policy
-  lease: KeptLease
-  failoverMs: number
-  intervalMs: number
-  signal: AbortSignal
-  log: FastifyBaseLogger
-}): { stopped: Promise<void> } {
+export function startReconciler (
+  { jobs, clusters, registry, upkeep, committer, policy, lease, failoverMs, intervalMs, signal, log }: {
+    jobs: JobStore
+    clusters: ClusterStore
+    registry: ClusterRegistry
+    upkeep: ClusterUpkeeper
+    committer: Committer
+    policy: Policy
+    lease: KeptLease
+    failoverMs: number
+    intervalMs: number
+    signal: AbortSignal
+    log: FastifyBaseLogger
+  }
+): { stopped: Promise<void> } {
   /** Clusters that are lost, in the order in which they are looked at. */
   const lostIds = new Set<ClusterId>()
   const heard = new Set<ClusterId>()
@@ -53,10 +55,18 @@ export function startReconciler ({ jobs, clusters, registry, upkeep, committer, 
     let page: Cluster[]
     let after: ClusterId | undefined
     do {
-      page = await clusters.list({ silentSince: until, limit: PAGE, ...(doneUntil !== undefined && { activeSince: doneUntil }), ...(after !== undefined && { after }) })
+      page = await clusters.list({
+        silentSince: until,
+        limit: PAGE,
+        ...(doneUntil !== undefined && { activeSince: doneUntil }),
+        ...(after !== undefined && { after })
+      })
       for (const cluster of page) {
         if (cluster.lost_at === null) {
-          log.warn({ cluster: cluster.cluster_name, cluster_id: cluster.id }, 'a cluster gives no sign of life, what it runs is started elsewhere')
+          log.warn(
+            { cluster: cluster.cluster_name, cluster_id: cluster.id },
+            'a cluster gives no sign of life, what it runs is started elsewhere'
+          )
           await upkeep.lose(cluster, fence)
         }
         lostIds.add(cluster.id)
@@ -66,7 +76,10 @@ export function startReconciler ({ jobs, clusters, registry, upkeep, committer, 
     doneUntil = until
   }
 
-  /** After a start or an outage of the database clusters have had no chance to be heard: their silence means nothing yet. */
+  /**
+   * After a start or an outage of the database clusters have had no chance to be heard: their silence means nothing
+   * yet.
+   */
   function hasListened (): boolean {
     const { answeredSince } = lease
     return answeredSince !== undefined && Date.now() - answeredSince >= failoverMs

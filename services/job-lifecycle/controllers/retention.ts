@@ -5,7 +5,9 @@ import type { JobStore } from '../../../stores/store.js'
 const HOUR_MS = 3_600_000
 
 /** Forgets jobs some time after they were undeployed, looking once an hour: the store must not grow for ever. */
-export function startRetention ({ jobs, hours, signal, log }: { jobs: JobStore, hours: number, signal: AbortSignal, log: FastifyBaseLogger }): { stopped: Promise<void> } {
+export function startRetention (
+  { jobs, hours, signal, log }: { jobs: JobStore, hours: number, signal: AbortSignal, log: FastifyBaseLogger }
+): { stopped: Promise<void> } {
   async function run (): Promise<void> {
     while (!signal.aborted) {
       try {

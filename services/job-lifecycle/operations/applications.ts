@@ -16,7 +16,10 @@ export interface Applications {
    * Deploys services of one application, all or none (see {@link UserSide.deploy}); `descriptor_invalid` for those of
    * several. Its services that are not described stay as they are. `isNew`: it had none before.
    */
-  deployApplication (descriptors: readonly Descriptor[], cause: string): Promise<{ application: Application, isNew: boolean }>
+  deployApplication (
+    descriptors: readonly Descriptor[],
+    cause: string
+  ): Promise<{ application: Application, isNew: boolean }>
   /** Asks the clusters to remove all of its services; UNDEPLOYED once they have confirmed. */
   undeployApplication (ref: string, cause: string): Promise<Application>
 }
@@ -26,21 +29,39 @@ const PAGE = 256
 
 const NAME = /^([\w-]{1,63})\.([\w-]{1,63})$/
 
-export function createApplications (jobs: JobStore, { deploy, undeploy }: Pick<UserSide, 'deploy' | 'undeploy'>): Applications {
+export function createApplications (
+  jobs: JobStore,
+  { deploy, undeploy }: Pick<UserSide, 'deploy' | 'undeploy'>
+): Applications {
   /** @param look Makes of each page of jobs that are not UNDEPLOYED what the application is to be told of. */
-  async function survey (ref: string, look: (page: Job[]) => Promise<Job[]> = async page => page): Promise<Application> {
+  async function survey (
+    ref: string,
+    look: (page: Job[]) => Promise<Job[]> = async page => page
+  ): Promise<Application> {
     const [, appName, appNs] = NAME.exec(ref) ?? []
     if (appName === undefined || appNs === undefined) {
-      throw new ApiError('application_ref_malformed', `"${ref}" is not the name of an application`, { hint: 'A name is app_name.app_ns' })
+      throw new ApiError('application_ref_malformed', `"${ref}" is not the name of an application`, {
+        hint: 'A name is app_name.app_ns'
+      })
     }
     const services: ApplicationService[] = []
     let after: JobId | undefined
     do {
-      const page = await jobs.list({ app_name: appName, app_ns: appNs, undeployed: false, limit: PAGE, ...(after !== undefined && { after }) })
+      const page = await jobs.list({
+        app_name: appName,
+        app_ns: appNs,
+        undeployed: false,
+        limit: PAGE,
+        ...(after !== undefined && { after })
+      })
       services.push(...(await look(page)).map(toService))
       after = page.length === PAGE ? page.at(-1)?.id : undefined
     } while (after !== undefined)
-    if (services.length === 0) throw new ApiError('application_not_found', `There is no application ${ref}`, { hint: 'GET /api/v1/jobs lists the services that there are' })
+    if (services.length === 0) {
+      throw new ApiError('application_not_found', `There is no application ${ref}`, {
+        hint: 'GET /api/v1/jobs lists the services that there are'
+      })
+    }
     return toApplication(appName, appNs, services)
   }
 
@@ -48,21 +69,42 @@ export function createApplications (jobs: JobStore, { deploy, undeploy }: Pick<U
     application: ref => survey(ref),
 
     async deployApplication (descriptors, cause) {
-      const [name, ...others] = new Set(descriptors.map(({ app_name: appName, app_ns: appNs }) => `${appName}.${appNs}`))
+      const [name, ...others] = new Set(
+        descriptors.map(({ app_name: appName, app_ns: appNs }) => `${appName}.${appNs}`)
+      )
       if (name === undefined || others.length > 0) {
-        throw new ApiError('descriptor_invalid', `expected services of one application, got those of ${[name, ...others].join(', ')}`, { hint: 'Send the services of each application by themselves, or all of them to POST /api/deploy' })
+        throw new ApiError(
+          'descriptor_invalid',
+          `expected services of one application, got those of ${[name, ...others].join(', ')}`,
+          { hint: 'Send the services of each application by themselves, or all of them to POST /api/deploy' }
+        )
       }
       const deployed = await deploy(descriptors, cause)
       const application = await survey(name)
-      return { application, isNew: application.service_count === deployed.length && deployed.every(({ outcome }) => outcome === 'created') }
+      return {
+        application,
+        isNew: application.service_count === deployed.length && deployed.every(({ outcome }) => outcome === 'created')
+      }
     },
 
     undeployApplication: (ref, cause) => survey(ref, page => Promise.all(page.map(({ id }) => undeploy(id, cause))))
   }
 }
 
-function toService ({ id, job_name, descriptor: { service_name, service_ns }, desired_state, status, status_reason, replicas }: Job): ApplicationService {
-  return { job_id: id, job_name, service_name, service_ns, desired_state, status, status_reason, replicas, href: `/api/v1/jobs/${id}` }
+function toService (
+  { id, job_name, descriptor: { service_name, service_ns }, desired_state, status, status_reason, replicas }: Job
+): ApplicationService {
+  return {
+    job_id: id,
+    job_name,
+    service_name,
+    service_ns,
+    desired_state,
+    status,
+    status_reason,
+    replicas,
+    href: `/api/v1/jobs/${id}`
+  }
 }
 
 /** @param services At least one. */

@@ -59,7 +59,13 @@ export function createClusterUpkeeper ({ jobs, clusters, registry, committer }: 
       await registry.get(clusterId)
       if (!force) {
         const [job] = await jobs.list({ cluster_id: clusterId, limit: 1 })
-        if (job) throw new ApiError('cluster_in_use', `${job.job_name} is on it`, { hint: 'Drain it first (POST /api/v1/clusters/:cluster/drain), or repeat with ?force=true to have it forgotten with all that it has' })
+        if (job) {
+          throw new ApiError('cluster_in_use', `${job.job_name} is on it`, {
+            hint:
+              'Drain it first (POST /api/v1/clusters/:cluster/drain), or repeat with ?force=true to have it ' +
+                'forgotten with all that it has'
+          })
+        }
       }
       // Before, so that nothing is forgotten should the process end in between; after, for what was placed meanwhile.
       const decide: Decide = job => forgotten(job, clusterId, cause)
@@ -72,7 +78,10 @@ export function createClusterUpkeeper ({ jobs, clusters, registry, committer }: 
 
     async drain (clusterId, cause) {
       const cluster = await setScheduling(clusterId, 'draining')
-      await onEachJob(clusterId, job => moved(job, { from: new Set([clusterId]), location: null, why: 'drain', order: 'start-first' }, cause))
+      await onEachJob(
+        clusterId,
+        job => moved(job, { from: new Set([clusterId]), location: null, why: 'drain', order: 'start-first' }, cause)
+      )
       return cluster
     },
 

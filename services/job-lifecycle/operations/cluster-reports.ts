@@ -12,7 +12,9 @@ import type { Comparison } from './drift.js'
 
 /** What clusters say. */
 export interface ClusterSide {
-  /** A heartbeat: figures to the registry, the clusters' word on their jobs to the jobs. Gives what was not understood. */
+  /**
+   * A heartbeat: figures to the registry, the clusters' word on their jobs to the jobs. Gives what was not understood.
+   */
   heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<{ warnings: string[] }>
   /** Where a cluster runs the instances of a job. `clusterId` is known on the channel, not over HTTP. */
   result (body: DeployResult, clusterId?: ClusterId): Promise<void>
@@ -20,7 +22,10 @@ export interface ClusterSide {
   acknowledged (clusterId: ClusterId, commands: Command[]): Promise<void>
   /** A cluster refused a command. Idempotent; to be called before it is settled in the outbox. */
   refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
-  /** Why commands about these jobs have not come to an end on a cluster, for people to see; null when that is over. Repeating it changes nothing. */
+  /**
+   * Why commands about these jobs have not come to an end on a cluster, for people to see; null when that is over.
+   * Repeating it changes nothing.
+   */
   delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
   /** All live jobs with an instance on this cluster: what it should be running. */
   desiredOn (clusterId: ClusterId): Promise<Job[]>
@@ -50,12 +55,16 @@ export function createClusterSide ({ jobs, registry, committer, comparison }: {
       const decide = (job: Job) => reported(job, clusterId, told.get(job.id)!)
       const decisions = (await jobs.getMany([...affected])).map(decide).filter(decision => decision !== undefined)
       const outcomes = await commit(decisions)
-      await Promise.all(decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved').map(({ job }) => change(job.id, decide)))
+      await Promise.all(
+        decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved').map(({ job }) => change(job.id, decide))
+      )
       return { warnings }
     },
 
     async result (body, clusterId) {
-      if (!await change(body.job_id, job => detailed(job, body, clusterId))) throw new ApiError('job_not_found', `No job has the id ${body.job_id}`)
+      if (!await change(body.job_id, job => detailed(job, body, clusterId))) {
+        throw new ApiError('job_not_found', `No job has the id ${body.job_id}`)
+      }
     },
 
     async acknowledged (clusterId, commands) {

@@ -17,7 +17,9 @@ export interface Deployer {
    * names it. The same descriptors again then do the rest.
    */
   deploy (descriptors: readonly Descriptor[], cause: string): Promise<Deployed[]>
-  /** What {@link Deployer.deploy} would make of descriptors: nothing is written. `address_taken` as it would be there. */
+  /**
+   * What {@link Deployer.deploy} would make of descriptors: nothing is written. `address_taken` as it would be there.
+   */
   preview (descriptors: readonly Descriptor[], cause: string): Promise<Preview[]>
 }
 
@@ -53,7 +55,9 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
         const outcomes = await commit(pending.map(({ change }) => change))
         for (const [index, { descriptor, before }] of pending.entries()) {
           const outcome = outcomes[index]
-          if (outcome?.outcome === 'saved') deployed.set(descriptor, { job: outcome.job, outcome: before ? 'updated' : 'created' })
+          if (outcome?.outcome === 'saved') {
+            deployed.set(descriptor, { job: outcome.job, outcome: before ? 'updated' : 'created' })
+          }
         }
         const refusal = outcomes.map(refusalOf).find(found => found !== undefined)
         if (refusal) throw descriptors.length === 1 ? refusal : await undone(refusal, [...deployed.values()], cause)
@@ -85,13 +89,19 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
 
   /** Removes what was created, and gives the error that tells what stays. */
   async function undone (refusal: ApiError, deployed: Deployed[], cause: string): Promise<ApiError> {
-    const ofOutcome = (wanted: Deployed['outcome']) => deployed.filter(({ outcome }) => outcome === wanted).map(({ job }) => job)
+    const ofOutcome = (wanted: Deployed['outcome']) =>
+      deployed.filter(({ outcome }) => outcome === wanted).map(({ job }) => job)
     await Promise.all(ofOutcome('created').map(({ id }) => change(id, job => undeploying(job, cause))))
     const updated = ofOutcome('updated').map(({ job_name: name }) => name)
-    return new ApiError(refusal.code, `${refusal.message}: nothing was created${updated.length > 0 ? `; updated, and left so: ${updated.join(', ')}` : ''}`, {
-      hint: [refusal.hint, 'The same file again does the rest'].filter(Boolean).join('. '),
-      cause: refusal
-    })
+    return new ApiError(
+      refusal.code,
+      `${refusal.message}: nothing was ` +
+        `created${updated.length > 0 ? `; updated, and left so: ${updated.join(', ')}` : ''}`,
+      {
+        hint: [refusal.hint, 'The same file again does the rest'].filter(Boolean).join('. '),
+        cause: refusal
+      }
+    )
   }
 
   return self

@@ -29,7 +29,10 @@ interface Seen {
 const MAX_UNKNOWN = 100
 
 /** A cluster that has begun with a job has to report it. */
-const REPORTED: readonly Status[] = [...WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED')), ...STOPS.filter(status => status !== 'COMPLETED')]
+const REPORTED: readonly Status[] = [
+  ...WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED')),
+  ...STOPS.filter(status => status !== 'COMPLETED')
+]
 
 export function createComparison ({ jobs, clusters, committer, intervalMs, log }: {
   jobs: JobStore
@@ -41,11 +44,18 @@ export function createComparison ({ jobs, clusters, committer, intervalMs, log }
   const seen = new Map<ClusterId, Seen>()
   const running = new Set<Promise<void>>()
 
-  async function compare (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>, before: Seen | undefined, now: Seen): Promise<void> {
+  async function compare (
+    clusterId: ClusterId,
+    told: ReadonlyMap<JobId, Status>,
+    before: Seen | undefined,
+    now: Seen
+  ): Promise<void> {
     const placed = new Map((await jobs.instancesOn(clusterId)).map(({ job_id: jobId, status }) => [jobId, status]))
 
     // Seen once, it may have crossed a command on its way; twice, it is so.
-    const lacking = [...placed].filter(([jobId, status]) => !told.has(jobId) && REPORTED.includes(status)).map(([jobId]) => jobId)
+    const lacking = [...placed].filter(([jobId, status]) => !told.has(jobId) && REPORTED.includes(status)).map((
+      [jobId]
+    ) => jobId)
     now.missing = new Set(lacking)
     for (const jobId of lacking) {
       if (before?.missing.has(jobId)) await committer.change(jobId, job => missing(job, clusterId))
@@ -59,12 +69,16 @@ export function createComparison ({ jobs, clusters, committer, intervalMs, log }
     const shown = before?.unknown ?? (await clusters.get(clusterId))?.unknown_jobs ?? []
     if (JSON.stringify(shown) !== JSON.stringify(unknown)) {
       await clusters.update(clusterId, { unknown_jobs: unknown })
-      if (unknown.length > 0) log.warn({ cluster_id: clusterId, jobs: unknown }, 'a cluster reports jobs that it was not asked to run')
+      if (unknown.length > 0) {
+        log.warn({ cluster_id: clusterId, jobs: unknown }, 'a cluster reports jobs that it was not asked to run')
+      }
     }
     now.unknown = unknown
     for (const { job_id: jobId, status } of unknown) {
       const twice = before?.unknown?.some(entry => entry.job_id === jobId)
-      if (twice && status !== 'UNDEPLOYED' && known.has(jobId)) await committer.change(jobId, job => lingering(job, clusterId))
+      if (twice && status !== 'UNDEPLOYED' && known.has(jobId)) {
+        await committer.change(jobId, job => lingering(job, clusterId))
+      }
     }
   }
 

@@ -22,14 +22,20 @@ export function createJobFinder (jobs: JobStore): JobFinder {
   const find: JobFinder['find'] = async ref => {
     if (isHexId(ref)) return await jobs.get(ref) ?? fail(notFound(ref))
     if (!NAME.test(ref)) {
-      throw new ApiError('job_ref_malformed', `${JSON.stringify(ref)} is neither a job id nor a job name`, { hint: 'An id has 24 hexadecimal digits, a name is app_name.app_ns.service_name.service_ns' })
+      throw new ApiError('job_ref_malformed', `${JSON.stringify(ref)} is neither a job id nor a job name`, {
+        hint: 'An id has 24 hexadecimal digits, a name is app_name.app_ns.service_name.service_ns'
+      })
     }
     const exact = await jobs.byName(ref)
     if (exact) return exact
     const [found, second] = await jobs.byUnderscoredName(underscored(ref))
     if (!found) throw notFound(ref)
     if (second && second.desired_state === found.desired_state && second.job_name !== found.job_name) {
-      throw new ApiError('job_name_ambiguous', `${JSON.stringify(ref)} can mean ${found.job_name} and ${second.job_name}`, { hint: 'Give the id, or the name with its dots' })
+      throw new ApiError(
+        'job_name_ambiguous',
+        `${JSON.stringify(ref)} can mean ${found.job_name} and ${second.job_name}`,
+        { hint: 'Give the id, or the name with its dots' }
+      )
     }
     return found
   }

@@ -72,18 +72,29 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
   }
 
   /** Changes a job that is to run; throws `job_not_running` for one that is being removed. */
-  async function changeLive (ref: string, decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>): Promise<Job> {
+  async function changeLive (
+    ref: string,
+    decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>
+  ): Promise<Job> {
     const { id } = await finder.find(ref)
     const job = await change(id, job => {
       if (job.desired_state === 'running') return decide(job)
-      throw new ApiError('job_not_running', `${job.job_name} is ${job.status === 'UNDEPLOYED' ? 'undeployed' : 'being removed'}`, { hint: 'Deploy it again' })
+      throw new ApiError(
+        'job_not_running',
+        `${job.job_name} is ${job.status === 'UNDEPLOYED' ? 'undeployed' : 'being removed'}`,
+        { hint: 'Deploy it again' }
+      )
     })
     return job ?? await finder.find(ref)
   }
 
   async function clustersAt (place: string): Promise<Cluster[]> {
     const found = await registry.at(place)
-    if (found.length === 0) throw new ApiError('cluster_not_found', `No cluster has the location, name or id ${place}`, { hint: 'GET /api/v1/clusters lists them' })
+    if (found.length === 0) {
+      throw new ApiError('cluster_not_found', `No cluster has the location, name or id ${place}`, {
+        hint: 'GET /api/v1/clusters lists them'
+      })
+    }
     return found
   }
 
@@ -101,8 +112,13 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
       const targets = new Set((await clustersAt(to)).map(({ id }) => id))
       const sources = from === undefined ? undefined : new Set((await clustersAt(from)).map(({ id }) => id))
       return await changeLive(ref, job => {
-        const meant = job.instance_list.filter(entry => entry.cluster_id !== '' && entry.move === null && (instanceNumber === undefined || entry.instance_number === instanceNumber))
-        const leaving = meant.filter(entry => !targets.has(entry.cluster_id) && (!sources || sources.has(entry.cluster_id)))
+        const meant = job.instance_list.filter(entry =>
+          entry.cluster_id !== '' && entry.move === null &&
+          (instanceNumber === undefined || entry.instance_number === instanceNumber)
+        )
+        const leaving = meant.filter(entry =>
+          !targets.has(entry.cluster_id) && (!sources || sources.has(entry.cluster_id))
+        )
         if (leaving.length > 0) {
           return moved(job, {
             from: new Set(leaving.map(entry => entry.cluster_id)),
@@ -114,7 +130,11 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
         }
         if (meant.length > 0 && meant.every(entry => targets.has(entry.cluster_id))) return undefined
         const which = instanceNumber === undefined ? 'no instance' : `no instance ${instanceNumber}`
-        throw new ApiError('instance_not_found', `${job.job_name} has ${which} on a cluster at ${from ?? 'any place'}`, { hint: 'GET /api/v1/jobs/:job shows where its instances are' })
+        throw new ApiError(
+          'instance_not_found',
+          `${job.job_name} has ${which} on a cluster at ${from ?? 'any place'}`,
+          { hint: 'GET /api/v1/jobs/:job shows where its instances are' }
+        )
       })
     },
 
@@ -122,22 +142,40 @@ export function createUserSide ({ jobs, registry, committer, finder, policy }: {
       const clusters = await clustersAt(cluster)
       return await changeLive(ref, job => {
         const [there] = clusters.filter(({ id }) => job.instance_list.some(entry => entry.cluster_id === id))
-        if (!there) throw new ApiError('instance_not_found', `${job.job_name} has no instance on a cluster at ${cluster}`, { hint: 'GET /api/v1/jobs/:job shows where its instances are' })
+        if (!there) {
+          throw new ApiError('instance_not_found', `${job.job_name} has no instance on a cluster at ${cluster}`, {
+            hint: 'GET /api/v1/jobs/:job shows where its instances are'
+          })
+        }
         for (const node of [fromNode, toNode]) {
           if (there.workers && !there.workers.some(({ name }) => name === node)) {
-            throw new ApiError('node_not_found', `${there.cluster_name} has no worker node ${node}`, { hint: 'GET /api/v1/clusters/:cluster/nodes lists them' })
+            throw new ApiError('node_not_found', `${there.cluster_name} has no worker node ${node}`, {
+              hint: 'GET /api/v1/clusters/:cluster/nodes lists them'
+            })
           }
         }
         return movedBetweenNodes(job, there.id, fromNode, toNode, cause)
       })
     },
 
-    rollBack: (ref, generation, cause) => changeLive(ref, async job => {
-      const revision = generation === undefined ? job.revisions[0] : job.revisions.find(kept => kept.generation === generation)
-      if (!revision) throw new ApiError('revision_not_found', generation === undefined ? `${job.job_name} had no other descriptor` : `Generation ${generation} of ${job.job_name} is not kept`, { hint: 'GET /api/v1/jobs/:job lists its revisions' })
-      return rolledBackTo(job, revision, { policy, cause, mayStay: await staying(job, revision.descriptor) })
-    })
+    rollBack: (ref, generation, cause) =>
+      changeLive(ref, async job => {
+        const revision = generation === undefined
+          ? job.revisions[0]
+          : job.revisions.find(kept => kept.generation === generation)
+        if (!revision) {
+          throw new ApiError(
+            'revision_not_found',
+            generation === undefined
+              ? `${job.job_name} had no other descriptor`
+              : `Generation ${generation} of ${job.job_name} is not kept`,
+            { hint: 'GET /api/v1/jobs/:job lists its revisions' }
+          )
+        }
+        return rolledBackTo(job, revision, { policy, cause, mayStay: await staying(job, revision.descriptor) })
+      })
   }
 }
 
-const isAt = (place: string) => ({ cluster_name: name, cluster_location: location }: Cluster) => name === place || location === place
+const isAt = (place: string) => ({ cluster_name: name, cluster_location: location }: Cluster) =>
+  name === place || location === place

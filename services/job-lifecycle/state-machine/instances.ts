@@ -3,16 +3,28 @@ import type { Instance, Job } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
 import { worst } from './transitions.js'
 
-/** Looks at the entries of an instance_list. While an instance moves, two entries have its number: where it is, and where it goes. */
+/**
+ * Looks at the entries of an instance_list. While an instance moves, two entries have its number: where it is, and
+ * where it goes.
+ */
 
 /** Where a moving instance comes from; undefined for one that does not move, or when that is gone already. */
 export function sourceOf (job: Job, { instance_number: number, move }: Instance): Instance | undefined {
-  return move === null ? undefined : job.instance_list.find(entry => entry.instance_number === number && entry.cluster_id === move.from && entry.move === null)
+  return move === null
+    ? undefined
+    : job.instance_list.find(entry =>
+      entry.instance_number === number && entry.cluster_id === move.from && entry.move === null
+    )
 }
 
 /** Where an instance is on its way to. */
-export function successorOf (job: Job, { instance_number: number, cluster_id: clusterId, move }: Instance): Instance | undefined {
-  return move !== null || clusterId === '' ? undefined : job.instance_list.find(entry => entry.instance_number === number && entry.move?.from === clusterId)
+export function successorOf (
+  job: Job,
+  { instance_number: number, cluster_id: clusterId, move }: Instance
+): Instance | undefined {
+  return move !== null || clusterId === ''
+    ? undefined
+    : job.instance_list.find(entry => entry.instance_number === number && entry.move?.from === clusterId)
 }
 
 /** It does what it is there for, as far as its cluster has told. */
@@ -53,7 +65,12 @@ export function byCluster (instances: readonly Instance[]): Map<ClusterId, Insta
 }
 
 /** A new instance, not placed yet. Its address is leased when the change is stored. */
-export function newInstance (instanceNumber: number, generation: number, now: string, more: Partial<Instance> = {}): Instance {
+export function newInstance (
+  instanceNumber: number,
+  generation: number,
+  now: string,
+  more: Partial<Instance> = {}
+): Instance {
   return {
     instance_number: instanceNumber,
     instance_ip: '',

@@ -23,10 +23,17 @@ export interface JobEdit {
   now: string
   event (type: JobEvent['type'], message: string, extras?: EventExtras): void
   /** Puts a command for a cluster into the outbox, beside those that follow from the difference; gives back its id. */
-  command (clusterId: ClusterId, kind: CommandDraft['kind'], more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>): string
+  command (
+    clusterId: ClusterId,
+    kind: CommandDraft['kind'],
+    more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>
+  ): string
   /** Moves an instance when the table of transitions allows it; false when it does not. */
   move (instance: Instance, news: News, to: Status, reason?: string | null): boolean
-  /** Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the earlier one. */
+  /**
+   * Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the
+   * earlier one.
+   */
   renew (instance: Instance): void
   /** Has the cluster told once more what it is to run, or that it is to run nothing. */
   resend (clusterId: ClusterId): void
@@ -81,7 +88,10 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
       if (!mayBecome(from, news, to)) return false
       Object.assign(instance, { status: to, status_reason: reason, status_since: now })
       edit.event('status', `instance ${instance.instance_number} is ${to}${reason ? `: ${reason}` : ''}`, {
-        instance_number: instance.instance_number, from, to, ...(instance.cluster_id && { cluster_id: instance.cluster_id })
+        instance_number: instance.instance_number,
+        from,
+        to,
+        ...(instance.cluster_id && { cluster_id: instance.cluster_id })
       })
       return true
     },
@@ -89,7 +99,9 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
     renew (instance) {
       instance.generation = job.generation
       intents.renewed.add(instance)
-      if (!instance.silent) edit.move(instance, 'renewed', 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor')
+      if (!instance.silent) {
+        edit.move(instance, 'renewed', 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor')
+      }
     },
 
     resend (clusterId) {
@@ -99,12 +111,24 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
     recall (instance, how, reason) {
       if (successorOf(job, instance)) {
         const { instance_number: number, cluster_id: clusterId } = instance
-        edit.event('moving', `instance ${number} is no longer on ${clusterId}: what was started to follow it takes its place`, { instance_number: number, cluster_id: clusterId })
+        edit.event(
+          'moving',
+          `instance ${number} is no longer on ${clusterId}: what was started to follow it takes its place`,
+          { instance_number: number, cluster_id: clusterId }
+        )
         return edit.drop(instance)
       }
       if (reason !== undefined) edit.move(instance, 'recalled', 'REQUESTED', reason)
       if (how === 'removed-first') intents.waiting.set(instance, instance.cluster_id)
-      Object.assign(instance, { cluster_id: '', namespace_ip: '', host_ip: '', host_port: '', awaits: null, silent: false, generation: job.generation })
+      Object.assign(instance, {
+        cluster_id: '',
+        namespace_ip: '',
+        host_ip: '',
+        host_port: '',
+        awaits: null,
+        silent: false,
+        generation: job.generation
+      })
     },
 
     drop (...entries) {

@@ -47,8 +47,16 @@ export function deadlineOf (status: Status, policy: Policy): number | undefined 
 }
 
 /** How an update goes through the instances of this job. */
-export function rolloutOf ({ rollout }: Descriptor, policy: Policy): { maxUnavailable: number, maxSurge: number, deadlineMs: number, autoRollback: boolean } {
-  const { max_unavailable: maxUnavailable = 0, max_surge: maxSurge = 0, deadline_s: deadlineS, auto_rollback: autoRollback = true } = rollout ?? {}
+export function rolloutOf (
+  { rollout }: Descriptor,
+  policy: Policy
+): { maxUnavailable: number, maxSurge: number, deadlineMs: number, autoRollback: boolean } {
+  const {
+    max_unavailable: maxUnavailable = 0,
+    max_surge: maxSurge = 0,
+    deadline_s: deadlineS,
+    auto_rollback: autoRollback = true
+  } = rollout ?? {}
   return {
     // One at a time, unless others stand in for it: with neither it could not begin.
     maxUnavailable: maxSurge > 0 ? maxUnavailable : Math.max(1, maxUnavailable),

@@ -13,7 +13,10 @@ export function resize (edit: JobEdit): void {
   const numbers = new Set(numbersOf(job))
 
   const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
-  const leaving = [...numbers].sort((a, b) => Number(up.has(a)) - Number(up.has(b)) || b - a).slice(0, Math.max(0, numbers.size - wanted))
+  const leaving = [...numbers].sort((a, b) => Number(up.has(a)) - Number(up.has(b)) || b - a).slice(
+    0,
+    Math.max(0, numbers.size - wanted)
+  )
   edit.drop(...job.instance_list.filter(entry => leaving.includes(entry.instance_number)))
 
   for (let number = 0; numbers.size < wanted; number++) {
@@ -26,5 +29,8 @@ export function resize (edit: JobEdit): void {
 
 /** Keeps the present descriptor as a revision to go back to, before another takes its place. */
 export function keepRevision (job: Job, cause: string, now: string): void {
-  job.revisions = [{ generation: job.generation, descriptor: job.descriptor, replaced_at: now, cause }, ...job.revisions].slice(0, MAX_REVISIONS)
+  job.revisions = [
+    { generation: job.generation, descriptor: job.descriptor, replaced_at: now, cause },
+    ...job.revisions
+  ].slice(0, MAX_REVISIONS)
 }

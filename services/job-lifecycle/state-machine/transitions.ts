@@ -9,19 +9,43 @@ import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from
  *   instance may come back by itself: clusters restart services, and that must show.
  * - `started`: a cluster told where the instance runs (`result`).
  * - `refused`: a cluster refused the command.
- * - `recalled`: taken off its cluster to be placed anew. `renewed`: its cluster was told to bring it to a new descriptor.
+ * - `recalled`: taken off its cluster to be placed anew. `renewed`: its cluster was told to bring it to a new
+ *   descriptor.
  * - `lost`: its cluster gives no sign of life. `recovered`: that cluster is back, and has not told yet how far it is.
  * - `gave_up`: it would not start anywhere.
  */
-export type News = 'placed' | 'unplaceable' | 'reported' | 'started' | 'refused' | 'recalled' | 'renewed' | 'lost' | 'recovered' | 'gave_up'
+export type News =
+  | 'placed'
+  | 'unplaceable'
+  | 'reported'
+  | 'started'
+  | 'refused'
+  | 'recalled'
+  | 'renewed'
+  | 'lost'
+  | 'recovered'
+  | 'gave_up'
 
 type Row = Partial<Record<News, readonly Status[]>>
 
 const above = (rung: typeof WAY_UP[number]): Status[] => WAY_UP.slice(WAY_UP.indexOf(rung) + 1)
-const onCluster: Row = { refused: [...CLUSTER_REFUSALS, 'FAILED'], recalled: ['REQUESTED'], renewed: ['CLUSTER_SCHEDULED'], lost: ['DEAD'], gave_up: ['FAILED'] }
-const climbing = (rung: typeof WAY_UP[number], next = above(rung)): Row =>
-  ({ ...onCluster, reported: [...next, ...STOPS, ...CLUSTER_REFUSALS], started: next.includes('DEPLOYED') ? ['DEPLOYED'] : [] })
-const stopped: Row = { ...onCluster, reported: [...above('CLUSTER_SCHEDULED'), ...STOPS, ...CLUSTER_REFUSALS], started: ['DEPLOYED'] }
+const onCluster: Row = {
+  refused: [...CLUSTER_REFUSALS, 'FAILED'],
+  recalled: ['REQUESTED'],
+  renewed: ['CLUSTER_SCHEDULED'],
+  lost: ['DEAD'],
+  gave_up: ['FAILED']
+}
+const climbing = (rung: typeof WAY_UP[number], next = above(rung)): Row => ({
+  ...onCluster,
+  reported: [...next, ...STOPS, ...CLUSTER_REFUSALS],
+  started: next.includes('DEPLOYED') ? ['DEPLOYED'] : []
+})
+const stopped: Row = {
+  ...onCluster,
+  reported: [...above('CLUSTER_SCHEDULED'), ...STOPS, ...CLUSTER_REFUSALS],
+  started: ['DEPLOYED']
+}
 const unplaced: Row = { placed: ['CLUSTER_SCHEDULED'], unplaceable: [...PLACEMENT_FAILURES], recalled: ['REQUESTED'] }
 
 export const TRANSITIONS: Readonly<Record<Status, Row>> = {
@@ -62,10 +86,20 @@ export function reportedStatus (told: Status): Status {
 }
 
 /** From the one to worry about most to the best: a job is as well as its worst instance. */
-const WORST_FIRST: readonly Status[] = ['FAILED', 'DEAD', ...CLUSTER_REFUSALS, ...PLACEMENT_FAILURES, ...WAY_UP, 'COMPLETED']
+const WORST_FIRST: readonly Status[] = [
+  'FAILED',
+  'DEAD',
+  ...CLUSTER_REFUSALS,
+  ...PLACEMENT_FAILURES,
+  ...WAY_UP,
+  'COMPLETED'
+]
 
 /** The instance that decides the status of its job: the worst one, the lowest number among equals. */
 export function worst<T extends { status: Status }> (instances: readonly T[]): T | undefined {
-  return instances.reduce<T | undefined>((found, instance) =>
-    found && WORST_FIRST.indexOf(found.status) <= WORST_FIRST.indexOf(instance.status) ? found : instance, undefined)
+  return instances.reduce<T | undefined>(
+    (found, instance) =>
+      found && WORST_FIRST.indexOf(found.status) <= WORST_FIRST.indexOf(instance.status) ? found : instance,
+    undefined
+  )
 }

@@ -14,7 +14,10 @@ export function readAnswer (text: string): SchedulerAnswer {
   const body = typeof once === 'string' ? parse(once) : once
   if (!result.Check(body)) {
     const { path, schema, value } = result.Errors(body).First()!
-    throw invalid(path.slice(1).replaceAll('/', '.'), `expected ${schema.description ?? 'an object'}, got ${JSON.stringify(value)?.slice(0, 80)}`)
+    throw invalid(
+      path.slice(1).replaceAll('/', '.'),
+      `expected ${schema.description ?? 'an object'}, got ${JSON.stringify(value)?.slice(0, 80)}`
+    )
   }
   const job = asRecord(body.job)
   const jobId = idOf(body.job_id) ?? idOf(job._id)
@@ -26,7 +29,8 @@ export function readAnswer (text: string): SchedulerAnswer {
     ...(typeof job.job_name === 'string' && { job_name: job.job_name }),
     ...(typeof generation === 'number' && { generation })
   }
-  const clusterId = idOf(body.cluster_id) ?? idOf(Array.isArray(body.cluster) ? body.cluster[0]?._id : body.cluster?._id)
+  const clusterId = idOf(body.cluster_id) ??
+    idOf(Array.isArray(body.cluster) ? body.cluster[0]?._id : body.cluster?._id)
   if (clusterId !== undefined) return { ...about, cluster_id: clusterId }
   if (body.status !== undefined) return { ...about, failure: body.status }
   throw invalid('cluster', 'expected a cluster with its _id, or cluster_id')

@@ -15,7 +15,11 @@ const MAX_ANSWER_BYTES = 64 * 1024
 /** What a server in front of the scheduler, or one under load, says in passing (RFC 9110, section 15.6). */
 const PASSING: readonly number[] = [502, 503, 504]
 
-interface Call { method: 'GET' | 'POST', path: string, body?: unknown }
+interface Call {
+  method: 'GET' | 'POST'
+  path: string
+  body?: unknown
+}
 
 /**
  * One request, with nothing taken from the answer but that it is one. Rejects with {@link SchedulerDown},

@@ -1,6 +1,16 @@
 import { EventEmitter } from 'node:events'
 import {
-  BrokenCircuitError, bulkhead, circuitBreaker, CircuitState, ConsecutiveBreaker, ExponentialBackoff, fullJitterGenerator, handleType, handleWhen, retry, wrap
+  BrokenCircuitError,
+  bulkhead,
+  circuitBreaker,
+  CircuitState,
+  ConsecutiveBreaker,
+  ExponentialBackoff,
+  fullJitterGenerator,
+  handleType,
+  handleWhen,
+  retry,
+  wrap
 } from 'cockatiel'
 import { Pool } from 'undici'
 import { call, SchedulerDown, SchedulerFault, SchedulerRefusal } from './call.js'
@@ -39,7 +49,8 @@ export interface Link {
   events: EventEmitter<LinkEvents>
   /**
    * Posts a question; resolves when the scheduler has taken it. Rejects with SchedulerDown or SchedulerRefusal.
-   * @param optional A scheduler may be well and yet fail on it: that is a refusal then, and says nothing about the others.
+   * @param optional A scheduler may be well and yet fail on it: that is a refusal then, and says nothing about the
+   *   others.
    */
   ask (path: string, body: unknown, options?: { optional?: boolean }): Promise<void>
   /** Whether it answers, past the breaker and whatever is queued. Rejects with SchedulerDown within 2 s. */
@@ -58,7 +69,9 @@ export interface Link {
  * @param timeoutMs For one attempt, from the connection to the end of the answer.
  * @param probeMs Between tries of GET /status while the breaker is open.
  */
-export function createLink ({ origin, timeoutMs, probeMs }: { origin: string, timeoutMs: number, probeMs: number }): Link {
+export function createLink (
+  { origin, timeoutMs, probeMs }: { origin: string, timeoutMs: number, probeMs: number }
+): Link {
   const options = { connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
   const questions = new Pool(origin, { ...options, connections: CONNECTIONS })
   // Of their own, so that questions which hang do not hide that it answers.
@@ -66,8 +79,14 @@ export function createLink ({ origin, timeoutMs, probeMs }: { origin: string, ti
   const events = new EventEmitter<LinkEvents>()
   const closing = new AbortController()
 
-  const breaker = circuitBreaker(handleType(SchedulerDown), { breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN), halfOpenAfter: probeMs })
-  const retries = retry(handleWhen(err => err instanceof SchedulerDown && !(err instanceof SchedulerFault)), { maxAttempts: RETRIES, backoff: new ExponentialBackoff(BACKOFF) })
+  const breaker = circuitBreaker(handleType(SchedulerDown), {
+    breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
+    halfOpenAfter: probeMs
+  })
+  const retries = retry(handleWhen(err => err instanceof SchedulerDown && !(err instanceof SchedulerFault)), {
+    maxAttempts: RETRIES,
+    backoff: new ExponentialBackoff(BACKOFF)
+  })
   const turns = bulkhead(CONNECTIONS, Infinity)
   const policy = wrap(turns, retries, breaker)
 
@@ -128,9 +147,12 @@ export function createLink ({ origin, timeoutMs, probeMs }: { origin: string, ti
 
     state () {
       switch (breaker.state) {
-        case CircuitState.Closed: return 'closed'
-        case CircuitState.HalfOpen: return 'half-open'
-        default: return 'open'
+        case CircuitState.Closed:
+          return 'closed'
+        case CircuitState.HalfOpen:
+          return 'half-open'
+        default:
+          return 'open'
       }
     },
 

@@ -18,7 +18,10 @@ export function isAskedAbout ({ cluster_id: clusterId, awaits, move, location }:
 export async function ask (link: Link, job: Job): Promise<void> {
   if (!job.instance_list.some(instance => instance.cluster_id !== '')) return await askToDeploy(link, job)
   try {
-    await link.ask('/api/calculate/replicate', { job: withRequirements(jobWithPlainId(job)), replicas: job.instance_list.length }, { optional: true })
+    await link.ask('/api/calculate/replicate', {
+      job: withRequirements(jobWithPlainId(job)),
+      replicas: job.instance_list.length
+    }, { optional: true })
   } catch (err) {
     // The original fails on every such question; the other one names a cluster just as well.
     if (!(err instanceof SchedulerRefusal)) throw err
@@ -28,7 +31,12 @@ export async function ask (link: Link, job: Job): Promise<void> {
 
 function askToDeploy (link: Link, job: Job): Promise<void> {
   // The generation comes back where the job is echoed to us, and tells an answer about an earlier descriptor.
-  const described = { ...job.descriptor, _id: job.id, job_name: job.job_name, system_manager: { generation: job.generation } }
+  const described = {
+    ...job.descriptor,
+    _id: job.id,
+    job_name: job.job_name,
+    system_manager: { generation: job.generation }
+  }
   return link.ask('/api/calculate/deploy', { job: withRequirements(described), system_job_id: job.id })
 }
 

@@ -18,7 +18,10 @@ export interface Asked {
   failures: number
   /** True when the last try to bring it to the scheduler failed; the explanation says why. */
   failed: boolean
-  /** True once the figures here agreed that there is no place, since it was asked: room is news then, and worth asking again. */
+  /**
+   * True once the figures here agreed that there is no place, since it was asked: room is news then, and worth asking
+   * again.
+   */
   lackedRoom: boolean
   /** What the job shows of it. */
   explanation: Explanation
@@ -73,7 +76,16 @@ export function createQuestions (retryMs: number): Questions {
     begin ({ id, generation }, now, explanation) {
       const before = byJob.get(id)?.asked
       const failures = before?.generation === generation ? before.failures : 0
-      const asked: Asked = { generation, at: now, state: 'asking', again: 0, failures, failed: false, lackedRoom: false, explanation }
+      const asked: Asked = {
+        generation,
+        at: now,
+        state: 'asking',
+        again: 0,
+        failures,
+        failed: false,
+        lackedRoom: false,
+        explanation
+      }
       see(id, asked, now)
       return asked
     },
@@ -86,7 +98,12 @@ export function createQuestions (retryMs: number): Questions {
 
     rest (asked, failed, now = Date.now()) {
       const longest = Math.min(retryMs * 2 ** Math.min(asked.failures, 10), Math.max(retryMs, MAX_REST_MS))
-      Object.assign(asked, { state: 'resting', failed, failures: asked.failures + 1, again: now + longest * (1 + Math.random()) / 2 })
+      Object.assign(asked, {
+        state: 'resting',
+        failed,
+        failures: asked.failures + 1,
+        again: now + longest * (1 + Math.random()) / 2
+      })
     },
 
     wakeAll () {

@@ -35,7 +35,9 @@ interface Verdict {
  * Asks the Cloud Scheduler, which calls back later (contract section 4). A pass only looks up what has become of its
  * questions and sends new ones off, so whatever the scheduler does, a pass takes no longer.
  */
-export function createCloudScheduler ({ origin, link, questions, callbackMs, embedded, fallback, judge }: CloudSchedulerOptions): SchedulerClient {
+export function createCloudScheduler (
+  { origin, link, questions, callbackMs, embedded, fallback, judge }: CloudSchedulerOptions
+): SchedulerClient {
   const events: SchedulerClient['events'] = new EventEmitter()
   const news = () => events.emit('news')
 
@@ -67,10 +69,18 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
   function begin (job: Job, now: number, explanation: Explanation, failed = false): Question {
     const asked = questions.begin(job, now, explanation)
     asked.failed = failed
-    return { kind: 'asked', explanation, send: () => { send(job, asked) } }
+    return {
+      kind: 'asked',
+      explanation,
+      send: () => {
+        send(job, asked)
+      }
+    }
   }
 
-  /** Looks up whether the job has changed since it was asked about: that is an answer, or makes the question useless. */
+  /**
+   * Looks up whether the job has changed since it was asked about: that is an answer, or makes the question useless.
+   */
   function notice (job: Job, now: number): void {
     const asked = questions.get(job, now)
     if (!asked || !unplaced(job).some(({ status_since: since }) => Date.parse(since) > asked.at)) return
@@ -79,15 +89,17 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
   }
 
   /**
-   * What is to be said of the jobs that have a verdict. The scheduler writes it into the database without a reason (contract
-   * section 4); the figures here tell one, and later that there is room.
+   * What is to be said of the jobs that have a verdict. The scheduler writes it into the database without a reason
+   * (contract section 4); the figures here tell one, and later that there is room.
    */
   async function judgeVerdicts (jobs: Job[], now: number): Promise<Map<JobId, Verdict>> {
     const judged = jobs.filter(job => hasVerdict(job) && !questions.byId(job.id)?.failed)
     const found = judged.length > 0 ? await judge.place(judged) : []
     return new Map(judged.map((job, index) => {
       const here = found[index]!
-      const explanation = job.explanation?.outcome === 'unplaceable' ? job.explanation : notPlaced(now, here.explanation)
+      const explanation = job.explanation?.outcome === 'unplaceable'
+        ? job.explanation
+        : notPlaced(now, here.explanation)
       return [job.id, { explanation, hasRoom: here.kind === 'placed' }]
     }))
   }
@@ -109,9 +121,13 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
   }
 
   async function placeMoves (jobs: Job[]): Promise<Map<Job, PlacementDecision>> {
-    const moving = jobs.filter(job => job.instance_list.some(entry => entry.cluster_id === '' && entry.awaits === null && !isAskedAbout(entry)))
+    const moving = jobs.filter(job =>
+      job.instance_list.some(entry => entry.cluster_id === '' && entry.awaits === null && !isAskedAbout(entry))
+    )
     if (moving.length === 0) return new Map()
-    const decisions = await embedded.place(moving.map(job => ({ ...job, instance_list: job.instance_list.filter(entry => !isAskedAbout(entry)) })))
+    const decisions = await embedded.place(
+      moving.map(job => ({ ...job, instance_list: job.instance_list.filter(entry => !isAskedAbout(entry)) }))
+    )
     return new Map(moving.map((job, index) => [job, decisions[index]!]))
   }
 
@@ -140,9 +156,16 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
       try {
         await link.test()
       } catch (err) {
-        throw new ApiError('scheduler_unavailable', `The Cloud Scheduler at ${origin} does not answer: ${(err as Error).message}`, {
-          hint: fallback ? 'The embedded scheduler takes over while it is away' : 'Jobs wait for it; everything else goes on', cause: err
-        })
+        throw new ApiError(
+          'scheduler_unavailable',
+          `The Cloud Scheduler at ${origin} does not answer: ${(err as Error).message}`,
+          {
+            hint: fallback
+              ? 'The embedded scheduler takes over while it is away'
+              : 'Jobs wait for it; everything else goes on',
+            cause: err
+          }
+        )
       }
       return `the Cloud Scheduler at ${origin} answers`
     }
@@ -151,7 +174,8 @@ export function createCloudScheduler ({ origin, link, questions, callbackMs, emb
 
 const unplaced = (job: Job): Instance[] => job.instance_list.filter(isAskedAbout)
 
-const hasVerdict = (job: Job): boolean => unplaced(job).some(({ status }) => (PLACEMENT_FAILURES as readonly Status[]).includes(status))
+const hasVerdict = (job: Job): boolean =>
+  unplaced(job).some(({ status }) => (PLACEMENT_FAILURES as readonly Status[]).includes(status))
 
 function standIn (decision: PlacementDecision): PlacementDecision {
   return { ...decision, explanation: standingIn(decision.explanation) }

@@ -10,7 +10,10 @@ export const awaited = (now: number): Explanation =>
   waiting(now, 'the Cloud Scheduler was asked, its answer is awaited')
 
 export const overdue = (now: number, askedAt: number): Explanation =>
-  waiting(now, `the Cloud Scheduler was asked ${Math.round((now - askedAt) / 1000)} s ago and has not called back; asked again`)
+  waiting(
+    now,
+    `the Cloud Scheduler was asked ${Math.round((now - askedAt) / 1000)} s ago and has not called back; asked again`
+  )
 
 /** @param problem Why, as the connection has it. */
 export const silent = (now: number, problem: string): Explanation =>
@@ -33,7 +36,8 @@ export function standingIn (found: Explanation): Explanation {
  */
 export function notPlaced (now: number, here: Explanation): Explanation {
   const summary = here.outcome === 'placed'
-    ? `the Cloud Scheduler found no place, though by the figures here there is one: ${here.clusters[0]?.reason ?? here.summary}`
+    ? 'the Cloud Scheduler found no place, though by the figures here there is one: ' +
+      `${here.clusters[0]?.reason ?? here.summary}`
     : `the Cloud Scheduler found no place: ${here.summary}`
   return { ...here, decided_at: new Date(now).toISOString(), outcome: 'unplaceable', summary }
 }

@@ -75,12 +75,18 @@ export function holds (free: number | null, asked: number): boolean {
   return asked <= 0 || (free !== null && free + ROUNDING >= asked)
 }
 
-/** Gives the wish to a cluster that fits. Of its workers that fit, the one with most cores left bears it, then the one with most memory left. */
+/**
+ * Gives the wish to a cluster that fits. Of its workers that fit, the one with most cores left bears it, then the one
+ * with most memory left.
+ */
 export function take (room: Room, wish: Wish): void {
   let bearer: WorkerRoom | undefined
   for (const worker of room.workers) {
     if (!workerFits(worker, wish)) continue
-    if (!bearer || worker.free.cpu > bearer.free.cpu || (worker.free.cpu === bearer.free.cpu && worker.free.memory > bearer.free.memory)) bearer = worker
+    if (
+      !bearer || worker.free.cpu > bearer.free.cpu ||
+      (worker.free.cpu === bearer.free.cpu && worker.free.memory > bearer.free.memory)
+    ) bearer = worker
   }
   for (const { free } of bearer ? [room, bearer] : [room]) {
     if (free.cpu !== null) free.cpu -= wish.cpu
@@ -121,19 +127,27 @@ const TRUSTED_LOSSES = 1
 const FIRST_REST_MS = 60_000
 const LONGEST_REST_MS = 3_600_000
 
-/** Why a cluster takes nothing new: operators close clusters; one that comes and goes is closed by itself until it has been steady for a while. @param now Unix milliseconds. */
+/**
+ * Why a cluster takes nothing new: operators close clusters; one that comes and goes is closed by itself until it has
+ * been steady for a while.
+ * @param now Unix milliseconds.
+ */
 export function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Cluster, now: number): string | undefined {
   if (scheduling === 'cordoned') return 'is cordoned'
   if (scheduling === 'draining') return 'is being drained'
   if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined
   const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
   const steady = now - Date.parse(recoveredAt)
-  return steady < rest ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that it is to be steady` : undefined
+  return steady < rest
+    ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that ` +
+      'it is to be steady'
+    : undefined
 }
 
 /** The cluster's own sums; where it tells none but lists workers, the sums over these. */
 function freeOf (cluster: Cluster, workers: WorkerRoom[], reserved: Candidate['reserved']): Free {
-  const summed = (key: 'cpu' | 'memory') => workers.length === 0 ? null : workers.reduce((sum, { free }) => sum + free[key], 0)
+  const summed = (key: 'cpu' | 'memory') =>
+    workers.length === 0 ? null : workers.reduce((sum, { free }) => sum + free[key], 0)
   const less = (figure: number | null, taken: number) => figure === null ? null : figure - taken
   return {
     cpu: less(cluster.total_cpu_cores ?? summed('cpu'), reserved.cpu),

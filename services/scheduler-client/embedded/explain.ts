@@ -45,25 +45,50 @@ export function explainDeadEnd (wish: Wish, rooms: Rooms, scope: Room[], stopped
   }
 }
 
-/** Verdicts of a job that found room for all: the chosen, then those that fit too by score, then the nearest to fitting. */
-export function placedVerdicts (chosen: Chosen[], fitting: Ranking, sameJob: (room: Room) => number, stopped: () => Ranking, wish: Wish, rooms: Rooms): ClusterVerdict[] {
+/**
+ * Verdicts of a job that found room for all: the chosen, then those that fit too by score, then the nearest to fitting.
+ */
+export function placedVerdicts (
+  chosen: Chosen[],
+  fitting: Ranking,
+  sameJob: (room: Room) => number,
+  stopped: () => Ranking,
+  wish: Wish,
+  rooms: Rooms
+): ClusterVerdict[] {
   const verdicts = chosen.slice(0, MAX_VERDICTS).map(({ room, score, free, took, sameJob }) =>
-    verdict(room, score, `${took === 1 ? 'chosen' : `chosen for ${took} instances`}, ${freeSentence(free)}${ranThere(sameJob)}`))
+    verdict(
+      room,
+      score,
+      `${took === 1 ? 'chosen' : `chosen for ${took} instances`}, ${freeSentence(free)}${ranThere(sameJob)}`
+    )
+  )
   const taken = new Set(chosen.map(({ room }) => room))
   while (verdicts.length < MAX_VERDICTS) {
     const entry = fitting.next()
     if (!entry) break
-    if (!taken.has(entry.room)) verdicts.push(verdict(entry.room, entry.score, `fits, ${freeSentence(entry.room.free)}${ranThere(sameJob(entry.room))}`))
+    if (!taken.has(entry.room)) {
+      verdicts.push(
+        verdict(entry.room, entry.score, `fits, ${freeSentence(entry.room.free)}${ranThere(sameJob(entry.room))}`)
+      )
+    }
   }
-  if (verdicts.length < MAX_VERDICTS) verdicts.push(...stoppedVerdicts(stopped(), wish, rooms, MAX_VERDICTS - verdicts.length))
+  if (verdicts.length < MAX_VERDICTS) {
+    verdicts.push(...stoppedVerdicts(stopped(), wish, rooms, MAX_VERDICTS - verdicts.length))
+  }
   return verdicts
 }
 
-/** Verdicts of a job of which a rest found no room, as the first instance of the rest saw it; the clusters that took some come first. */
+/**
+ * Verdicts of a job of which a rest found no room, as the first instance of the rest saw it; the clusters that took
+ * some come first.
+ */
 export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, wish: Wish): ClusterVerdict[] {
   const taken = new Set(chosen.map(({ room }) => room.id))
   return [
-    ...chosen.slice(0, MAX_VERDICTS).map(({ room, took }) => verdict(room, null, `took ${count(took, 'instance')}, now ${shortfall(room, wish)}`)),
+    ...chosen.slice(0, MAX_VERDICTS).map(({ room, took }) =>
+      verdict(room, null, `took ${count(took, 'instance')}, now ${shortfall(room, wish)}`)
+    ),
     ...deadEnd.verdicts.filter(({ cluster_id: id }) => !taken.has(id))
   ].slice(0, MAX_VERDICTS)
 }
@@ -72,7 +97,11 @@ export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, wish: 
 export function placedSummary (chosen: Chosen[], instances: number): string {
   const [only, second] = chosen
   if (!only) return 'every instance has a cluster already'
-  if (!second) return instances === 1 ? `placed on ${only.room.name}` : `placed ${instances} instances on ${only.room.name}`
+  if (!second) {
+    return instances === 1
+      ? `placed on ${only.room.name}`
+      : `placed ${instances} instances on ${only.room.name}`
+  }
   const named = chosen.slice(0, MAX_NAMED).map(({ room, took }) => `${took} on ${room.name}`).join(', ')
   const more = chosen.length - MAX_NAMED
   return `placed ${instances} instances: ${named}${more > 0 ? `, the others on ${count(more, 'more cluster')}` : ''}`
@@ -85,8 +114,19 @@ function failureOf (wish: Wish, scope: Room[], anyAlive: boolean): PlacementFail
   return anyAlive ? 'TargetClusterNoCapacity' : 'TargetClusterNotActive'
 }
 
-function deadEndSummary (wish: Wish, rooms: Rooms, scope: Room[], anyAlive: boolean, nearest: Room | undefined, unknown: number): string {
-  if (!nearest) return rooms.all.length === 0 ? 'no cluster is registered' : `no cluster named ${wish.location ?? ''} is registered`
+function deadEndSummary (
+  wish: Wish,
+  rooms: Rooms,
+  scope: Room[],
+  anyAlive: boolean,
+  nearest: Room | undefined,
+  unknown: number
+): string {
+  if (!nearest) {
+    return rooms.all.length === 0
+      ? 'no cluster is registered'
+      : `no cluster named ${wish.location ?? ''} is registered`
+  }
   if (unknown > 1) return `waiting for the figures of ${nearest.name} and ${count(unknown - 1, 'more cluster')}`
   if (unknown === 1) return `waiting for the figures of ${nearest.name}: ${shortfall(nearest, wish)}`
   const reason = `${nearest.name}: ${shortfall(nearest, wish)}`
@@ -115,7 +155,13 @@ function stoppedVerdicts (ranking: Ranking, wish: Wish, rooms: Rooms, most: numb
 }
 
 function verdict ({ id, name }: Room, score: number | null, reason: string): ClusterVerdict {
-  return { cluster_id: id, cluster_name: name, fits: score !== null, score: score === null ? null : Math.round(score * 1000) / 1000, reason: `${name}: ${reason}` }
+  return {
+    cluster_id: id,
+    cluster_name: name,
+    fits: score !== null,
+    score: score === null ? null : Math.round(score * 1000) / 1000,
+    reason: `${name}: ${reason}`
+  }
 }
 
 function ranThere (sameJob: number): string {

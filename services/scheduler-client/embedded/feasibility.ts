@@ -29,8 +29,10 @@ const MOST_SHARE = 0.99
 
 /**
  * Puts a cluster through the hard filters: alive (contract section 4), location, open to new instances, not excluded,
- * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused the job a short while ago.
- * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the free share (0 to 0.99) of what is asked.
+ * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused
+ * the job a short while ago.
+ * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the free share (0 to 0.99) of what
+ *   is asked.
  */
 export function nearness (room: Room, wish: Wish): number {
   if (wish.location !== undefined && room.location !== wish.location && room.name !== wish.location) {

@@ -1,7 +1,14 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
 import type { Candidate, PlacementDecision } from '../scheduler.js'
-import { explainDeadEnd, partlyPlacedVerdicts, placedSummary, placedVerdicts, type Chosen, type DeadEnd } from './explain.js'
+import {
+  explainDeadEnd,
+  partlyPlacedVerdicts,
+  placedSummary,
+  placedVerdicts,
+  type Chosen,
+  type DeadEnd
+} from './explain.js'
 import { FITS, nearness } from './feasibility.js'
 import { createRanking, type Ranked } from './ranking.js'
 import { createRooms, take, type Room } from './capacity.js'
@@ -34,12 +41,21 @@ interface PassOptions {
 export const REFUSAL_REST_MS = 60_000
 
 /** Starts a pass over all clusters, active or not. Changes neither them nor the jobs. */
-export function createPass (candidates: Candidate[], { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions): Pass {
+export function createPass (
+  candidates: Candidate[],
+  { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions
+): Pass {
   const rooms = createRooms(candidates, now, graceMs)
   const deadEnds = new Map<string, DeadEnd>()
 
   function explanation (outcome: Explanation['outcome'], summary: string, clusters: ClusterVerdict[]): Explanation {
-    return { decided_at: new Date(now).toISOString(), outcome, summary, clusters, omitted: rooms.all.length - clusters.length }
+    return {
+      decided_at: new Date(now).toISOString(),
+      outcome,
+      summary,
+      clusters,
+      omitted: rooms.all.length - clusters.length
+    }
   }
 
   /** Remembers why nobody can take this wish any more. */
@@ -57,7 +73,11 @@ export function createPass (candidates: Candidate[], { now, graceMs, refusalRest
   }
 
   /** For instances that ask for the same. */
-  function decideGroup ({ wish, numbers: unplaced }: WishGroup, before: ReadonlyMap<ClusterId, number>, policy: 'spread' | 'pack'): PlacementDecision {
+  function decideGroup (
+    { wish, numbers: unplaced }: WishGroup,
+    before: ReadonlyMap<ClusterId, number>,
+    policy: 'spread' | 'pack'
+  ): PlacementDecision {
     const key = wishKey(wish)
     const known = deadEnds.get(key)
     if (known) return none(known)
@@ -65,7 +85,9 @@ export function createPass (candidates: Candidate[], { now, graceMs, refusalRest
     const { fitting, stopped } = survey(rooms.at(wish.location), wish)
     const sameJob = (room: Room) => before.get(room.id) ?? 0
     const best = bestOf(fitting)
-    const ranking = createRanking(fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room), policy) })))
+    const ranking = createRanking(
+      fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room), policy) }))
+    )
     const chosen = new Map<Room, Chosen>()
     const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
     for (const number of unplaced) {
@@ -77,13 +99,19 @@ export function createPass (candidates: Candidate[], { now, graceMs, refusalRest
       chosen.set(room, choice)
       take(room, wish)
       assignments.push({ instance_number: number, cluster_id: room.id })
-      if (nearness(room, wish) === FITS) ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took, policy) })
+      if (nearness(room, wish) === FITS) {
+        ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took, policy) })
+      }
     }
 
     const choices = [...chosen.values()]
     if (assignments.length === unplaced.length) {
       const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), wish, rooms)
-      return { kind: 'placed', assignments, explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts) }
+      return {
+        kind: 'placed',
+        assignments,
+        explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts)
+      }
     }
     const end = deadEnd(key, wish)
     if (assignments.length === 0) return none(end)
@@ -101,16 +129,26 @@ export function createPass (candidates: Candidate[], { now, graceMs, refusalRest
       const before = instancesPerCluster(job)
       const policy = job.descriptor.placement ?? 'spread'
       const decisions = wishesOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
-      const [only = { kind: 'placed', assignments: [], explanation: explanation('placed', placedSummary([], 0), []) } satisfies PlacementDecision] = decisions
+      const [
+        only = {
+          kind: 'placed',
+          assignments: [],
+          explanation: explanation('placed', placedSummary([], 0), [])
+        } satisfies PlacementDecision
+      ] = decisions
       return decisions.length > 1 ? together(decisions) : only
     }
   }
 }
 
-/** Groups of a job that ask for different things: told as one decision, with the explanation of the first that failed. */
+/**
+ * Groups of a job that ask for different things: told as one decision, with the explanation of the first that failed.
+ */
 function together (decisions: PlacementDecision[]): PlacementDecision {
   const assignments = decisions.flatMap(decision => decision.kind === 'placed' ? decision.assignments : [])
-  const failed = decisions.find(decision => decision.kind === 'unplaceable' || (decision.kind === 'placed' && decision.failure))
+  const failed = decisions.find(decision =>
+    decision.kind === 'unplaceable' || (decision.kind === 'placed' && decision.failure)
+  )
   const first = failed ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
   const summary = [...new Set(decisions.map(({ explanation }) => explanation.summary))].join('; ')
   const explanation = { ...first.explanation, summary }

@@ -47,7 +47,9 @@ export function wishesOf (job: Job, now: number, refusalRestMs: number): WishGro
   const { requirements } = descriptor
   const waiting = job.instance_list.filter(entry => entry.cluster_id === '' && entry.awaits === null)
   const refusals = refusalsOf(waiting, now, refusalRestMs)
-  const removing = job.retiring.map(({ cluster_id: id }): [ClusterId, string] => [id, 'still has to remove an earlier instance of it'])
+  const removing = job.retiring.map((
+    { cluster_id: id }
+  ): [ClusterId, string] => [id, 'still has to remove an earlier instance of it'])
 
   const groups = new Map<string, WishGroup>()
   for (const { instance_number: number, location, move } of waiting) {
@@ -84,7 +86,11 @@ function refusalsOf (instances: Instance[], now: number, restMs: number): Map<Cl
       newest.set(id, { ...(known && known.ago <= ago ? known : { ago, error }), times: (known?.times ?? 0) + 1 })
     }
   }
-  return new Map([...newest].filter(([, { ago, times }]) => ago < Math.min(LONGEST_REST_MS, restMs * 2 ** ((times - 1) / instances.length | 0))))
+  return new Map(
+    [...newest].filter(([, { ago, times }]) =>
+      ago < Math.min(LONGEST_REST_MS, restMs * 2 ** ((times - 1) / instances.length | 0))
+    )
+  )
 }
 
 /** Equal for wishes that every cluster answers alike. */

@@ -8,7 +8,9 @@ import { createPass } from './placement-pass.js'
 
 const NOTHING = { cpu: 0, memory: 0 }
 
-/** Milliseconds of deciding after which requests get their turn: with ten thousand clusters a page of jobs takes longer. */
+/**
+ * Milliseconds of deciding after which requests get their turn: with ten thousand clusters a page of jobs takes longer.
+ */
 const TURN_MS = 10
 
 /** What instances on their way to clusters ask for. */
@@ -16,12 +18,18 @@ type Reserved = ReadonlyMap<ClusterId, { cpu: number, memory: number }>
 
 /** A scheduler that decides at once, by the figures in the store. */
 export interface EmbeddedScheduler extends SchedulerClient {
-  /** @param more What is reserved beside what the store knows, below zero where it is less: for changes that are not made yet. */
+  /**
+   * @param more What is reserved beside what the store knows, below zero where it is less: for changes that are not
+   * made yet.
+   */
   place (jobs: Job[], more?: Reserved): Promise<PlacementDecision[]>
 }
 
 /** @param graceMs Milliseconds of silence after which a cluster is inactive. */
-export function createEmbeddedScheduler ({ clusters, jobs: jobStore }: Pick<Store, 'clusters' | 'jobs'>, graceMs: number): EmbeddedScheduler {
+export function createEmbeddedScheduler (
+  { clusters, jobs: jobStore }: Pick<Store, 'clusters' | 'jobs'>,
+  graceMs: number
+): EmbeddedScheduler {
   return {
     events: new EventEmitter(),
 

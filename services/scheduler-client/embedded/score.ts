@@ -1,7 +1,10 @@
 import type { Room } from './capacity.js'
 import type { Wish } from './placement-request.js'
 
-/** What each instance of the same job already on a cluster costs it, or is worth: half of the headroom there can be at most. */
+/**
+ * What each instance of the same job already on a cluster costs it, or is worth: half of the headroom there can be at
+ * most.
+ */
 const SAME_JOB = 0.5
 
 /** The most free cores and MB among the clusters that fit a job. */

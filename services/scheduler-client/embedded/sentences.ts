@@ -15,7 +15,8 @@ export function shortfall (room: Room, wish: Wish): string {
     case STOPPED_BY.alive:
       return `silent for ${duration(room.silentMs)}`
     case STOPPED_BY.location:
-      return `${room.location === null ? 'has no location' : `location is ${room.location}`}, ${wish.location ?? 'none'} asked`
+      return `${room.location === null ? 'has no location' : `location is ${room.location}`}, ` +
+        `${wish.location ?? 'none'} asked`
     case STOPPED_BY.closed:
       return room.closed ?? 'takes nothing'
     case STOPPED_BY.excluded:
@@ -46,13 +47,20 @@ export function count (n: number, noun: string): string {
 function workerShortfall ({ workers, free }: Room, wish: Wish): string {
   const named = wish.node === undefined ? undefined : workers.find(worker => worker.name === wish.node)
   if (named) {
-    return `worker node ${named.name} ${named.technology.includes(wish.runtime)
+    const says = named.technology.includes(wish.runtime)
       ? `has ${freeOfAsked(named.free, wish)}`
-      : `offers ${someOf(named.technology)}, ${wish.runtime} asked`}`
+      : `offers ${someOf(named.technology)}, ${wish.runtime} asked`
+    return `worker node ${named.name} ${says}`
   }
   if (wish.node !== undefined) return `has no worker node ${wish.node}`
-  const asked = [wish.cpu > 0 ? cores(up(wish.cpu)) : [], wish.memory > 0 ? `${up(wish.memory)} MB` : []].flat().join(' and ')
-  if (asked === '' || !workers.some(({ technology }) => technology.includes(wish.runtime))) return `no worker node offers ${wish.runtime}`
+  const asked = [wish.cpu > 0 ? cores(up(wish.cpu)) : [], wish.memory > 0 ? `${up(wish.memory)} MB` : []].flat().join(
+    ' and '
+  )
+  if (
+    asked === '' || !workers.some(({ technology }) => technology.includes(wish.runtime))
+  ) {
+    return `no worker node offers ${wish.runtime}`
+  }
   const inAll = freeSentence({ cpu: wish.cpu > 0 ? free.cpu : null, memory: wish.memory > 0 ? free.memory : null })
   return `${inAll} in all, but no worker node for ${wish.runtime} has ${asked} free`
 }
@@ -97,7 +105,12 @@ function someOf (names: readonly string[]): string {
 /** The two largest units: "2 min 10 s". */
 function duration (ms: number): string {
   const s = Math.floor(ms / 1000)
-  const parts: Array<[number, string]> = [[Math.floor(s / 86400), 'd'], [Math.floor(s / 3600) % 24, 'h'], [Math.floor(s / 60) % 60, 'min'], [s % 60, 's']]
+  const parts: Array<[number, string]> = [[Math.floor(s / 86400), 'd'], [Math.floor(s / 3600) % 24, 'h'], [
+    Math.floor(s / 60) % 60,
+    'min'
+  ], [s % 60, 's']]
   const first = parts.findIndex(([n]) => n > 0)
-  return first < 0 ? '0 s' : parts.slice(first, first + 2).filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(' ')
+  return first < 0
+    ? '0 s'
+    : parts.slice(first, first + 2).filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(' ')
 }

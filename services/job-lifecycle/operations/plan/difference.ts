@@ -9,7 +9,10 @@ import { numbersOf, successorOf } from '../../state-machine/instances.js'
 
 type Fields = Record<string, unknown>
 
-interface On { instance_number: number, cluster_id: ClusterId }
+interface On {
+  instance_number: number
+  cluster_id: ClusterId
+}
 
 /** What becomes of instances between two states of a job. */
 export interface Difference {
@@ -25,18 +28,23 @@ const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING
 /** Where the instances of a job go. `before` is undefined for a new job. */
 export function instancesChanged (before: Job | undefined, after: Job): Difference {
   const difference: Difference = { placed: [], moved: [], renewed: [], removed: [], waiting: [] }
-  const isUpdate = before !== undefined && after.rollout !== null && after.rollout.started_at !== before.rollout?.started_at
+  const isUpdate = before !== undefined && after.rollout !== null &&
+    after.rollout.started_at !== before.rollout?.started_at
   const numbers = new Set([...before ? numbersOf(before) : [], ...numbersOf(after)])
   for (const number of [...numbers].sort((a, b) => a - b)) {
     const had = before?.instance_list.filter(entry => entry.instance_number === number && entry.cluster_id !== '') ?? []
     const has = after.instance_list.filter(entry => entry.instance_number === number)
-    if (has.length === 0) difference.removed.push(...had.map(({ cluster_id }) => ({ instance_number: number, cluster_id })))
+    if (has.length === 0) {
+      difference.removed.push(...had.map(({ cluster_id }) => ({ instance_number: number, cluster_id })))
+    }
     for (const entry of has) {
       const { cluster_id: to, move } = entry
       const stood = had.find(({ cluster_id: id }) => id === to)
       const from = move?.from ?? had[0]?.cluster_id
       if (stood) {
-        if (isUpdate && stood.generation < after.generation && !successorOf(after, entry)) difference.renewed.push({ instance_number: number, cluster_id: to })
+        if (isUpdate && stood.generation < after.generation && !successorOf(after, entry)) {
+          difference.renewed.push({ instance_number: number, cluster_id: to })
+        }
         continue
       }
       if (from !== undefined) difference.moved.push({ instance_number: number, from, to: to || null })
@@ -47,7 +55,9 @@ export function instancesChanged (before: Job | undefined, after: Job): Differen
   return difference
 }
 
-/** The fields of a job's descriptor that another one would change. Replicas and an address that it does not name stay. */
+/**
+ * The fields of a job's descriptor that another one would change. Replicas and an address that it does not name stay.
+ */
 export function fieldsChanged ({ descriptor: before, replicas }: Job, descriptor: Descriptor): FieldChange[] {
   const kept = { replicas, ...(before.RR_ip !== undefined && { RR_ip: before.RR_ip }) }
   return compare({ ...before, ...kept }, { ...kept, ...descriptor }, [])
@@ -63,8 +73,12 @@ function compare (before: Fields, after: Fields, path: Path): FieldChange[] {
 }
 
 /** What the store counts as reserved for a job's instances that are on their way up. */
-export function reservedFor ({ descriptor: { requirements: { cpu = 0, memory = 0 } = {} }, instance_list: instances }: Job): Array<{ cluster_id: ClusterId, cpu: number, memory: number }> {
-  return instances.filter(({ cluster_id: id, status }) => id !== '' && BELOW_RUNNING.includes(status)).map(({ cluster_id }) => ({ cluster_id, cpu, memory }))
+export function reservedFor (
+  { descriptor: { requirements: { cpu = 0, memory = 0 } = {} }, instance_list: instances }: Job
+): Array<{ cluster_id: ClusterId, cpu: number, memory: number }> {
+  return instances.filter(({ cluster_id: id, status }) => id !== '' && BELOW_RUNNING.includes(status)).map((
+    { cluster_id }
+  ) => ({ cluster_id, cpu, memory }))
 }
 
 function isFields (value: unknown): value is Fields {

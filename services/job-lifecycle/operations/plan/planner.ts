@@ -30,7 +30,9 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
 }): Planner {
   /** In the order in which the placement takes them. Only for jobs with instances that wait for a place. */
   async function decisions (previews: Preview[]): Promise<Map<JobId, PlacementDecision>> {
-    const asked = previews.map(resulting).filter(job => job.instance_list.some(isWaitingForPlace)).sort((a, b) => a.id < b.id ? -1 : 1)
+    const asked = previews.map(resulting).filter(job => job.instance_list.some(isWaitingForPlace)).sort((a, b) =>
+      a.id < b.id ? -1 : 1
+    )
     if (asked.length === 0) return new Map()
     const found = await scheduler.place(asked, reservations(previews))
     return new Map(asked.map(({ id }, index) => [id, found[index]!]))
@@ -38,10 +40,13 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
 
   async function namesOf (differences: Difference[]): Promise<(id: ClusterId) => string> {
     const ids = new Set(differences.flatMap(({ placed, moved, renewed, removed }) => [
-      ...[...placed, ...renewed, ...removed].map(({ cluster_id: id }) => id), ...moved.flatMap(({ from, to }) => to === null ? [from] : [from, to])
+      ...[...placed, ...renewed, ...removed].map(({ cluster_id: id }) => id),
+      ...moved.flatMap(({ from, to }) => to === null ? [from] : [from, to])
     ]))
     const known = await Promise.all([...ids].map(id => clusters.get(id)))
-    const names = new Map(known.filter(cluster => cluster !== undefined).map(({ id, cluster_name: name }) => [id, name]))
+    const names = new Map(
+      known.filter(cluster => cluster !== undefined).map(({ id, cluster_name: name }) => [id, name])
+    )
     // One that was deleted meanwhile has no name any more.
     return id => names.get(id) ?? id
   }
@@ -65,7 +70,15 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
         const instances = named(differences[index]!, nameOf)
         const explanation = decided.get(resulting(preview).id)?.explanation ?? null
         const name = jobName(descriptor)
-        return { job_name: name, job_id: before?.id ?? null, outcome, summary: serviceSummary(name, outcome, changes, instances, explanation), changes, instances, explanation }
+        return {
+          job_name: name,
+          job_id: before?.id ?? null,
+          outcome,
+          summary: serviceSummary(name, outcome, changes, instances, explanation),
+          changes,
+          instances,
+          explanation
+        }
       })
       return { summary: planSummary(services), scheduler: decidedBy, services }
     }
@@ -94,12 +107,20 @@ function reservations (previews: Preview[]): Map<ClusterId, { cpu: number, memor
   return sums
 }
 
-function named ({ placed, moved, renewed, removed, waiting }: Difference, nameOf: (id: ClusterId) => string): Movements {
+function named (
+  { placed, moved, renewed, removed, waiting }: Difference,
+  nameOf: (id: ClusterId) => string
+): Movements {
   const cluster = (id: ClusterId) => ({ cluster_id: id, cluster_name: nameOf(id) })
-  const on = (entries: Difference['placed']) => entries.map(({ instance_number, cluster_id: id }) => ({ instance_number, ...cluster(id) }))
+  const on = (entries: Difference['placed']) =>
+    entries.map(({ instance_number, cluster_id: id }) => ({ instance_number, ...cluster(id) }))
   return {
     placed: on(placed),
-    moved: moved.map(({ instance_number, from, to }) => ({ instance_number, from: cluster(from), to: to === null ? null : cluster(to) })),
+    moved: moved.map(({ instance_number, from, to }) => ({
+      instance_number,
+      from: cluster(from),
+      to: to === null ? null : cluster(to)
+    })),
     renewed: on(renewed),
     removed: on(removed),
     waiting

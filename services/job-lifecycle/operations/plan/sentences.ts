@@ -6,23 +6,38 @@ import { instances } from '../../state-machine/wording.js'
 const MAX_NAMED = 5
 
 /** What would become of one service. */
-export function serviceSummary (name: string, outcome: ServicePlan['outcome'], changes: FieldChange[], found: Movements, explanation: Explanation | null): string {
+export function serviceSummary (
+  name: string,
+  outcome: ServicePlan['outcome'],
+  changes: FieldChange[],
+  found: Movements,
+  explanation: Explanation | null
+): string {
   const waits = found.waiting.length > 0
-  const but = waits ? `, but ${instances(found.waiting.length)} would have to wait: ${explanation?.summary ?? 'no cluster has room'}` : ''
+  const but = waits
+    ? `, but ${instances(found.waiting.length)} would have to wait: ${explanation?.summary ?? 'no cluster has room'}`
+    : ''
   if (outcome === 'create') return `${name} would be created${but || `: ${explanation?.summary ?? 'with no instance'}`}`
-  if (outcome === 'update') return `${name} would be updated (${fieldNames(changes)}): ${movementsSentence([found]) || 'no instance changes'}${but}`
+  if (outcome === 'update') {
+    return `${name} would be updated (${fieldNames(changes)}): ` +
+      `${movementsSentence([found]) || 'no instance changes'}${but}`
+  }
   return `${name} would stay as it is${but}`
 }
 
 /** What would become of all of them. */
 export function planSummary (services: ServicePlan[]): string {
   const outcomes = [
-    counted(services, 'create', 'created'), counted(services, 'update', 'updated'), counted(services, 'unchanged', 'left as it is')
+    counted(services, 'create', 'created'),
+    counted(services, 'update', 'updated'),
+    counted(services, 'unchanged', 'left as it is')
   ].filter(part => part !== '')
   const first = `${services.length} service${services.length === 1 ? '' : 's'}: ${outcomes.join(', ')}`
   const found = services.map(service => service.instances)
   const waiting = found.reduce((sum, { waiting }) => sum + waiting.length, 0)
-  return [first, movementsSentence(found), waiting === 0 ? '' : `${instances(waiting)} would have to wait`].filter(part => part !== '').join('; ')
+  return [first, movementsSentence(found), waiting === 0 ? '' : `${instances(waiting)} would have to wait`].filter(
+    part => part !== ''
+  ).join('; ')
 }
 
 function counted (services: ServicePlan[], outcome: ServicePlan['outcome'], word: string): string {

@@ -36,8 +36,10 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
       continue
     }
 
-    // A cluster has one word for all that it runs of a job: until it has taken the command, that is about what ran before.
-    if (had.length > 0) for (const entry of [...came, ...renewed]) entry.awaits = commandId
+    // A cluster has one word for all that it runs of a job: until it has taken the command, that is about what ran
+    // before.
+    const told = had.length > 0 ? [...came, ...renewed] : []
+    for (const entry of told) entry.awaits = commandId
 
     // What it refused to remove before, it is asked again by this command.
     const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
@@ -45,7 +47,14 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
     if (left.length === 0 && (has.length > 0 || again.length > 0)) continue
     const instances = left.map(({ instance_number, instance_ip }) => ({ instance_number, instance_ip }))
     job.retiring.push({ command_id: commandId, cluster_id: clusterId, instances, error: null })
-    if (left.length > 0) edit.event('retiring', `${clusterId} is to remove ${left.length === 1 ? `instance ${left[0]!.instance_number}` : `${left.length} instances`}`, { cluster_id: clusterId })
+    if (left.length > 0) {
+      edit.event(
+        'retiring',
+        `${clusterId} is to remove ` +
+          `${left.length === 1 ? `instance ${left[0]!.instance_number}` : `${left.length} instances`}`,
+        { cluster_id: clusterId }
+      )
+    }
     for (const [instance, removedBy] of intents.waiting) {
       if (removedBy === clusterId) instance.awaits = commandId
     }

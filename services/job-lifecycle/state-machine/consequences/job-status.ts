@@ -13,7 +13,8 @@ export function summarise (job: Job): void {
     return
   }
   job.status = instance.status
-  job.status_reason = instance.status_reason && (instances.length > 1 ? `instance ${instance.instance_number}: ${instance.status_reason}` : instance.status_reason)
+  job.status_reason = instance.status_reason &&
+    (instances.length > 1 ? `instance ${instance.instance_number}: ${instance.status_reason}` : instance.status_reason)
 }
 
 /** The end of a job: no cluster holds anything of it, its addresses go back to the pool. */

@@ -18,10 +18,16 @@ export function completeMoves (edit: JobEdit): void {
     } else if (isUp(entry)) {
       entry.move = null
       edit.drop(source)
-      edit.event('moved', `instance ${number} runs on ${entry.cluster_id}, no longer on ${source.cluster_id}`, { instance_number: number, cluster_id: entry.cluster_id })
+      edit.event('moved', `instance ${number} runs on ${entry.cluster_id}, no longer on ${source.cluster_id}`, {
+        instance_number: number,
+        cluster_id: entry.cluster_id
+      })
     } else if (move.why === 'failover' && isUp(source)) {
       edit.drop(entry)
-      edit.event('move_ended', `instance ${number} stays: ${source.cluster_id} came back with it`, { instance_number: number, cluster_id: source.cluster_id })
+      edit.event('move_ended', `instance ${number} stays: ${source.cluster_id} came back with it`, {
+        instance_number: number,
+        cluster_id: source.cluster_id
+      })
     }
   }
 }

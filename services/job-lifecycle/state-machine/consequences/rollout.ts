@@ -16,11 +16,22 @@ export function continueRollout (edit: JobEdit): void {
   const { job } = edit
   const { rollout } = job
   // Where an instance is moving, its successor has the new descriptor already.
-  const reachable = job.instance_list.filter(entry => entry.cluster_id !== '' && !entry.silent && !successorOf(job, entry))
+  const reachable = job.instance_list.filter(entry =>
+    entry.cluster_id !== '' && !entry.silent && !successorOf(job, entry)
+  )
 
   if (rollout?.auto_rollback) {
-    const failed = reachable.find(entry => entry.generation === job.generation && entry.status_since >= rollout.started_at && FAILURES.includes(entry.status))
-    if (failed && rollBack(edit, `instance ${failed.instance_number} is ${failed.status}${failed.status_reason ? ` (${failed.status_reason})` : ''}`)) {
+    const failed = reachable.find(entry =>
+      entry.generation === job.generation && entry.status_since >= rollout.started_at && FAILURES.includes(entry.status)
+    )
+    if (
+      failed &&
+      rollBack(
+        edit,
+        `instance ${failed.instance_number} is ` +
+          `${failed.status}${failed.status_reason ? ` (${failed.status_reason})` : ''}`
+      )
+    ) {
       return continueRollout(edit)
     }
   }
@@ -37,7 +48,11 @@ function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number):
   const { job } = edit
   const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
   let spare = up.size - (job.replicas - maxUnavailable)
-  for (const entry of pending.sort((a, b) => Number(up.has(a.instance_number)) - Number(up.has(b.instance_number)) || a.instance_number - b.instance_number)) {
+  for (
+    const entry of pending.sort((a, b) =>
+      Number(up.has(a.instance_number)) - Number(up.has(b.instance_number)) || a.instance_number - b.instance_number
+    )
+  ) {
     if (up.has(entry.instance_number) && spare-- <= 0) break
     edit.renew(entry)
   }
@@ -56,8 +71,19 @@ export function rollBack (edit: JobEdit, why: string): boolean {
   keepRevision(job, `rolled back: ${why}`, now)
   job.descriptor = good.descriptor
   job.generation++
-  job.rollout = { ...rollout, from_generation: failedGeneration, started_at: now, deadline_at: deadlineAgain(rollout, now), auto_rollback: false, rollback: true }
-  edit.event('rolled_back', `generation ${failedGeneration} is given up: ${why}; generation ${job.generation} is as generation ${good.generation} was`)
+  job.rollout = {
+    ...rollout,
+    from_generation: failedGeneration,
+    started_at: now,
+    deadline_at: deadlineAgain(rollout, now),
+    auto_rollback: false,
+    rollback: true
+  }
+  edit.event(
+    'rolled_back',
+    `generation ${failedGeneration} is given up: ${why}; generation ${job.generation} is as generation ` +
+      `${good.generation} was`
+  )
 
   for (const entry of [...job.instance_list]) {
     const source = sourceOf(job, entry)
@@ -70,6 +96,9 @@ export function rollBack (edit: JobEdit, why: string): boolean {
 }
 
 /** As much time again as there was from the start to the deadline. */
-export function deadlineAgain ({ started_at: startedAt, deadline_at: deadlineAt }: { started_at: string, deadline_at: string }, now: string): string {
+export function deadlineAgain (
+  { started_at: startedAt, deadline_at: deadlineAt }: { started_at: string, deadline_at: string },
+  now: string
+): string {
   return new Date(Date.parse(now) + Date.parse(deadlineAt) - Date.parse(startedAt)).toISOString()
 }

@@ -9,7 +9,13 @@ import { refugeOf } from '../failover-target.js'
  * A cluster has been silent for too long. What it runs is DEAD as far as anyone can tell; it is started elsewhere
  * where the descriptor permits, and taken from the silent cluster only when it runs there. What was COMPLETED stays so.
  */
-export function lost (job: Job, clusterId: ClusterId, clusterName: string, cause: string, at = new Date()): JobChange | undefined {
+export function lost (
+  job: Job,
+  clusterId: ClusterId,
+  clusterName: string,
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
   const edit = editJob(job, cause, at)
   stopWaitingFor(edit, clusterId)
   for (const entry of [...edit.job.instance_list]) {
@@ -17,16 +23,22 @@ export function lost (job: Job, clusterId: ClusterId, clusterName: string, cause
     const refuge = refugeOf(edit.job, entry)
     const isMoving = sourceOf(edit.job, entry) !== undefined
     const isLeaving = successorOf(edit.job, entry) !== undefined
-    const reason = `${clusterName} gives no sign of life${refuge || isMoving || isLeaving ? '' : ', and the descriptor ties it to there'}`
+    const reason = `${clusterName} gives no sign of ` +
+      `life${refuge || isMoving || isLeaving ? '' : ', and the descriptor ties it to there'}`
     entry.silent = true
     if (!edit.move(entry, 'lost', 'DEAD', reason)) entry.status_reason = reason
-    edit.event('lost', `instance ${entry.instance_number}: ${reason}`, { instance_number: entry.instance_number, cluster_id: clusterId })
+    edit.event('lost', `instance ${entry.instance_number}: ${reason}`, {
+      instance_number: entry.instance_number,
+      cluster_id: clusterId
+    })
     if (isMoving) {
       // It was only on its way here.
       edit.recall(entry, 'removed', reason)
     } else if (refuge && !isLeaving) {
       edit.job.instance_list.push(newInstance(entry.instance_number, edit.job.generation, edit.now, {
-        ...refuge, instance_ip: entry.instance_ip, move: { from: clusterId, why: 'failover', since: edit.now }
+        ...refuge,
+        instance_ip: entry.instance_ip,
+        move: { from: clusterId, why: 'failover', since: edit.now }
       }))
     }
   }
@@ -34,13 +46,22 @@ export function lost (job: Job, clusterId: ClusterId, clusterName: string, cause
 }
 
 /** A cluster that was lost speaks again: what it says of its instances counts, and their deadlines run on from now. */
-export function recovered (job: Job, clusterId: ClusterId, clusterName: string, cause: string, at = new Date()): JobChange | undefined {
+export function recovered (
+  job: Job,
+  clusterId: ClusterId,
+  clusterName: string,
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of edit.job.instance_list) {
     if (entry.cluster_id !== clusterId || !entry.silent) continue
     entry.silent = false
     edit.move(entry, 'recovered', 'NODE_SCHEDULED', `${clusterName} is back and has not told yet`)
-    edit.event('recovered', `instance ${entry.instance_number}: ${clusterName} is back`, { instance_number: entry.instance_number, cluster_id: clusterId })
+    edit.event('recovered', `instance ${entry.instance_number}: ${clusterName} is back`, {
+      instance_number: entry.instance_number,
+      cluster_id: clusterId
+    })
   }
   return edit.done()
 }
@@ -68,6 +89,9 @@ function stopWaitingFor (edit: JobEdit, clusterId: ClusterId): void {
   for (const entry of job.instance_list) {
     if (entry.cluster_id !== '' || entry.awaits === null || !removals.has(entry.awaits)) continue
     entry.awaits = null
-    edit.event('moving', `instance ${entry.instance_number} no longer waits for ${clusterId} to remove it`, { instance_number: entry.instance_number, cluster_id: clusterId })
+    edit.event('moving', `instance ${entry.instance_number} no longer waits for ${clusterId} to remove it`, {
+      instance_number: entry.instance_number,
+      cluster_id: clusterId
+    })
   }
 }

@@ -27,9 +27,15 @@ export function reported (job: Job, clusterId: ClusterId, told: Status, at = new
 
 /**
  * Where a cluster runs its instances, matched by instance_number (contract section 2).
- * @param clusterId The cluster that said it, when the message came over its own channel: it speaks for its own instances only.
+ * @param clusterId The cluster that said it, when the message came over its own channel: it speaks for its own
+ *   instances only.
  */
-export function detailed (job: Job, result: DeployResult, clusterId?: ClusterId, at = new Date()): JobChange | undefined {
+export function detailed (
+  job: Job,
+  result: DeployResult,
+  clusterId?: ClusterId,
+  at = new Date()
+): JobChange | undefined {
   const edit = editJob(job, clusterId ? clusterCause(clusterId) : 'cluster', at)
   for (const told of result.instances) {
     const instance = meant(edit.job.instance_list, told.instance_number, clusterId)
@@ -42,7 +48,10 @@ export function detailed (job: Job, result: DeployResult, clusterId?: ClusterId,
     const { namespace_ip, host_ip, host_port } = instance
     if (!isDeepStrictEqual(details, { namespace_ip, host_ip, host_port })) {
       Object.assign(instance, details)
-      edit.event('details', `instance ${told.instance_number} runs at ${details.host_ip}:${details.host_port}`, { instance_number: told.instance_number, cluster_id: instance.cluster_id })
+      edit.event('details', `instance ${told.instance_number} runs at ${details.host_ip}:${details.host_port}`, {
+        instance_number: told.instance_number,
+        cluster_id: instance.cluster_id
+      })
     }
     if (instance.awaits === null) edit.move(instance, 'started', 'DEPLOYED')
   }
@@ -51,6 +60,9 @@ export function detailed (job: Job, result: DeployResult, clusterId?: ClusterId,
 
 /** Over HTTP the sender is not known: of an instance that moves, the end that has not told where it runs is meant. */
 function meant (entries: Instance[], number: number, clusterId: ClusterId | undefined): Instance | undefined {
-  const placed = entries.filter(entry => entry.instance_number === number && entry.cluster_id !== '' && (clusterId === undefined || entry.cluster_id === clusterId))
+  const placed = entries.filter(entry =>
+    entry.instance_number === number && entry.cluster_id !== '' &&
+    (clusterId === undefined || entry.cluster_id === clusterId)
+  )
   return placed.find(entry => entry.host_ip === '') ?? placed.at(-1)
 }

@@ -8,18 +8,28 @@ import { rememberRefusal } from '../refusals.js'
 import { clusterCause, instances } from '../wording.js'
 
 /** A cluster durably took a command: what it was to remove is gone, and its word counts again. */
-export function acknowledged (job: Job, clusterId: ClusterId, commandId: string, at = new Date()): JobChange | undefined {
+export function acknowledged (
+  job: Job,
+  clusterId: ClusterId,
+  commandId: string,
+  at = new Date()
+): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
   for (const instance of edit.job.instance_list) {
     if (instance.awaits !== commandId) continue
     instance.awaits = null
     if (instance.cluster_id === '') continue
-    edit.event('acknowledged', `instance ${instance.instance_number}: the cluster took the newest descriptor`, { instance_number: instance.instance_number, cluster_id: clusterId })
+    edit.event('acknowledged', `instance ${instance.instance_number}: the cluster took the newest descriptor`, {
+      instance_number: instance.instance_number,
+      cluster_id: clusterId
+    })
   }
   const gone = edit.job.retiring.filter(entry => entry.command_id === commandId)
   if (gone.length > 0) {
     edit.job.retiring = edit.job.retiring.filter(entry => !gone.includes(entry))
-    edit.event('retired', `the cluster removed ${instances(gone.flatMap(entry => entry.instances).length)}`, { cluster_id: clusterId })
+    edit.event('retired', `the cluster removed ${instances(gone.flatMap(entry => entry.instances).length)}`, {
+      cluster_id: clusterId
+    })
   }
   return edit.done()
 }
@@ -27,10 +37,16 @@ export function acknowledged (job: Job, clusterId: ClusterId, commandId: string,
 /**
  * A cluster refused a command. For lack of a worker, the instances that it brought are placed anew and the cluster is
  * not asked again for a while; for any other reason they stay FAILED there, since the next cluster would be told the
- * same, until their deadline has them tried elsewhere. One that was to be renewed still runs there as it was before, and
- * the cluster's word goes on being about that.
+ * same, until their deadline has them tried elsewhere. One that was to be renewed still runs there as it was before,
+ * and the cluster's word goes on being about that.
  */
-export function refused (job: Job, clusterId: ClusterId, command: Command, error: string, at = new Date()): JobChange | undefined {
+export function refused (
+  job: Job,
+  clusterId: ClusterId,
+  command: Command,
+  error: string,
+  at = new Date()
+): JobChange | undefined {
   const { command_id: commandId, kind } = command
   const edit = editJob(job, clusterCause(clusterId), at)
   edit.event('refused', `${kind} was refused: ${error}`, { cluster_id: clusterId })
@@ -40,13 +56,18 @@ export function refused (job: Job, clusterId: ClusterId, command: Command, error
     if (edit.job.desired_state === 'undeployed') edit.job.status_reason = `being removed: the cluster refused: ${error}`
   }
   // What waits for the removal would wait for ever.
-  for (const instance of edit.job.instance_list) if (instance.cluster_id === '' && instance.awaits === commandId) instance.awaits = null
+  for (const instance of edit.job.instance_list) {
+    if (instance.cluster_id === '' && instance.awaits === commandId) instance.awaits = null
+  }
   if (kind === 'delete' || kind === 'move') return edit.done()
 
   const lacksRoom = CLUSTER_REFUSALS.find(status => error.includes(status))
   for (const instance of [...edit.job.instance_list]) {
     // What the cluster has begun with came with an earlier command, and what awaits another with a later one.
-    if (instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' || ![null, commandId].includes(instance.awaits)) continue
+    if (
+      instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' ||
+      ![null, commandId].includes(instance.awaits)
+    ) continue
     edit.move(instance, 'refused', lacksRoom ?? 'FAILED', `the cluster refused: ${error}`)
     const isRenewal = kind === 'deploy' && instance.awaits === commandId
     if (isRenewal || lacksRoom === undefined) continue

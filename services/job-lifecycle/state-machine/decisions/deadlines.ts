@@ -13,7 +13,8 @@ function overdueAt (job: Job, entry: Instance, policy: Policy): number {
   const source = sourceOf(job, entry)
   // A user can do with a move that failed; any other has to come to its end somewhere.
   const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
-  const isGivenUp = entry.attempts >= policy.maxAttempts && !source && !(WAY_UP as readonly Status[]).includes(entry.status)
+  const isGivenUp = entry.attempts >= policy.maxAttempts && !source &&
+    !(WAY_UP as readonly Status[]).includes(entry.status)
   if (entry.cluster_id === '' || entry.silent || isGivenUp || successorOf(job, entry)) return moveEnd
   const patience = deadlineOf(entry.status, policy)
   return Math.min(moveEnd, patience === undefined ? Infinity : Date.parse(entry.status_since) + patience)
@@ -44,7 +45,9 @@ export function overdue (job: Job, policy: Policy, cause: string, at = new Date(
   for (const entry of edit.job.retiring) {
     if (askAgainAt(entry, policy) > at.getTime()) continue
     edit.resend(entry.cluster_id)
-    edit.event('resent', `the cluster refused to remove it (${entry.error}): it is asked again`, { cluster_id: entry.cluster_id })
+    edit.event('resent', `the cluster refused to remove it (${entry.error}): it is asked again`, {
+      cluster_id: entry.cluster_id
+    })
   }
   if (job.desired_state === 'running') {
     for (const entry of [...edit.job.instance_list]) {
@@ -56,7 +59,10 @@ export function overdue (job: Job, policy: Policy, cause: string, at = new Date(
 }
 
 /** Goes back, or takes as much time again: to stop halfway would leave two descriptors running. */
-function endRollout (edit: JobEdit, { deadline_at: deadlineAt, auto_rollback: autoRollback }: NonNullable<Job['rollout']>): void {
+function endRollout (
+  edit: JobEdit,
+  { deadline_at: deadlineAt, auto_rollback: autoRollback }: NonNullable<Job['rollout']>
+): void {
   const { rollout } = edit.job
   const why = `it did not get through all instances by ${deadlineAt}`
   if (!rollout || (autoRollback && rollBack(edit, why))) return
@@ -69,21 +75,35 @@ function endPatience (edit: JobEdit, entry: Instance, policy: Policy): void {
   const source = sourceOf(edit.job, entry)
   const story = `${entry.status} since ${entry.status_since}${entry.status_reason ? ` (${entry.status_reason})` : ''}`
   if (source && entry.move?.why === 'asked') {
-    giveUpMove(edit, entry, source, clusterId === '' ? `no place was found for it: ${entry.status_reason ?? entry.status}` : `at ${clusterId} it was ${story}`)
+    giveUpMove(
+      edit,
+      entry,
+      source,
+      clusterId === ''
+        ? `no place was found for it: ${entry.status_reason ?? entry.status}`
+        : `at ${clusterId} it was ${story}`
+    )
     return
   }
   entry.attempts++
   rememberRefusal(entry, `was ${story}`, edit.now)
   // Where it has to leave another cluster, there is no giving up.
   if (entry.attempts >= policy.maxAttempts && !source) {
-    const told = entry.refusals.slice(-policy.maxAttempts).map(({ cluster_id: at, error }) => `${at} ${error}`).join('; ')
+    const told = entry.refusals.slice(-policy.maxAttempts).map(({ cluster_id: at, error }) => `${at} ${error}`).join(
+      '; '
+    )
     const reason = `given up after ${entry.attempts} starts: ${told}`
     // It stays where it was tried last, so that it shows should it run there after all.
     if (!edit.move(entry, 'gave_up', 'FAILED', reason)) entry.status_reason = reason
     edit.event('gave_up', `instance ${number}: ${reason}`, { instance_number: number, cluster_id: clusterId })
     return
   }
-  edit.event('retried', `instance ${number} was ${story}: it is tried elsewhere, start ${entry.attempts + 1}${source ? '' : ` of ${policy.maxAttempts}`}`, { instance_number: number, cluster_id: clusterId })
+  edit.event(
+    'retried',
+    `instance ${number} was ${story}: it is tried elsewhere, start ` +
+      `${entry.attempts + 1}${source ? '' : ` of ${policy.maxAttempts}`}`,
+    { instance_number: number, cluster_id: clusterId }
+  )
   edit.recall(entry, 'removed', `was ${story}: to be tried elsewhere`)
 }
 
@@ -94,6 +114,10 @@ function giveUpMove (edit: JobEdit, entry: Instance, source: Instance, why: stri
     source.status_reason = `a move failed: ${why}`
     edit.event('move_failed', `instance ${entry.instance_number} stays on ${source.cluster_id}: ${why}`, about)
   } else {
-    edit.event('moving', `instance ${entry.instance_number} may go elsewhere, since ${source.cluster_id} is lost: ${why}`, about)
+    edit.event(
+      'moving',
+      `instance ${entry.instance_number} may go elsewhere, since ${source.cluster_id} is lost: ${why}`,
+      about
+    )
   }
 }

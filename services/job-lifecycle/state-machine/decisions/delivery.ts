@@ -11,7 +11,9 @@ export function delivery (job: Job, clusterId: ClusterId, reason: string | null)
   const edit = editJob(job, `cluster ${clusterId}`)
   let isNews = false
   for (const instance of edit.job.instance_list) {
-    if (instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' || instance.status_reason === reason) continue
+    if (
+      instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' || instance.status_reason === reason
+    ) continue
     instance.status_reason = reason
     isNews = true
   }

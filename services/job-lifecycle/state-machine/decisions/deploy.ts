@@ -16,27 +16,31 @@ import { instances } from '../wording.js'
 export function created (descriptor: Descriptor, cause: string, at = new Date()): JobChange {
   const now = at.toISOString()
   const replicas = descriptor.replicas ?? 1
-  const edit = editJob({
-    id: new ObjectId().toHexString(),
-    job_name: jobName(descriptor),
-    descriptor,
-    desired_state: 'running',
-    replicas,
-    status: 'REQUESTED',
-    status_reason: null,
-    service_ip_list: [{ IpType: 'RR', Address: descriptor.RR_ip ?? '' }],
-    instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, 1, now)),
-    retiring: [],
-    explanation: null,
-    rollout: null,
-    revisions: [],
-    due_at: null,
-    fence: 0,
-    generation: 1,
-    revision: 0,
-    created_at: now,
-    updated_at: now
-  }, cause, at)
+  const edit = editJob(
+    {
+      id: new ObjectId().toHexString(),
+      job_name: jobName(descriptor),
+      descriptor,
+      desired_state: 'running',
+      replicas,
+      status: 'REQUESTED',
+      status_reason: null,
+      service_ip_list: [{ IpType: 'RR', Address: descriptor.RR_ip ?? '' }],
+      instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, 1, now)),
+      retiring: [],
+      explanation: null,
+      rollout: null,
+      revisions: [],
+      due_at: null,
+      fence: 0,
+      generation: 1,
+      revision: 0,
+      created_at: now,
+      updated_at: now
+    },
+    cause,
+    at
+  )
   edit.event('deployed', `${edit.job.job_name} was asked for, ${instances(replicas)}`)
   return edit.done()!
 }
@@ -53,7 +57,12 @@ export interface UpdateContext {
  * is no longer allowed are started elsewhere before they go; all keep their addresses. Replicas that the descriptor
  * does not name stay as they are.
  */
-export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayStay }: UpdateContext, at = new Date()): JobChange | undefined {
+export function updated (
+  job: Job,
+  descriptor: Descriptor,
+  { policy, cause, mayStay }: UpdateContext,
+  at = new Date()
+): JobChange | undefined {
   const replicas = descriptor.replicas ?? job.replicas
   const { replicas: _before, RR_ip: addressBefore, ...contentBefore } = job.descriptor
   const { replicas: _wanted, RR_ip: address, ...content } = descriptor
@@ -69,17 +78,32 @@ export function updated (job: Job, descriptor: Descriptor, { policy, cause, mayS
     next.generation++
   }
   next.descriptor = descriptor
-  edit.event('updated', `generation ${next.generation}${replicas === job.replicas ? '' : `, ${instances(replicas)} instead of ${job.replicas}`}`)
+  edit.event(
+    'updated',
+    `generation ${next.generation}${replicas === job.replicas
+? ''
+: `, ${instances(replicas)} instead of ` +
+      `${job.replicas}`}`
+  )
   next.replicas = replicas
   if (contentChanged) startRollout(edit, job, policy, mayStay)
   // What runs the descriptor of before runs this one.
-  else for (const entry of next.instance_list) if (entry.generation === job.generation) entry.generation = next.generation
+  else {
+    for (const entry of next.instance_list) {
+      if (entry.generation === job.generation) entry.generation = next.generation
+    }
+  }
   resize(edit)
   askAnew(edit)
   return edit.done()
 }
 
-function startRollout (edit: JobEdit, { generation: before, rollout }: Job, policy: Policy, mayStay: UpdateContext['mayStay']): void {
+function startRollout (
+  edit: JobEdit,
+  { generation: before, rollout }: Job,
+  policy: Policy,
+  mayStay: UpdateContext['mayStay']
+): void {
   const { job, now } = edit
   const { maxUnavailable, maxSurge, deadlineMs, autoRollback } = rolloutOf(job.descriptor, policy)
   for (const entry of job.instance_list.filter(entry => entry.move?.why === 'update')) {
@@ -89,7 +113,11 @@ function startRollout (edit: JobEdit, { generation: before, rollout }: Job, poli
   }
   for (const entry of [...job.instance_list]) {
     // A move that was asked for is overtaken by a descriptor that names another place.
-    if (entry.location !== null && job.descriptor.cluster_location !== job.revisions[0]?.descriptor.cluster_location) entry.location = null
+    if (
+      entry.location !== null && job.descriptor.cluster_location !== job.revisions[0]?.descriptor.cluster_location
+    ) {
+      entry.location = null
+    }
     if (entry.cluster_id === '') {
       entry.generation = job.generation
     } else if (!mayStay(entry.cluster_id)) {
@@ -105,7 +133,8 @@ function startRollout (edit: JobEdit, { generation: before, rollout }: Job, poli
         continue
       }
       job.instance_list.push(newInstance(entry.instance_number, job.generation, now, {
-        instance_ip: entry.instance_ip, move: { from: entry.cluster_id, why: 'update', since: now }
+        instance_ip: entry.instance_ip,
+        move: { from: entry.cluster_id, why: 'update', since: now }
       }))
     }
   }
@@ -131,7 +160,12 @@ function askAnew (edit: JobEdit): void {
 }
 
 /** Brings a job back to a descriptor that it had, as an update like any other. */
-export function rolledBackTo (job: Job, { descriptor }: Revision, context: UpdateContext, at = new Date()): JobChange | undefined {
+export function rolledBackTo (
+  job: Job,
+  { descriptor }: Revision,
+  context: UpdateContext,
+  at = new Date()
+): JobChange | undefined {
   const { replicas: _then, ...content } = descriptor
   return updated(job, { ...content, replicas: job.replicas } as Descriptor, context, at)
 }
@@ -142,7 +176,12 @@ export function undeploying (job: Job, cause: string, at = new Date()): JobChang
   for (const entry of edit.job.retiring) if (entry.error !== null) edit.resend(entry.cluster_id)
   if (job.desired_state === 'running') {
     edit.event('undeploying', `${job.job_name} is to be removed`)
-    Object.assign(edit.job, { desired_state: 'undeployed', status_reason: 'being removed: its clusters have not confirmed yet', instance_list: [], rollout: null })
+    Object.assign(edit.job, {
+      desired_state: 'undeployed',
+      status_reason: 'being removed: its clusters have not confirmed yet',
+      instance_list: [],
+      rollout: null
+    })
   }
   return edit.done()
 }

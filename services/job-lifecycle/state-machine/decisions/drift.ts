@@ -11,7 +11,9 @@ const BEGUN: readonly Status[] = WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED'))
 /** A cluster does not report a job that it took: it is told again what it is to run. */
 export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
-  const entries = edit.job.instance_list.filter(entry => entry.cluster_id === clusterId && entry.awaits === null && BEGUN.includes(entry.status))
+  const entries = edit.job.instance_list.filter(entry =>
+    entry.cluster_id === clusterId && entry.awaits === null && BEGUN.includes(entry.status)
+  )
   if (entries.length === 0) return undefined
   edit.resend(clusterId)
   for (const entry of entries) {
@@ -23,7 +25,10 @@ export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobCh
 
 /** A cluster goes on reporting a job that it has confirmed to have removed: it is told again. */
 export function lingering (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
-  if (job.instance_list.some(entry => entry.cluster_id === clusterId) || job.retiring.some(entry => entry.cluster_id === clusterId)) return undefined
+  if (
+    job.instance_list.some(entry => entry.cluster_id === clusterId) ||
+    job.retiring.some(entry => entry.cluster_id === clusterId)
+  ) return undefined
   const edit = editJob(job, clusterCause(clusterId), at)
   edit.resend(clusterId)
   edit.event('resent', 'the cluster still reports it: it was told again to remove it', { cluster_id: clusterId })

@@ -14,12 +14,19 @@ export interface MoveWish {
   /** Location or name of where they are to go; null: where the descriptor says. */
   location: string | null
   why: NonNullable<Instance['move']>['why']
-  /** `start-first`: the old one goes when the new one runs. `stop-first`: the new one comes when the old one is gone. */
+  /**
+   * `start-first`: the old one goes when the new one runs. `stop-first`: the new one comes when the old one is gone.
+   */
   order: 'start-first' | 'stop-first'
 }
 
 /** Has instances leave their clusters for others; they take their addresses along. */
-export function moved (job: Job, { from, numbers, ...wish }: MoveWish, cause: string, at = new Date()): JobChange | undefined {
+export function moved (
+  job: Job,
+  { from, numbers, ...wish }: MoveWish,
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
   if (job.desired_state !== 'running') return undefined
   const edit = editJob(job, cause, at)
   for (const entry of [...edit.job.instance_list]) {
@@ -34,7 +41,11 @@ export function moved (job: Job, { from, numbers, ...wish }: MoveWish, cause: st
   return edit.done()
 }
 
-function leave (edit: JobEdit, entry: Instance, { location, why, order }: Pick<MoveWish, 'location' | 'why' | 'order'>): void {
+function leave (
+  edit: JobEdit,
+  entry: Instance,
+  { location, why, order }: Pick<MoveWish, 'location' | 'why' | 'order'>
+): void {
   const { instance_number: number, cluster_id: clusterId } = entry
   const earlier = successorOf(edit.job, entry)
   if (earlier?.move) {
@@ -42,7 +53,10 @@ function leave (edit: JobEdit, entry: Instance, { location, why, order }: Pick<M
       if (earlier.move.why !== 'asked') return
       // It leaves already, and now cannot stay should that fail.
       earlier.move.why = 'drain'
-      edit.event('moving', `instance ${number} has to leave ${clusterId}`, { instance_number: number, cluster_id: clusterId })
+      edit.event('moving', `instance ${number} has to leave ${clusterId}`, {
+        instance_number: number,
+        cluster_id: clusterId
+      })
       return
     }
     if (earlier.location === location && order === 'start-first') return
@@ -52,31 +66,59 @@ function leave (edit: JobEdit, entry: Instance, { location, why, order }: Pick<M
   }
   if (order === 'stop-first') {
     // Nobody answers on a lost cluster.
-    edit.recall(entry, entry.silent ? 'removed' : 'removed-first', 'to be moved: its cluster was told to remove it first')
+    edit.recall(
+      entry,
+      entry.silent ? 'removed' : 'removed-first',
+      'to be moved: its cluster was told to remove it first'
+    )
     entry.location = location
   } else {
     edit.job.instance_list.push(newInstance(number, edit.job.generation, edit.now, {
-      instance_ip: entry.instance_ip, location, move: { from: clusterId, why, since: edit.now }
+      instance_ip: entry.instance_ip,
+      location,
+      move: { from: clusterId, why, since: edit.now }
     }))
   }
-  edit.event('moving', `instance ${number} is to leave ${clusterId}${location ? ` for ${location}` : ''}, ${order}`, { instance_number: number, cluster_id: clusterId })
+  edit.event('moving', `instance ${number} is to leave ${clusterId}${location ? ` for ${location}` : ''}, ${order}`, {
+    instance_number: number,
+    cluster_id: clusterId
+  })
 }
 
-/** Calls off moves away from a cluster that is not to be emptied any more, as far as they have not found another place. */
+/**
+ * Calls off moves away from a cluster that is not to be emptied any more, as far as they have not found another place.
+ */
 export function drainEnded (job: Job, clusterId: ClusterId, cause: string, at = new Date()): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of [...edit.job.instance_list]) {
     const source = sourceOf(edit.job, entry)
     if (!source || entry.move?.why !== 'drain' || entry.move.from !== clusterId || entry.cluster_id !== '') continue
     const stays = callOffMove(edit, entry, source)
-    edit.event('move_ended', `instance ${entry.instance_number}: its cluster takes instances again${stays ? ', it stays' : ', but gives no sign of life'}`, { instance_number: entry.instance_number, cluster_id: clusterId })
+    edit.event(
+      'move_ended',
+      `instance ${entry.instance_number}: its cluster takes instances ` +
+        `again${stays ? ', it stays' : ', but gives no sign of life'}`,
+      { instance_number: entry.instance_number, cluster_id: clusterId }
+    )
   }
   return edit.done()
 }
 
-/** Has a cluster move what it runs of the job from one of its worker nodes to another; a descriptor that pins the old node is brought along. */
-export function movedBetweenNodes (job: Job, clusterId: ClusterId, from: string, to: string, cause: string, at = new Date()): JobChange | undefined {
-  if (job.desired_state !== 'running' || from === to || !job.instance_list.some(entry => entry.cluster_id === clusterId)) return undefined
+/**
+ * Has a cluster move what it runs of the job from one of its worker nodes to another; a descriptor that pins the old
+ * node is brought along.
+ */
+export function movedBetweenNodes (
+  job: Job,
+  clusterId: ClusterId,
+  from: string,
+  to: string,
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
+  if (
+    job.desired_state !== 'running' || from === to || !job.instance_list.some(entry => entry.cluster_id === clusterId)
+  ) return undefined
   const edit = editJob(job, cause, at)
   edit.command(clusterId, 'move', { node_from: from, node_to: to })
   edit.job.descriptor = onNode(job.descriptor, from, to)
@@ -86,5 +128,9 @@ export function movedBetweenNodes (job: Job, clusterId: ClusterId, from: string,
 
 function onNode (descriptor: Descriptor, from: string, to: string): Descriptor {
   if (descriptor.node !== from) return descriptor
-  return { ...descriptor, node: to, ...(descriptor.requirements && { requirements: { ...descriptor.requirements, node: to } }) }
+  return {
+    ...descriptor,
+    node: to,
+    ...(descriptor.requirements && { requirements: { ...descriptor.requirements, node: to } })
+  }
 }

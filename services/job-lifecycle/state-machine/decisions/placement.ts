@@ -13,14 +13,22 @@ const EXPLANATION_AGE_MS = 30_000
  * The scheduler found clusters for instances of this job. Only those that still have none are placed; the others
  * are told `failure`.
  */
-export function placed (job: Job, { assignments, explanation, failure }: Extract<PlacementDecision, { kind: 'placed' }>, cause: string, at = new Date()): JobChange | undefined {
+export function placed (
+  job: Job,
+  { assignments, explanation, failure }: Extract<PlacementDecision, { kind: 'placed' }>,
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
   if (job.desired_state !== 'running') return undefined
   const edit = editJob(job, cause, at)
   const reached = new Set<ClusterId>()
   for (const { instance_number: number, cluster_id: clusterId } of assignments) {
     const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isWaitingForPlace(entry))
     // Twice on one cluster, an instance could not be told apart from itself.
-    if (!instance || edit.job.instance_list.some(entry => entry.instance_number === number && entry.cluster_id === clusterId)) continue
+    if (
+      !instance ||
+      edit.job.instance_list.some(entry => entry.instance_number === number && entry.cluster_id === clusterId)
+    ) continue
     instance.cluster_id = clusterId
     instance.generation = edit.job.generation
     edit.move(instance, 'placed', 'CLUSTER_SCHEDULED')
@@ -42,7 +50,13 @@ export function placed (job: Job, { assignments, explanation, failure }: Extract
  * No cluster can take the instances that have none: `status` says why. Asked again and again while nothing changes,
  * so the same verdict is not stored twice.
  */
-export function unplaceable (job: Job, status: Status, explanation: Job['explanation'], cause: string, at = new Date()): JobChange | undefined {
+export function unplaceable (
+  job: Job,
+  status: Status,
+  explanation: Job['explanation'],
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
   if (job.desired_state !== 'running') return undefined
   const edit = editJob(job, cause, at)
   const reason = explanation?.summary ?? null
@@ -59,7 +73,12 @@ export function unplaceable (job: Job, status: Status, explanation: Job['explana
 }
 
 /** A cluster may take the job but has not told its figures yet: it stays as it is, and says so. */
-export function waiting (job: Job, explanation: Job['explanation'], cause: string, at = new Date()): JobChange | undefined {
+export function waiting (
+  job: Job,
+  explanation: Job['explanation'],
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
   const edit = editJob(job, cause, at)
   if (job.desired_state !== 'running' || !isOutdated(job.explanation, explanation, edit.now)) return undefined
   for (const instance of edit.job.instance_list) {
