@@ -1,7 +1,7 @@
 import { isAlias, isMap, isPair, isScalar, isSeq, type Pair, type ParsedNode, type YAMLMap, type YAMLSeq } from 'yaml'
 import { unreadable, type Defect } from './defects.js'
 import { MAX_DEPTH, type FilledDocument } from './parse.js'
-import type { Place, PlacedTree, Source, Span } from './positions.js'
+import type { Position, PositionedTree, Source, Span } from './positions.js'
 import { kindOf } from './wording.js'
 
 /** Keys that reach into the prototype of whatever the data is later copied into. */
@@ -33,8 +33,8 @@ interface Built {
 export function plainTrees (
   source: Source,
   documents: readonly FilledDocument[]
-): { trees: PlacedTree[], oddities: Defect[] } {
-  const places: PlacedTree['places'] = new WeakMap()
+): { trees: PositionedTree[], oddities: Defect[] } {
+  const positions: PositionedTree['positions'] = new WeakMap()
   const anchors = new Map<string, Built | 'open'>()
   const defects: Defect[] = []
   const oddities: Defect[] = []
@@ -44,10 +44,10 @@ export function plainTrees (
   const trees = documents.map(({ contents }) => {
     anchors.clear()
     if (isMap(contents)) {
-      return { value: build(contents, 1).value as Record<string, unknown>, span: spanOf(contents), places }
+      return { value: build(contents, 1).value as Record<string, unknown>, span: spanOf(contents), positions }
     }
     defects.push(notAMapping(contents))
-    return { value: {}, span: spanOf(contents), places }
+    return { value: {}, span: spanOf(contents), positions }
   })
   if (defects.length > 0) throw unreadable(source, defects)
   return { trees, oddities }
@@ -87,8 +87,8 @@ export function plainTrees (
   function collection (node: YAMLMap.Parsed | YAMLSeq.Parsed, depth: number): Built {
     if (depth > MAX_DEPTH) throw unreadable(source, [tooDeep(spanOf(node))])
     const value: Record<string, unknown> | unknown[] = isMap(node) ? {} : []
-    const members = new Map<string | number, Place>()
-    places.set(value, members)
+    const members = new Map<string | number, Position>()
+    positions.set(value, members)
     let size = NODE_COST
     let height = 0
     node.items.forEach((item, index) => {
@@ -107,7 +107,7 @@ export function plainTrees (
     return { value, size, height: height + 1 }
   }
 
-  function checkKey (node: ParsedNode, siblings: ReadonlyMap<string | number, Place>): void {
+  function checkKey (node: ParsedNode, siblings: ReadonlyMap<string | number, Position>): void {
     const span = spanOf(node)
     const key = keyText(node)
     const plain = isScalar(node) && node.type === 'PLAIN'

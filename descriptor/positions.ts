@@ -8,7 +8,7 @@ export interface Span {
 }
 
 /** Where a member of a mapping or a list stands. A list has no keys: there `key` is the value's span. */
-export interface Place {
+export interface Position {
   key: Span
   value: Span
 }
@@ -26,11 +26,11 @@ export interface Source {
  * A descriptor as plain data, and where its members came from. Plain data has no room for places, so they stand beside
  * it.
  */
-export interface PlacedTree {
+export interface PositionedTree {
   value: Record<string, unknown>
   span: Span
   /** Places of the members of each mapping and list in `value`. */
-  places: WeakMap<object, Map<string | number, Place>>
+  positions: WeakMap<object, Map<string | number, Position>>
 }
 
 /** Most violations that are listed; a file that is wrong throughout must not make an answer of megabytes. */
@@ -40,16 +40,16 @@ export const MAX_VIOLATIONS = 50
 const MAX_KEY_SHOWN = 64
 
 /** Where a field stands, undefined when it was not in the text. */
-export function placeOf (tree: PlacedTree, path: Path): Place | undefined {
+export function positionOf (tree: PositionedTree, path: Path): Position | undefined {
   let parent: unknown = tree.value
-  let place: Place | undefined
+  let position: Position | undefined
   for (const step of path) {
     if (typeof parent !== 'object' || parent === null) return undefined
-    place = tree.places.get(parent)?.get(step)
-    if (!place) return undefined
+    position = tree.positions.get(parent)?.get(step)
+    if (!position) return undefined
     parent = (parent as Record<string | number, unknown>)[step]
   }
-  return place
+  return position
 }
 
 /** A path as people write it: `requirements.cpu`, `volumes[0]`, `environment["a b"]`. */

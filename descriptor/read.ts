@@ -4,7 +4,7 @@ import { checkDescriptor, type Finding } from './check.js'
 import { invalid, type Defect } from './defects.js'
 import { jobName, NAME_PARTS } from './name.js'
 import { parseYaml } from './parse.js'
-import { fieldName, placeOf, positionsIn, type Path, type PlacedTree } from './positions.js'
+import { fieldName, positionOf, positionsIn, type Path, type PositionedTree } from './positions.js'
 import { plainTrees } from './plain.js'
 import { servicesOf, type Service } from './services.js'
 import { fillNode, nodesDiffer, withDefaults, withoutBlanks } from './shorthand.js'
@@ -43,7 +43,7 @@ export function readDescriptors (text: string): Descriptor[] {
   // One defect per field: what is inherited by many services is wrong once, and a number that is no number was found
   // on the way through the tree.
   const defects = new Map(oddities.map(defect => [keyOf(defect), defect]))
-  const told = (tree: PlacedTree, findings: readonly Finding[]) => {
+  const told = (tree: PositionedTree, findings: readonly Finding[]) => {
     for (const { path, ...finding } of findings) {
       const defect = { ...finding, path, offset: offsetOf(tree, path) }
       if (!defects.has(keyOf(defect))) defects.set(keyOf(defect), defect)
@@ -79,12 +79,12 @@ export function readDescriptors (text: string): Descriptor[] {
 function readService (
   text: string,
   lineOf: (offset: number) => number,
-  tree: PlacedTree,
+  tree: PositionedTree,
   { fields, pathOf }: Service
 ): { descriptor?: Descriptor, findings: Finding[] } {
   const candidate = withDefaults(withoutBlanks(fields))
   const { descriptor, findings } = checkDescriptor(candidate, path => {
-    const span = placeOf(tree, pathOf(path))?.value
+    const span = positionOf(tree, pathOf(path))?.value
     return span ? text.slice(span.start, span.end) : undefined
   })
   const clash = nodesDiffer(candidate)
@@ -131,10 +131,10 @@ function createClaims (
 }
 
 /** A missing field has no place: it is for its parent. A blank one has no value to point at, only its key. */
-function offsetOf (tree: PlacedTree, path: Path): number {
-  const place = placeOf(tree, path)
-  if (!place) return (placeOf(tree, path.slice(0, -1))?.key ?? tree.span).start
-  return place.value.end > place.value.start ? place.value.start : place.key.start
+function offsetOf (tree: PositionedTree, path: Path): number {
+  const position = positionOf(tree, path)
+  if (!position) return (positionOf(tree, path.slice(0, -1))?.key ?? tree.span).start
+  return position.value.end > position.value.start ? position.value.start : position.key.start
 }
 
 function keyOf ({ offset, path = [] }: Defect): string {

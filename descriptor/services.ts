@@ -1,6 +1,6 @@
 import { MAX_SERVICES } from '../schemas/descriptor.js'
 import type { Finding } from './check.js'
-import type { Path, PlacedTree } from './positions.js'
+import type { Path, PositionedTree } from './positions.js'
 import { MAX_REPEATED } from './plain.js'
 import { kindOf } from './wording.js'
 
@@ -24,7 +24,7 @@ const OF_ONE_SERVICE = ['service_name', 'RR_ip']
  * entry inherits each field that stands beside the list and not in the entry, whole: a mapping of the entry takes the
  * place of the one that it would have inherited, and a field left blank in it is not inherited.
  */
-export function servicesOf ({ value }: Pick<PlacedTree, 'value'>): { services: Service[], findings: Finding[] } {
+export function servicesOf ({ value }: Pick<PositionedTree, 'value'>): { services: Service[], findings: Finding[] } {
   if (!Object.hasOwn(value, 'microservices')) {
     return { services: [{ fields: value, pathOf: path => path }], findings: [] }
   }

@@ -6,12 +6,12 @@ import fp from 'fastify-plugin'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    self: Self
+    leases: Leases
   }
 }
 
 /** A lease that this process tries to hold for as long as it runs. */
-export interface KeptLease {
+export interface Lease {
   /**
    * The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in
    * time.
@@ -26,16 +26,16 @@ export interface KeptLease {
 }
 
 /** This process among the System Managers that share a database. */
-export interface Self {
-  /** New with each start. Its lease `process/<name>` says that it lives. */
-  name: string
+export interface Leases {
+  /** Names this process, anew with each start. Its lease `process/<holder>` says that it lives. */
+  holder: string
   /**
    * That lease. While it has run out, or once `answeredSince` is later than before, others may have taken what this
    * process held.
    */
-  life: KeptLease
+  processLease: Lease
   /** Keeps trying to get a lease, and holds it until the server closes. */
-  keep (lease: string): KeptLease
+  campaign (lease: string): Lease
 }
 
 /** Milliseconds a lease lasts. A dead process is followed by another within this and one try: below 15 s. */
@@ -44,12 +44,12 @@ const LEASE_MS = 9_000
 /** Milliseconds between tries. */
 const TRY_MS = 3_000
 
-export default fp(async function self (app) {
-  const name = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
+export default fp(async function leases (app) {
+  const holder = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
   const closing = new AbortController()
   const loops: Array<Promise<void>> = []
 
-  function keep (lease: string): KeptLease {
+  function campaign (lease: string): Lease {
     const turns = new EventEmitter<{ taken: [] }>()
     let token: number | undefined
     let validUntil = 0
@@ -60,7 +60,7 @@ export default fp(async function self (app) {
       // Counted from before the question: the store counts from when it gets it, which is later.
       const asked = performance.now()
       try {
-        token = await app.store.leases.acquire(lease, name, LEASE_MS)
+        token = await app.store.leases.acquire(lease, holder, LEASE_MS)
         validUntil = asked + LEASE_MS
         // A process that was suspended has heard nothing either.
         if (answeredSince === undefined || asked - lastAnswer > LEASE_MS) answeredSince = Date.now()
@@ -78,7 +78,7 @@ export default fp(async function self (app) {
         await sleep(TRY_MS, undefined, { signal: closing.signal, ref: false }).catch(() => {})
       }
       // Others need not wait for it to expire.
-      if (token !== undefined) await app.store.leases.release(lease, name).catch(() => {})
+      if (token !== undefined) await app.store.leases.release(lease, holder).catch(() => {})
     }
     loops.push(run())
 
@@ -101,9 +101,9 @@ export default fp(async function self (app) {
     }
   }
 
-  app.decorate('self', { name, life: keep(`process/${name}`), keep })
+  app.decorate('leases', { holder, processLease: campaign(`process/${holder}`), campaign })
   app.addHook('onClose', async () => {
     closing.abort()
     await Promise.all(loops)
   })
-}, { name: 'self', dependencies: ['store'] })
+}, { name: 'leases', dependencies: ['store'] })

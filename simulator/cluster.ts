@@ -4,7 +4,7 @@ import type { JobId } from '../schemas/job.js'
 import type { Status } from '../schemas/status.js'
 import { createClusterAddresses } from './addresses.js'
 import { createContainers, type Delays } from './containers.js'
-import { createInbox, type Answer } from './command-log.js'
+import { createCommandLog, type Answer } from './command-log.js'
 import { openSession, type Backoff } from './session.js'
 import type { Registered, Resync } from './server-frames.js'
 import { readState, writeState, type ClusterJob } from './state-file.js'
@@ -95,7 +95,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     options.workers.map((spec, index) => ({ technology: ['docker'], address: addresses.worker(index), ...spec }))
   )
   const containers = createContainers(addresses, { createMs: 300, startMs: 700, ...options.delays })
-  const inbox = createInbox(saved?.last_seq, saved?.answered ?? [])
+  const commandLog = createCommandLog(saved?.last_seq, saved?.answered ?? [])
   const changed = new Set<JobId>()
   const lastStatus = new Map<JobId, Status>()
   let id = saved?.cluster_id
@@ -121,7 +121,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
       manager_port: options.managerPort ?? 10100,
       cluster_info: options.info ?? { simulated: true },
       cluster_location: options.location ?? null,
-      ...(inbox.resumeFrom !== undefined && { last_seq: inbox.resumeFrom }),
+      ...(commandLog.resumeFrom !== undefined && { last_seq: commandLog.resumeFrom }),
       ...(options.advertiseAddress !== undefined && { advertise_address: options.advertiseAddress })
     })
   })
@@ -144,7 +144,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   session.events.on('resync', resync => {
     const taken = Math.max(0, resync.next_seq - 1)
     for (const text of workload.resync(resync.jobs, id ?? '')) events.emit('problem', text)
-    inbox.resetTo(taken)
+    commandLog.resetTo(taken)
     save()
     session.send('ack', { seq: taken })
     events.emit('resync', resync)
@@ -156,10 +156,10 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
   session.events.on('problem', text => events.emit('problem', text))
 
   function take (command: Command) {
-    const earlier = inbox.answerTo(command)
+    const earlier = commandLog.answerTo(command)
     if (earlier !== undefined) return answer(command, earlier)
     const refusal = carryOut(command) ?? null
-    inbox.record(command, refusal)
+    commandLog.record(command, refusal)
     // Saved before it is acknowledged: the System Manager forgets what is.
     save()
     answer(command, refusal)
@@ -190,8 +190,8 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     if (stateFile === undefined) return
     writeState(stateFile, {
       ...(id !== undefined && { cluster_id: id }),
-      ...(inbox.lastSeq !== undefined && { last_seq: inbox.lastSeq }),
-      answered: inbox.answered(),
+      ...(commandLog.lastSeq !== undefined && { last_seq: commandLog.lastSeq }),
+      answered: commandLog.answered(),
       jobs: workload.jobs()
     })
   }

@@ -11,7 +11,7 @@ export interface Answered {
 }
 
 /** Takes each command once (contract section 5), though delivery is at least once. */
-export interface Inbox {
+export interface CommandLog {
   /** The last command answered, undefined before the first one. */
   readonly lastSeq: number | undefined
   /** What to tell as `last_seq` when the connection is made anew. */
@@ -29,7 +29,7 @@ export interface Inbox {
 /** Refusals must be said again in the same words; commands that come again are recent ones. */
 const REMEMBERED = 500
 
-export function createInbox (lastSeq: number | undefined, saved: Answered[]): Inbox {
+export function createCommandLog (lastSeq: number | undefined, saved: Answered[]): CommandLog {
   const answered = new Map(saved.map(one => [one.command_id, one]))
 
   return {

@@ -4,18 +4,18 @@ import type { Job } from '../schemas/job.js'
  * Service and instance addresses are those of 172.30.0.0/16 (contract section 7), each counted as its place in it:
  * 172.30.1.2 is 258. The first is 1, since 172.30.0.0 and 172.30.255.255 name the network itself.
  */
-export const FIRST_PLACE = 1
-export const LAST_PLACE = 65534
+export const FIRST_OFFSET = 1
+export const LAST_OFFSET = 65534
 
 /** Undefined for an address that cannot be leased. */
-export function toPlace (address: string): number | undefined {
+export function toOffset (address: string): number | undefined {
   const [, high, low] = /^172\.30\.(\d{1,3})\.(\d{1,3})$/.exec(address) ?? []
-  const place = Number(high) * 256 + Number(low)
-  return place >= FIRST_PLACE && place <= LAST_PLACE && toAddress(place) === address ? place : undefined
+  const offset = Number(high) * 256 + Number(low)
+  return offset >= FIRST_OFFSET && offset <= LAST_OFFSET && toAddress(offset) === address ? offset : undefined
 }
 
-export function toAddress (place: number): string {
-  return `172.30.${place >> 8}.${place & 255}`
+export function toAddress (offset: number): string {
+  return `172.30.${offset >> 8}.${offset & 255}`
 }
 
 /** Every address that a job names. Instances that a cluster has yet to remove keep theirs. */

@@ -19,14 +19,14 @@ export interface Store {
   /**
    * What other processes on the same database did. Best effort: whoever listens also looks by itself from time to time.
    */
-  news: EventEmitter<StoreNews>
+  notifications: EventEmitter<StoreNotifications>
   /** Rejects when the database does not answer. */
   check (): Promise<void>
   /** Writes what is pending, then lets go of the database. */
   close (): Promise<void>
 }
 
-export interface StoreNews {
+export interface StoreNotifications {
   /** Commands for these clusters were put into the outbox. */
   commands: [ClusterId[]]
   /** Instances may wait for a cluster. */
@@ -56,7 +56,7 @@ export interface ClusterFigures {
 }
 
 /** What the lifecycle and operators set on a cluster. */
-export type ClusterUpkeep = Partial<
+export type MaintenanceFields = Partial<
   Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>
 >
 
@@ -78,7 +78,7 @@ export interface ClusterStore {
   setNodes (id: ClusterId, count: number): Promise<number | undefined>
   get (id: ClusterId): Promise<Cluster | undefined>
   /** Sets these fields and no others. False for an unknown cluster. */
-  update (id: ClusterId, fields: ClusterUpkeep): Promise<boolean>
+  update (id: ClusterId, fields: MaintenanceFields): Promise<boolean>
   /**
    * In order of id, after `after`. Unix milliseconds: `activeSince` keeps those with a sign of life later than that,
    * `silentSince` those whose last one is not later.

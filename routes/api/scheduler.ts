@@ -56,7 +56,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       // The reader of answers checks the body.
       validatorCompiler: () => value => ({ value })
     }, async ({ body }, reply) => {
-      await app.schedulerAnswers.take(readAnswer(String(body ?? '')))
+      await app.schedulerCallbacks.take(readAnswer(String(body ?? '')))
       reply.type('text/plain; charset=utf-8')
       return 'ok'
     })

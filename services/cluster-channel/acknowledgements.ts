@@ -15,7 +15,7 @@ export interface Start {
 }
 
 /** What clusters answer to commands, brought to the jobs and to the outbox. */
-export interface Settlement {
+export interface Acknowledgements {
   /** Takes the `last_seq` of a registration as an acknowledgement if it can be one, and tells where to go on. */
   start (clusterId: ClusterId, lastSeq: number | undefined): Promise<Start>
   /** Everything up to `seq` is durably taken. False for a `seq` that was never given out. */
@@ -29,7 +29,7 @@ export interface Settlement {
 /** Commands read at a time. */
 const PAGE = 64
 
-export function createSettlement (outbox: OutboxStore, lifecycle: JobLifecycle): Settlement {
+export function createAcknowledgements (outbox: OutboxStore, lifecycle: JobLifecycle): Acknowledgements {
   /** The lifecycle first: a crash in between repeats a step that changes nothing the second time. */
   async function settle (clusterId: ClusterId, acked: number, seq: number): Promise<void> {
     for (let after = acked; after < seq;) {

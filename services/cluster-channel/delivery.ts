@@ -80,10 +80,10 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
   }
 
   async function sendPending (): Promise<void> {
-    const room = MAX_IN_FLIGHT - inFlight.size
-    if (stopped || room <= 0 || isStalled()) return
+    const window = MAX_IN_FLIGHT - inFlight.size
+    if (stopped || window <= 0 || isStalled()) return
     const from = sent
-    const commands = await outbox.pending(clusterId, { after: from, limit: room })
+    const commands = await outbox.pending(clusterId, { after: from, limit: window })
     if (stopped) return
     // An ack or the resend timer has moved the place: what was read is not what follows.
     if (sent !== from) {

@@ -3,7 +3,7 @@ import type { WebSocket } from 'ws'
 /** Text of a frame, undefined for a binary one. */
 type Received = string | undefined
 
-export interface Inbox {
+export interface FrameQueue {
   /** Forgets what waits, and everything that is still to come. */
   drop (): void
   /** Resolves once nothing is being taken and nothing waits. */
@@ -22,10 +22,10 @@ const MAX_WAITING = 1000
  * @param take Must not reject.
  * @param overflow Too many frames came at once.
  */
-export function openInbox (
+export function openFrameQueue (
   socket: WebSocket,
   { take, overflow }: { take (text: Received): Promise<void>, overflow (): void }
-): Inbox {
+): FrameQueue {
   let waiting: Received[] = []
   let size = 0
   let dropped = false

@@ -6,11 +6,11 @@ import { textErrors } from '../../schemas/openapi.js'
 import { createCaller } from './http-push/call.js'
 import { readNetworks } from './http-push/networks.js'
 import { createHttpPush } from './http-push/push.js'
-import { createRests } from './http-push/redeploy-delay.js'
-import { startRounds } from './sweep.js'
+import { createRedeployDelays } from './http-push/redeploy-delay.js'
+import { startSweep } from './sweep.js'
 import { startSession, type SessionContext } from './session.js'
 import { createSessions } from './sessions.js'
-import { createSettlement } from './acknowledgements.js'
+import { createAcknowledgements } from './acknowledgements.js'
 import { serveSocketIo } from './socket-io.js'
 
 declare module 'fastify' {
@@ -30,10 +30,10 @@ export interface ClusterChannel {
 }
 
 export default fp(async function clusterChannel (app) {
-  const { config, store, self, clusterRegistry, jobLifecycle, log } = app
-  const settlement = createSettlement(store.outbox, jobLifecycle)
-  const sessions = createSessions(store.channels, self, log)
-  const lease = self.keep('http-push')
+  const { config, store, leases, clusterRegistry, jobLifecycle, log } = app
+  const acknowledgements = createAcknowledgements(store.outbox, jobLifecycle)
+  const sessions = createSessions(store.channels, leases, log)
+  const lease = leases.campaign('http-push')
 
   async function connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>> {
     const held = await store.channels.current(clusterIds)
@@ -45,9 +45,9 @@ export default fp(async function clusterChannel (app) {
     registry: clusterRegistry,
     lifecycle: jobLifecycle,
     outbox: store.outbox,
-    settlement,
+    acknowledgements,
     caller: createCaller(readNetworks(config.CLUSTER_NETWORKS), config.CLUSTER_ANSWER_S * 1000),
-    rests: createRests(config.REDEPLOY_AFTER_S * 1000),
+    redeployDelays: createRedeployDelays(config.REDEPLOY_AFTER_S * 1000),
     isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
     log
   })
@@ -55,7 +55,7 @@ export default fp(async function clusterChannel (app) {
     registry: clusterRegistry,
     lifecycle: jobLifecycle,
     outbox: store.outbox,
-    settlement,
+    acknowledgements,
     sessions,
     leaveToChannel: push.leave,
     heartbeatIntervalS: config.HEARTBEAT_INTERVAL_S,
@@ -79,11 +79,11 @@ export default fp(async function clusterChannel (app) {
   jobLifecycle.events.on('commands', wake)
   clusterRegistry.events.on('alive', push.hurry)
   clusterRegistry.events.on('removed', sessions.remove)
-  store.news.on('commands', wake)
-  store.news.on('claims', claimedElsewhere)
+  store.notifications.on('commands', wake)
+  store.notifications.on('claims', claimedElsewhere)
 
   const closing = new AbortController()
-  const rounds = startRounds({
+  const sweep = startSweep({
     outbox: store.outbox,
     channels: store.channels,
     lease,
@@ -95,11 +95,11 @@ export default fp(async function clusterChannel (app) {
 
   app.decorate('clusterChannel', { isConnected: sessions.isConnected, connected })
   app.addHook('onClose', async () => {
-    store.news.off('commands', wake)
-    store.news.off('claims', claimedElsewhere)
+    store.notifications.off('commands', wake)
+    store.notifications.off('claims', claimedElsewhere)
     closing.abort()
     // By now the sockets are closed; what came on them is still finished before the lifecycle and the store go.
-    await Promise.all([rounds.stopped, push.stop(), sessions.ended()])
+    await Promise.all([sweep.stopped, push.stop(), sessions.ended()])
   })
 
   serveSocketIo(app, clusterRegistry)
@@ -128,5 +128,5 @@ export default fp(async function clusterChannel (app) {
   })
 }, {
   name: 'cluster-channel',
-  dependencies: ['config', 'store', 'self', 'websocket', 'cluster-registry', 'job-lifecycle']
+  dependencies: ['config', 'store', 'leases', 'websocket', 'cluster-registry', 'job-lifecycle']
 })

@@ -9,17 +9,17 @@ import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
 import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
-import { openInbox } from './frame-queue.js'
+import { openFrameQueue } from './frame-queue.js'
 import { startPings } from './pings.js'
 import type { Sessions } from './sessions.js'
-import type { Settlement } from './acknowledgements.js'
+import type { Acknowledgements } from './acknowledgements.js'
 
 /** What a session needs of the rest of the server. */
 export interface SessionContext {
   registry: ClusterRegistry
   lifecycle: JobLifecycle
   outbox: OutboxStore
-  settlement: Settlement
+  acknowledgements: Acknowledgements
   sessions: Sessions
   /** Nothing is pushed to the cluster over HTTP any more, once it resolves. */
   leaveToChannel (clusterId: ClusterId): Promise<void>
@@ -53,7 +53,7 @@ export function startSession (
   peer: { address: string, log: FastifyBaseLogger },
   context: SessionContext
 ): Session {
-  const { registry, lifecycle, settlement, sessions } = context
+  const { registry, lifecycle, acknowledgements, sessions } = context
   let { log } = peer
   let cluster: Cluster | undefined
   let delivery: Delivery | undefined
@@ -61,7 +61,7 @@ export function startSession (
   let badFrames = 0
 
   // Before anything is awaited: a frame may come at once.
-  const inbox = openInbox(socket, {
+  const frameQueue = openFrameQueue(socket, {
     take,
     overflow: () =>
       end(CLOSE.tooManyFrames, {
@@ -96,7 +96,7 @@ export function startSession (
         stop()
         log[cluster ? 'info' : 'debug']({ code }, 'the channel closed')
         // What came before the close still counts, unless a newer session takes over.
-        resolve(inbox.idle().then(() => delivery?.stop()))
+        resolve(frameQueue.idle().then(() => delivery?.stop()))
       })
     )
   }
@@ -163,13 +163,13 @@ export function startSession (
         return await lifecycle.result(frame.data, id)
       case 'ack': {
         const { seq } = frame.data
-        if (await settlement.acknowledge(id, seq)) delivery?.settled(seq)
+        if (await acknowledgements.acknowledge(id, seq)) delivery?.settled(seq)
         else complain({ code: 'seq_unknown', message: `data.seq: ${seq} was never given out`, event: 'ack' })
         return
       }
       case 'nack': {
         const { seq, error } = frame.data
-        if (await settlement.refuse(id, seq, error)) delivery?.dropped(seq)
+        if (await acknowledgements.refuse(id, seq, error)) delivery?.dropped(seq)
         else {
           complain({
             code: 'seq_unknown',
@@ -204,7 +204,7 @@ export function startSession (
     log = peer.log.child({ cluster: known.cluster_name, cluster_id: known.id })
     await sessions.claim(known.id, session)
     await context.leaveToChannel(known.id)
-    const { resumed, nextSeq, desired } = await settlement.start(known.id, registration.last_seq)
+    const { resumed, nextSeq, desired } = await acknowledgements.start(known.id, registration.last_seq)
     if (!session.isOpen) return
     clearTimeout(patience)
     send('sc2', { id: known.id, heartbeat_interval_s: context.heartbeatIntervalS, resumed, next_seq: nextSeq })
@@ -243,7 +243,7 @@ export function startSession (
     complain(complaint)
     over = true
     stop()
-    inbox.drop()
+    frameQueue.drop()
     socket.close(closeCode, complaint.code)
   }
 

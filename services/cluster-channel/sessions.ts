@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { Self } from '../../plugins/leases.js'
+import type { Leases } from '../../plugins/leases.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
 import { CLOSE } from './close-codes.js'
@@ -37,7 +37,7 @@ const PAGE = 500
 
 export function createSessions (
   channels: ChannelStore,
-  { name: holder, life }: Self,
+  { holder, processLease }: Leases,
   log: FastifyBaseLogger
 ): Sessions {
   const all = new Map<Session, Promise<void>>()
@@ -110,7 +110,7 @@ export function createSessions (
     yieldToNewer: (clusterIds = [...byCluster.keys()]) => yieldToNewer(clusterIds),
 
     confirm () {
-      const { token, answeredSince } = life
+      const { token, answeredSince } = processLease
       if (token !== undefined && answeredSince === confirmed) return undefined
       confirming ??= yieldToNewer(byCluster.keys()).then(() => {
         confirmed = answeredSince

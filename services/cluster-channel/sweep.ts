@@ -1,29 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ClusterId } from '../../schemas/cluster.js'
-import type { KeptLease } from '../../plugins/leases.js'
+import type { Lease } from '../../plugins/leases.js'
 import type { ChannelStore, OutboxStore } from '../../stores/store.js'
 import type { HttpPush } from './http-push/push.js'
 import type { Sessions } from './sessions.js'
 
 /** Milliseconds between rounds. */
-const ROUND_MS = 3000
+const SWEEP_MS = 3000
 const PAGE = 500
 
 /**
  * Finds, again and again, what no event told: commands that wait since before the start or since another process held
  * the lease of HTTP push, and, where news of other processes got lost, their commands and the channels they took over.
  */
-export function startRounds ({ outbox, channels, lease, sessions, push, signal, log }: {
+export function startSweep ({ outbox, channels, lease, sessions, push, signal, log }: {
   outbox: OutboxStore
   channels: ChannelStore
-  lease: KeptLease
+  lease: Lease
   sessions: Sessions
   push: HttpPush
   signal: AbortSignal
   log: FastifyBaseLogger
 }): { stopped: Promise<void> } {
-  async function round (): Promise<void> {
+  async function sweepOnce (): Promise<void> {
     let after: ClusterId | undefined
     do {
       const page = await outbox.clusters({ limit: PAGE, ...(after !== undefined && { after }) })
@@ -42,7 +42,7 @@ export function startRounds ({ outbox, channels, lease, sessions, push, signal, 
     const end = () => waiting.abort()
     signal.addEventListener('abort', end, { once: true })
     const waits = [
-      sleep(ROUND_MS, undefined, { signal: waiting.signal, ref: false }),
+      sleep(SWEEP_MS, undefined, { signal: waiting.signal, ref: false }),
       ...lease.token === undefined ? [lease.held(waiting.signal)] : []
     ]
     await Promise.race(waits.map(wait => wait.catch(() => {})))
@@ -52,7 +52,7 @@ export function startRounds ({ outbox, channels, lease, sessions, push, signal, 
 
   async function run (): Promise<void> {
     while (!signal.aborted) {
-      await round().catch(err =>
+      await sweepOnce().catch(err =>
         log.warn({ err }, 'the database could not be asked for commands that wait, it is tried again')
       )
       await rest()

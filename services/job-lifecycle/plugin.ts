@@ -1,9 +1,9 @@
 import fp from 'fastify-plugin'
 import { createApplications } from './operations/applications.js'
-import { createClusterSide } from './operations/cluster-reports.js'
-import { createClusterUpkeeper } from './operations/cluster-maintenance.js'
+import { createClusterReports } from './operations/cluster-reports.js'
+import { createClusterMaintenance } from './operations/cluster-maintenance.js'
 import { createCommitter } from './commit.js'
-import { createComparison } from './operations/drift.js'
+import { createDriftDetection } from './operations/drift.js'
 import { createJobFinder } from './operations/find.js'
 import { createJobLifecycle, type JobLifecycle } from './lifecycle.js'
 import { startPlacementLoop } from './controllers/placement.js'
@@ -11,13 +11,13 @@ import { createPlanner } from './operations/plan/planner.js'
 import { policyOf } from './state-machine/policy.js'
 import { startReconciler } from './controllers/reconciler.js'
 import { startRetention } from './controllers/retention.js'
-import { createSchedulerAnswers, type SchedulerAnswers } from './operations/scheduler-callback.js'
-import { createUserSide } from './operations/jobs.js'
+import { createSchedulerCallbacks, type SchedulerCallbacks } from './operations/scheduler-callback.js'
+import { createJobOperations } from './operations/jobs.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
     jobLifecycle: JobLifecycle
-    schedulerAnswers: SchedulerAnswers
+    schedulerCallbacks: SchedulerCallbacks
   }
 }
 
@@ -25,34 +25,40 @@ declare module 'fastify' {
 const RECONCILER_MS = 1000
 
 export default fp(async function jobLifecycle (app) {
-  const { config, store: { jobs, clusters, news }, clusterRegistry: registry, schedulerClient: scheduler, self, log } =
-    app
+  const {
+    config,
+    store: { jobs, clusters, notifications },
+    clusterRegistry: registry,
+    schedulerClient: scheduler,
+    leases,
+    log
+  } = app
   const policy = policyOf(config)
   const committer = createCommitter(jobs, policy, log)
   const finder = createJobFinder(jobs)
-  const comparison = createComparison({ jobs, clusters, committer, intervalMs: config.RECONCILE_S * 1000, log })
-  const upkeep = createClusterUpkeeper({ jobs, clusters, registry, committer })
-  const userSide = createUserSide({ jobs, registry, committer, finder, policy })
+  const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: config.RECONCILE_S * 1000, log })
+  const maintenance = createClusterMaintenance({ jobs, clusters, registry, committer })
+  const jobOperations = createJobOperations({ jobs, registry, committer, finder, policy })
   const lifecycle = createJobLifecycle(jobs, {
     ...committer,
     ...finder,
-    ...upkeep,
-    ...createClusterSide({ jobs, registry, committer, comparison }),
-    ...userSide,
-    ...createApplications(jobs, userSide),
+    ...maintenance,
+    ...createClusterReports({ jobs, registry, committer, drift }),
+    ...jobOperations,
+    ...createApplications(jobs, jobOperations),
     ...createPlanner({
-      ...userSide,
+      ...jobOperations,
       scheduler: app.embeddedScheduler,
       clusters,
       decidedBy: config.CLOUD_SCHEDULER_URL === '' ? 'embedded' : 'cloud'
     })
   })
   app.decorate('jobLifecycle', lifecycle)
-  app.decorate('schedulerAnswers', createSchedulerAnswers({ lifecycle, registry, scheduler }))
+  app.decorate('schedulerAnswers', createSchedulerCallbacks({ lifecycle, registry, scheduler }))
 
   const closing = new AbortController()
   const { signal } = closing
-  const lease = self.keep('reconciler')
+  const lease = leases.campaign('reconciler')
   const placement = startPlacementLoop({
     jobs,
     scheduler,
@@ -66,7 +72,7 @@ export default fp(async function jobLifecycle (app) {
     jobs,
     clusters,
     registry,
-    upkeep,
+    maintenance,
     committer,
     policy,
     lease,
@@ -78,12 +84,12 @@ export default fp(async function jobLifecycle (app) {
   const retention = startRetention({ jobs, hours: config.JOB_RETENTION_H, signal, log })
   lifecycle.events.on('unplaced', placement.wake)
   registry.events.on('alive', placement.wake)
-  scheduler.events.on('news', placement.wake)
-  news.on('unplaced', placement.wake)
+  scheduler.events.on('changed', placement.wake)
+  notifications.on('unplaced', placement.wake)
 
   app.addHook('onClose', async () => {
     closing.abort()
-    news.off('unplaced', placement.wake)
-    await Promise.all([placement.stopped, reconciler.stopped, retention.stopped, comparison.idle()])
+    notifications.off('unplaced', placement.wake)
+    await Promise.all([placement.stopped, reconciler.stopped, retention.stopped, drift.idle()])
   })
-}, { name: 'job-lifecycle', dependencies: ['config', 'store', 'self', 'cluster-registry', 'scheduler-client'] })
+}, { name: 'job-lifecycle', dependencies: ['config', 'store', 'leases', 'cluster-registry', 'scheduler-client'] })

@@ -41,7 +41,7 @@ export interface Candidate {
 /** What the placement loop may listen to. */
 interface SchedulerEvents {
   /** It may say something else about some jobs now than it did in the last pass. */
-  news: []
+  changed: []
 }
 
 /** Finds clusters for the instances of jobs that have none. */

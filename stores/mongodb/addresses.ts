@@ -1,4 +1,4 @@
-import { FIRST_PLACE, LAST_PLACE, toAddress, toPlace } from '../address-space.js'
+import { FIRST_OFFSET, LAST_OFFSET, toAddress, toOffset } from '../address-space.js'
 import { inBatches } from './batches.js'
 import type { Connection } from './connection.js'
 import { createCounter, takeFreed } from './netcache.js'
@@ -28,29 +28,29 @@ const SWEEP_MS = 5_000
 const SWEEP_SPARE = 1000
 
 export function createAddressPool ({ collections: { jobs, net } }: Connection): AddressPool {
-  const counter = createCounter(net, 'next_service_ip', toNumbers(FIRST_PLACE))
+  const counter = createCounter(net, 'next_service_ip', toNumbers(FIRST_OFFSET))
   let nextSweep = 0
 
   /** None is told again while another was never told: caches of the clusters may still know it. */
   async function fromCounter (count: number): Promise<string[]> {
     const moved = await counter.advance(ipv4 => {
-      const place = toNextPlace(ipv4)
-      return place <= LAST_PLACE ? toNumbers(Math.min(place + count, LAST_PLACE + 1)) : undefined
+      const offset = toNextOffset(ipv4)
+      return offset <= LAST_OFFSET ? toNumbers(Math.min(offset + count, LAST_OFFSET + 1)) : undefined
     })
     if (!moved) return []
-    const first = toNextPlace(moved.from)
-    return Array.from({ length: toNextPlace(moved.to) - first }, (_, index) => toAddress(first + index))
+    const first = toNextOffset(moved.from)
+    return Array.from({ length: toNextOffset(moved.to) - first }, (_, index) => toAddress(first + index))
   }
 
   async function fromFreed (count: number): Promise<string[]> {
-    return (await takeFreed(net, 'free_service_ip', count)).filter(address => toPlace(address) !== undefined)
+    return (await takeFreed(net, 'free_service_ip', count)).filter(address => toOffset(address) !== undefined)
   }
 
   async function fromLost (count: number): Promise<string[]> {
     if (performance.now() < nextSweep) return []
     nextSweep = performance.now() + SWEEP_MS
     const used = new Set(await jobs.distinct('system_manager.addresses'))
-    return Array.from({ length: LAST_PLACE }, (_, index) => toAddress(FIRST_PLACE + index)).filter(address =>
+    return Array.from({ length: LAST_OFFSET }, (_, index) => toAddress(FIRST_OFFSET + index)).filter(address =>
       !used.has(address)
     ).slice(0, count + SWEEP_SPARE)
   }
@@ -95,10 +95,10 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
 }
 
 /** The place that a counter points to; the original began with that of the network itself. */
-function toNextPlace ([, , high = 0, low = 0]: number[]): number {
-  return Math.max(FIRST_PLACE, high * 256 + low)
+function toNextOffset ([, , high = 0, low = 0]: number[]): number {
+  return Math.max(FIRST_OFFSET, high * 256 + low)
 }
 
-function toNumbers (place: number): number[] {
-  return toAddress(place).split('.').map(Number)
+function toNumbers (offset: number): number[] {
+  return toAddress(offset).split('.').map(Number)
 }

@@ -2,10 +2,13 @@ import { ApiError } from '../../schemas/errors.js'
 import type { ChannelClaim, ChannelStore } from '../store.js'
 import type { Connection } from './connection.js'
 import { toObjectId } from './ids.js'
-import type { News } from './notifications.js'
+import type { Notifications } from './notifications.js'
 
 /** A claim is kept in the document of its cluster, and goes with it. */
-export function createChannelStore ({ collections: { clusters, leases }, run }: Connection, news: News): ChannelStore {
+export function createChannelStore (
+  { collections: { clusters, leases }, run }: Connection,
+  notifications: Notifications
+): ChannelStore {
   return {
     claim: (clusterId, holder) =>
       run(async () => {
@@ -16,7 +19,7 @@ export function createChannelStore ({ collections: { clusters, leases }, run }: 
         )
         const channel = claimed?.system_manager?.channel
         if (!channel) throw new ApiError('cluster_not_found', `No cluster has the id ${clusterId}`)
-        news.publish({ claims: [clusterId] })
+        notifications.publish({ claims: [clusterId] })
         return channel.claim
       }),
 

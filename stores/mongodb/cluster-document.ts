@@ -1,9 +1,9 @@
 import type { Cluster } from '../../schemas/cluster.js'
-import type { ClusterUpkeep } from '../store.js'
+import type { MaintenanceFields } from '../store.js'
 import type { ClusterDocument } from './collections.js'
 
 /** Of a cluster that nobody has set anything on. */
-const NO_UPKEEP: Required<ClusterUpkeep> = {
+const NO_MAINTENANCE: Required<MaintenanceFields> = {
   scheduling: 'active',
   lost_at: null,
   recovered_at: null,
@@ -38,7 +38,7 @@ export function toCluster (document: ClusterDocument): Cluster {
     warnings: [],
     registered_at: document._id.getTimestamp().toISOString(),
     last_heartbeat_at: document.last_modified instanceof Date ? document.last_modified.toISOString() : null,
-    ...NO_UPKEEP,
+    ...NO_MAINTENANCE,
     ...ours,
     last_modified_timestamp: Math.max(seenAt ?? 0, toNumber(document.last_modified_timestamp) ?? 0)
   }

@@ -3,7 +3,7 @@ import type { CommandDraft } from '../../schemas/channel.js'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { Job, JobEvent } from '../../schemas/job.js'
 import { ApiError } from '../../schemas/errors.js'
-import type { ClusterUpkeep } from '../store.js'
+import type { MaintenanceFields } from '../store.js'
 import { isOutage } from './failures.js'
 
 /**
@@ -19,7 +19,7 @@ export interface ClusterDocument extends Document {
 
 /** What is ours in a document of clusters.clusters. */
 export interface ClusterRecord extends
-  Required<ClusterUpkeep>,
+  Required<MaintenanceFields>,
   Pick<
     Cluster,
     'network_component_port' | 'delivery' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'
@@ -95,7 +95,7 @@ export interface LeaseDocument {
 }
 
 /** system_manager.news: what one process tells the others, for a minute. */
-export interface NewsDocument {
+export interface NotificationDocument {
   _id?: ObjectId
   at: Date
   from: string
@@ -117,7 +117,7 @@ export interface Collections {
   net: Collection<NetDocument>
   outbox: Collection<OutboxDocument>
   leases: Collection<LeaseDocument>
-  news: Collection<NewsDocument>
+  notifications: Collection<NotificationDocument>
 }
 
 /** Those of the contract in the databases that it names, ours in one of our own. */
@@ -129,7 +129,7 @@ export function collectionsOf (client: MongoClient): Collections {
     net: client.db('netcache').collection('net'),
     outbox: ours.collection('outbox'),
     leases: ours.collection('leases'),
-    news: ours.collection('news')
+    notifications: ours.collection('notifications')
   }
 }
 
@@ -173,7 +173,7 @@ const INDEXES: Record<keyof Collections, Index[]> = {
     [{ settled_at: 1 }, { sparse: true }]
   ],
   leases: [[{ expires_at: 1 }]],
-  news: [[{ at: 1 }]]
+  notifications: [[{ at: 1 }]]
 }
 
 /**

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
 import type { Job, JobId } from '../../schemas/job.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
-import { addressesOf, fillAddresses, toPlace } from '../address-space.js'
+import { addressesOf, fillAddresses, toOffset } from '../address-space.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
 import type { Draft, JobDocument, JobRecord } from './collections.js'
@@ -18,7 +18,7 @@ import {
   toJob,
   WITHOUT_HISTORY
 } from './job-document.js'
-import type { News } from './notifications.js'
+import type { Notifications } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 
 export interface JobCommit {
@@ -69,7 +69,7 @@ interface Step {
 export function createJobCommit (
   { collections: { jobs }, log }: Connection,
   addresses: AddressPool,
-  news: News
+  notifications: Notifications
 ): JobCommit {
   async function commit (
     changes: JobChange[],
@@ -140,7 +140,7 @@ export function createJobCommit (
     const except = new Set(steps.flatMap(({ change }) => [...addressesOf(change.job)]))
     const ready = await Promise.all(steps.map(async step => {
       const { job } = step.change
-      if ([...addressesOf(job)].some(address => toPlace(address) === undefined)) return undefined
+      if ([...addressesOf(job)].some(address => toOffset(address) === undefined)) return undefined
       let count = 0
       fillAddresses(job, () => {
         count++
@@ -197,7 +197,7 @@ export function createJobCommit (
       projection: { 'system_manager.addresses': 1 }
     }).toArray()
     const held = new Set(holders.flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
-    const address = named.find(address => toPlace(address) === undefined || held.has(address))
+    const address = named.find(address => toOffset(address) === undefined || held.has(address))
     return address === undefined ? undefined : { outcome: 'address_taken', address }
   }
 
@@ -225,8 +225,8 @@ export function createJobCommit (
     }
     if ((await write([step])).size === 0) return
     // Also to those whose change it stood in the way of.
-    news.tell({ unplaced: true })
-    news.publish({ unplaced: true })
+    notifications.tell({ unplaced: true })
+    notifications.publish({ unplaced: true })
   }
 
   async function adopt (document: JobDocument): Promise<boolean> {

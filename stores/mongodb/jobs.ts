@@ -9,7 +9,7 @@ import { LONG_MS, type Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
 import { foundByScheduler, isUnplaced, toJob, WITHOUT_HISTORY } from './job-document.js'
-import type { News } from './notifications.js'
+import type { Notifications } from './notifications.js'
 import type { Relay } from './relay.js'
 
 /** Changes committed in one batch. */
@@ -29,20 +29,25 @@ const PLACES = {
 
 const PROJECTION = { projection: WITHOUT_HISTORY }
 
-export function createJobStore (connection: Connection, { commit }: JobCommit, relay: Relay, news: News): JobStore {
+export function createJobStore (
+  connection: Connection,
+  { commit }: JobCommit,
+  relay: Relay,
+  notifications: Notifications
+): JobStore {
   const { collections: { jobs }, log, run } = connection
   const commitOne = inBatches(commit, MOST)
 
   async function commitAll (changes: JobChange[]): Promise<CommitOutcome[]> {
     const outcomes = await Promise.all(changes.map(commitOne))
     const saved = changes.filter((_, index) => outcomes[index]!.outcome === 'saved')
-    if (saved.some(({ job }) => isUnplaced(job))) news.publish({ unplaced: true })
+    if (saved.some(({ job }) => isUnplaced(job))) notifications.publish({ unplaced: true })
     // What is saved is saved: should this fail, it is done by upkeep.
     try {
       const reached = await Promise.all(
         saved.filter(({ commands }) => commands.length > 0).map(({ job }) => relay.relay(job.id))
       )
-      news.publish({ commands: reached.flat() })
+      notifications.publish({ commands: reached.flat() })
     } catch (err) {
       log.warn({ err }, 'commands wait in their jobs, they are brought into the outbox later')
     }

@@ -3,12 +3,12 @@ import { PLACEMENT_FAILURES } from '../../schemas/status.js'
 import { LONG_MS, type Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
-import type { News } from './notifications.js'
+import type { Notifications } from './notifications.js'
 import type { Outbox } from './outbox.js'
 import type { Relay } from './relay.js'
 
 /** What the store does by itself while it is open, besides what it is asked for. */
-export interface Upkeep {
+export interface Maintenance {
   /** Takes over what was there before; afterwards everything is as the port promises. */
   begin (): Promise<void>
   stop (): Promise<void>
@@ -30,10 +30,15 @@ const LEASES_KEPT_MS = 3_600_000
 /** Jobs dealt with in one step. */
 const STEP = 100
 
-export function createUpkeep (
+export function createMaintenance (
   { collections: { jobs, leases }, run, log }: Connection,
-  { commit, relay, outbox, news }: { commit: JobCommit, relay: Relay, outbox: Outbox, news: News }
-): Upkeep {
+  { commit, relay, outbox, notifications }: {
+    commit: JobCommit
+    relay: Relay
+    outbox: Outbox
+    notifications: Notifications
+  }
+): Maintenance {
   const stopping = new AbortController()
   let stopped: Promise<void> | undefined
 
@@ -47,7 +52,7 @@ export function createUpkeep (
     let adopted = 0
     // One by one: the order decides.
     for (const document of found) adopted += Number(await commit.adopt(document))
-    if (adopted > 0) news.tell({ unplaced: true })
+    if (adopted > 0) notifications.tell({ unplaced: true })
     return adopted
   }
 
@@ -64,14 +69,14 @@ export function createUpkeep (
 
   async function relayLeft (): Promise<number> {
     const commands = await relay.relayLeft()
-    news.tell({ commands })
-    news.publish({ commands })
+    notifications.tell({ commands })
+    notifications.publish({ commands })
     return commands.length
   }
 
   async function sweep (): Promise<void> {
     await outbox.sweep(new Date(Date.now() - SETTLED_KEPT_MS))
-    await news.sweep()
+    await notifications.sweep()
     await leases.deleteMany({ _id: /^process\//, expires_at: { $lt: new Date(Date.now() - LEASES_KEPT_MS) } })
   }
 
@@ -88,10 +93,10 @@ export function createUpkeep (
       if (stopping.signal.aborted) return
       await attempt(adopt)
       await attempt(absorb)
-      await attempt(news.poll)
+      await attempt(notifications.poll)
       if (looks % LOOKS_PER_RELAY === 0) await attempt(relayLeft)
       if (looks % LOOKS_PER_SWEEP === 0) await attempt(sweep)
-      if (looks % LOOKS_PER_SWEEP === 0) await attempt(news.watch)
+      if (looks % LOOKS_PER_SWEEP === 0) await attempt(notifications.watch)
     }
   }
 
@@ -99,14 +104,14 @@ export function createUpkeep (
     async begin () {
       while (await adopt() > 0);
       while (await relayLeft() > 0);
-      await news.watch()
+      await notifications.watch()
       stopped = loop()
     },
 
     async stop () {
       stopping.abort()
       await stopped
-      await news.stop()
+      await notifications.stop()
     }
   }
 }

@@ -2,15 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
 import type { ChangeStream } from 'mongodb'
 import type { ClusterId } from '../../schemas/cluster.js'
-import type { StoreNews } from '../store.js'
+import type { StoreNotifications } from '../store.js'
 import { inBatches } from './batches.js'
-import type { NewsDocument } from './collections.js'
+import type { NotificationDocument } from './collections.js'
 import type { Connection } from './connection.js'
 
-type Told = Partial<Pick<NewsDocument, 'commands' | 'claims' | 'unplaced'>>
+type Told = Partial<Pick<NotificationDocument, 'commands' | 'claims' | 'unplaced'>>
 
-export interface News {
-  events: EventEmitter<StoreNews>
+export interface Notifications {
+  events: EventEmitter<StoreNotifications>
   /** Tells the other processes; not waited for, and lost when it cannot be written. */
   publish (told: Told): void
   /** Tells this process: what it found left behind by another is news to it. */
@@ -31,13 +31,13 @@ const OVERLAP_MS = 10_000
 const KEPT_MS = 60_000
 
 /** News are one small document for all that happens in the same moment, so that they cost what is new. */
-export function createNews ({ collections: { news }, log, run }: Connection): News {
+export function createNotifications ({ collections: { notifications }, log, run }: Connection): Notifications {
   const me = randomUUID()
-  const events = new EventEmitter<StoreNews>()
+  const events = new EventEmitter<StoreNotifications>()
   /** Ids of what was read, and when it was written: it is read more than once. */
   const read = new Map<string, number>()
   let since = Date.now()
-  let stream: ChangeStream<NewsDocument> | undefined
+  let stream: ChangeStream<NotificationDocument> | undefined
   let isWatching = false
 
   function tell ({ commands = [], claims = [], unplaced = false }: Told): void {
@@ -46,7 +46,7 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
     if (unplaced) events.emit('unplaced')
   }
 
-  function take (document: NewsDocument): void {
+  function take (document: NotificationDocument): void {
     const id = String(document._id)
     if (document.from === me || read.has(id)) return
     const at = document.at.getTime()
@@ -60,7 +60,7 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
 
   const write = inBatches(async (all: Told[]) => {
     const union = (name: 'commands' | 'claims'): ClusterId[] => [...new Set(all.flatMap(told => told[name] ?? []))]
-    await news.insertOne({
+    await notifications.insertOne({
       at: new Date(),
       from: me,
       commands: union('commands'),
@@ -70,7 +70,7 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
     return all
   })
 
-  async function follow (changes: ChangeStream<NewsDocument>): Promise<void> {
+  async function follow (changes: ChangeStream<NotificationDocument>): Promise<void> {
     try {
       for await (const change of changes) {
         if (change.operationType === 'insert') take(change.fullDocument)
@@ -93,16 +93,17 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
     async poll () {
       if (isWatching) return
       for (
-        const document of await news.find({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } }).sort({
-          at: 1
-        }).toArray()
+        const document of await notifications.find({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } })
+          .sort({
+            at: 1
+          }).toArray()
       ) take(document)
     },
 
     async watch () {
       if (isWatching) return
       await stream?.close()
-      stream = news.watch([{ $match: { operationType: 'insert' } }])
+      stream = notifications.watch([{ $match: { operationType: 'insert' } }])
       try {
         // Opens it: only then the server says whether it has such a thing.
         await stream.tryNext()
@@ -116,7 +117,7 @@ export function createNews ({ collections: { news }, log, run }: Connection): Ne
     },
 
     sweep: async () => {
-      await news.deleteMany({ at: { $lt: new Date(Date.now() - KEPT_MS) } })
+      await notifications.deleteMany({ at: { $lt: new Date(Date.now() - KEPT_MS) } })
     },
 
     stop: async () => {

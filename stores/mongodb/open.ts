@@ -9,11 +9,11 @@ import { createConnection, type StoreLog } from './connection.js'
 import { createJobCommit } from './job-commit.js'
 import { createJobStore } from './jobs.js'
 import { createLeaseStore } from './leases.js'
-import { createNews } from './notifications.js'
+import { createNotifications } from './notifications.js'
 import { createOutbox } from './outbox.js'
 import { createRelay } from './relay.js'
 import { createSubnetStore } from './subnets.js'
-import { createUpkeep } from './maintenance.js'
+import { createMaintenance } from './maintenance.js'
 
 /**
  * The store in MongoDB, which several System Managers may share. docs/database.md describes its collections.
@@ -24,17 +24,17 @@ export async function openMongoStore (
   { client, waitMs, log }: { client: MongoClient, waitMs: number, log: StoreLog }
 ): Promise<Store> {
   const connection = createConnection(client, log)
-  const news = createNews(connection)
+  const notifications = createNotifications(connection)
   const outbox = createOutbox(connection)
   const relay = createRelay(connection, outbox)
-  const commit = createJobCommit(connection, createAddressPool(connection), news)
-  const upkeep = createUpkeep(connection, { commit, relay, outbox, news })
+  const commit = createJobCommit(connection, createAddressPool(connection), notifications)
+  const maintenance = createMaintenance(connection, { commit, relay, outbox, notifications })
   try {
     await onceAnswered(async () => {
       // After a first connection that failed, a client goes on only when it is told to.
       await client.connect()
       await createIndexes(connection.collections)
-      await upkeep.begin()
+      await maintenance.begin()
     }, { waitMs, log })
   } catch (err) {
     await connection.close()
@@ -42,12 +42,12 @@ export async function openMongoStore (
   }
   return {
     clusters: createClusterStore(connection),
-    jobs: createJobStore(connection, commit, relay, news),
+    jobs: createJobStore(connection, commit, relay, notifications),
     outbox,
     subnets: createSubnetStore(connection),
-    channels: createChannelStore(connection, news),
+    channels: createChannelStore(connection, notifications),
     leases: createLeaseStore(connection),
-    news: news.events,
+    notifications: notifications.events,
     check: () =>
       connection.run(async () => {
         await client.db('admin').command({ ping: 1 })
@@ -55,7 +55,7 @@ export async function openMongoStore (
     async close () {
       // Refuses what comes from now on, and waits for what is under way.
       const closed = connection.close()
-      await upkeep.stop()
+      await maintenance.stop()
       await closed
     }
   }

@@ -41,12 +41,12 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
    */
   async function append (clusterId: ClusterId, drafts: Draft[]): Promise<void> {
     for (let left = drafts; left.length > 0;) {
-      const place = await position(clusterId)
-      if (!place) return
+      const found = await position(clusterId)
+      if (!found) return
       const documents = left.map(({ command_id: id, ...command }, index): OutboxDocument => ({
         _id: id,
         ...command,
-        seq: place.last + 1 + index,
+        seq: found.last + 1 + index,
         open: true
       }))
       try {

@@ -1,5 +1,5 @@
 import type { Job, JobId } from '../../schemas/job.js'
-import { addressesOf, fillAddresses, LAST_PLACE, toAddress, toPlace } from '../address-space.js'
+import { addressesOf, fillAddresses, LAST_OFFSET, toAddress, toOffset } from '../address-space.js'
 import type { CommitOutcome } from '../store.js'
 import type { Connection } from './connection.js'
 
@@ -30,22 +30,22 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
   const unlease = prepare('DELETE FROM addresses WHERE address = ?')
   const free = prepare('INSERT INTO freed_addresses (address) VALUES (?)')
   const unfree = prepare('DELETE FROM freed_addresses WHERE address = ?')
-  const advance = prepare<{ place: number }>(`
-    UPDATE counters SET value = value + 1 WHERE name = 'next_address' AND value <= ${LAST_PLACE}
-    RETURNING value - 1 AS place`)
+  const advance = prepare<{ next: number }>(`
+    UPDATE counters SET value = value + 1 WHERE name = 'next_address' AND value <= ${LAST_OFFSET}
+    RETURNING value - 1 AS next`)
   const takeFreed = prepare<{ address: number }>(`
     DELETE FROM freed_addresses WHERE turn = (SELECT min(turn) FROM freed_addresses) RETURNING address`)
 
-  function giveBack (place: number): void {
-    unlease.run(place)
-    free.run(place)
+  function giveBack (offset: number): void {
+    unlease.run(offset)
+    free.run(offset)
   }
 
   /** The next place to lease, undefined when all are leased. */
-  function nextPlace (): number | undefined {
-    for (let next = advance.get(); next; next = advance.get()) {
+  function nextOffset (): number | undefined {
+    for (let turn = advance.get(); turn; turn = advance.get()) {
       // Claimed ahead of its turn, and perhaps given back since.
-      if (!selectHolder.get(next.place) && !selectFreed.get(next.place)) return next.place
+      if (!selectHolder.get(turn.next) && !selectFreed.get(turn.next)) return turn.next
     }
     return takeFreed.get()?.address
   }
@@ -55,30 +55,30 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
       const held = new Set(selectHeld.all(job.id).map(({ address }) => address))
       const named = new Set<number>()
       for (const address of addressesOf(job)) {
-        const place = toPlace(address)
-        if (place === undefined || (!held.has(place) && selectHolder.get(place))) {
+        const offset = toOffset(address)
+        if (offset === undefined || (!held.has(offset) && selectHolder.get(offset))) {
           return { outcome: 'address_taken', address }
         }
-        named.add(place)
+        named.add(offset)
       }
-      for (const place of named) {
-        if (held.has(place)) continue
-        unfree.run(place)
-        lease.run(place, job.id)
+      for (const offset of named) {
+        if (held.has(offset)) continue
+        unfree.run(offset)
+        lease.run(offset, job.id)
       }
-      for (const place of held) {
-        if (!named.has(place)) giveBack(place)
+      for (const offset of held) {
+        if (!named.has(offset)) giveBack(offset)
       }
 
       let exhausted = false
       const settled = fillAddresses(job, () => {
-        const place = exhausted ? undefined : nextPlace()
-        if (place === undefined) {
+        const offset = exhausted ? undefined : nextOffset()
+        if (offset === undefined) {
           exhausted = true
           return ''
         }
-        lease.run(place, job.id)
-        return toAddress(place)
+        lease.run(offset, job.id)
+        return toAddress(offset)
       })
       return exhausted ? { outcome: 'addresses_exhausted' } : { outcome: 'settled', job: settled }
     },
@@ -88,8 +88,8 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
     },
 
     holder (address) {
-      const place = toPlace(address)
-      return place === undefined ? undefined : selectHolder.get(place)?.job_id
+      const offset = toOffset(address)
+      return offset === undefined ? undefined : selectHolder.get(offset)?.job_id
     }
   }
 }

@@ -1,22 +1,22 @@
 import { ObjectId } from 'bson'
 import type { Cluster } from '../../schemas/cluster.js'
-import type { ClusterStore, ClusterUpkeep } from '../store.js'
+import type { ClusterStore, MaintenanceFields } from '../store.js'
 import type { Connection } from './connection.js'
 
 /** A row of clusters: JSON text where the cluster has lists and objects. */
 type ClusterRow =
-  & Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | keyof ClusterUpkeep>
+  & Omit<Cluster, 'clusterinfo' | 'technology' | 'more' | 'workers' | 'warnings' | keyof MaintenanceFields>
   & {
     clusterinfo: string
     technology: string | null
     more: string
     workers: string | null
     warnings: string
-    upkeep: string
+    maintenance: string
   }
 
 /** Of a cluster that nobody has set anything on. */
-const NO_UPKEEP: Required<ClusterUpkeep> = {
+const NO_MAINTENANCE: Required<MaintenanceFields> = {
   scheduling: 'active',
   lost_at: null,
   recovered_at: null,
@@ -27,7 +27,7 @@ const NO_UPKEEP: Required<ClusterUpkeep> = {
 const COLUMNS =
   `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
-  upkeep, registered_at, last_heartbeat_at, last_modified_timestamp`
+  maintenance, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
@@ -61,7 +61,7 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   )
   const setNodes = prepare<{ nodes: number }>('UPDATE clusters SET nodes = max(0, ?) WHERE id = ? RETURNING nodes')
   // A null in the patch takes the field away, and what is not there is null.
-  const update = prepare('UPDATE clusters SET upkeep = json_patch(upkeep, ?) WHERE id = ?')
+  const update = prepare('UPDATE clusters SET maintenance = json_patch(maintenance, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
   const selectPage = prepare<ClusterRow>(
     `SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ` +
@@ -138,11 +138,11 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
 }
 
 function toCluster (row: ClusterRow): Cluster {
-  const { upkeep, ...columns } = row
+  const { maintenance, ...columns } = row
   return {
     ...columns,
-    ...NO_UPKEEP,
-    ...JSON.parse(upkeep) as ClusterUpkeep,
+    ...NO_MAINTENANCE,
+    ...JSON.parse(maintenance) as MaintenanceFields,
     clusterinfo: JSON.parse(row.clusterinfo),
     technology: row.technology === null ? null : JSON.parse(row.technology),
     more: JSON.parse(row.more),

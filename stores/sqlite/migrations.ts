@@ -136,7 +136,8 @@ export const MIGRATIONS: readonly string[] = [
     value INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
   INSERT INTO counters (name, value) VALUES ('next_address', 1), ('next_subnet', 0), ('checks', 0);
-  `
+  `,
+  'ALTER TABLE clusters RENAME COLUMN upkeep TO maintenance'
 ]
 
 /**

@@ -31,7 +31,7 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
     channels: createChannelStore(connection),
     leases: createLeaseStore(connection),
     // Nobody else can open the file.
-    news: new EventEmitter(),
+    notifications: new EventEmitter(),
     check: () =>
       connection.write(() => {
         probe.run()

@@ -56,7 +56,7 @@ export async function checkRows (t: Test, { server, cluster, job }: Scene, rows:
     t.same(answer.statusCode, status, `${sent}: ${came.toString().slice(0, 200)}`)
     t.same(answer.headers['content-type'], type, sent)
     t.same(Number(answer.headers['content-length']), came.length, `${sent}: its length`)
-    compare(t, sent, steady(came.toString(), known(bytes)), known(bytes))
+    check(t, sent, steady(came.toString(), known(bytes)), known(bytes))
   }
 }
 
@@ -69,7 +69,7 @@ function steady (text: string, wanted: string): string {
     .replaceAll(/("instance":)"req-\w+"/g, '$1"<request>"')
 }
 
-function compare (t: Test, sent: string, came: string, wanted: string): void {
+function check (t: Test, sent: string, came: string, wanted: string): void {
   // As one pattern, so that the difference is shown in full.
   const pattern = wanted.split('…').map(part => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^]*?')
   if (wanted.includes('…')) t.match(came, new RegExp(`^${pattern}$`), sent)

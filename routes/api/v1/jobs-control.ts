@@ -70,8 +70,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         }
       }
     },
-    async ({ params, body: { instance_number: instanceNumber, ...wish } }) =>
-      app.jobLifecycle.move(params.job, { ...wish, ...(instanceNumber !== undefined && { instanceNumber }) }, 'user')
+    async ({ params, body: { instance_number: instanceNumber, ...request } }) =>
+      app.jobLifecycle.move(params.job, { ...request, ...(instanceNumber !== undefined && { instanceNumber }) }, 'user')
   )
 
   app.post(

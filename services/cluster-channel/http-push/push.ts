@@ -1,4 +1,4 @@
-import type { KeptLease } from '../../../plugins/leases.js'
+import type { Lease } from '../../../plugins/leases.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { createSlots } from './slots.js'
 import { startPushWorker, type PushContext, type PushWorker } from './worker.js'
@@ -26,7 +26,7 @@ const PATIENCE_MS = 1000
 
 /** @param isHeld Whether a channel of this cluster is open, in any process. */
 export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'slots' | 'leads' | 'isOurs'> & {
-  lease: KeptLease
+  lease: Lease
   isHeld (clusterId: ClusterId): Promise<boolean>
 }): HttpPush {
   const workers = new Map<ClusterId, PushWorker>()

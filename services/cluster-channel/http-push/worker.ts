@@ -6,9 +6,9 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { OutboxStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { JobLifecycle } from '../../job-lifecycle/lifecycle.js'
-import type { Settlement } from '../acknowledgements.js'
+import type { Acknowledgements } from '../acknowledgements.js'
 import type { Caller, Outcome } from './call.js'
-import type { Rests } from './redeploy-delay.js'
+import type { RedeployDelays } from './redeploy-delay.js'
 import type { Slots } from './slots.js'
 
 /**
@@ -32,10 +32,10 @@ export interface PushContext {
   registry: Pick<ClusterRegistry, 'get'>
   lifecycle: Pick<JobLifecycle, 'delivery'>
   outbox: OutboxStore
-  settlement: Settlement
+  acknowledgements: Acknowledgements
   caller: Caller
   slots: Slots
-  rests: Rests
+  redeployDelays: RedeployDelays
   /**
    * Whether this process is still the one that pushes: false as soon as its lease has run out, be it while it was
    * suspended.
@@ -62,11 +62,11 @@ const LONGEST_BACKOFF_MS = 30_000
 const SHORTEST_HURRY_MS = 1000
 
 /** What follows a turn: nothing is left, the next command, another try after a nap, or a nap until a job has rested. */
-type Next = 'done' | 'next' | 'nap' | { restsUntil: number }
+type Next = 'done' | 'next' | 'nap' | { delayedUntil: number }
 
 /** @param onDone Called in the same step in which the worker decides to end: what is woken later needs a new one. */
 export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
-  const { registry, lifecycle, outbox, settlement, caller, slots, rests, log } = context
+  const { registry, lifecycle, outbox, acknowledgements, caller, slots, redeployDelays, log } = context
   const stopping = new AbortController()
   const aborter = new AbortController()
   let isWanted = false
@@ -97,7 +97,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
       tries = 0
       if (typeof next === 'object' && !isWanted) {
         isResting = true
-        await nap(next.restsUntil - performance.now())
+        await nap(next.delayedUntil - performance.now())
         isResting = false
       }
     }
@@ -107,8 +107,8 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   async function turn (): Promise<Next> {
     const cluster = await registry.get(clusterId)
     if (cluster.delivery !== 'http' || !await context.isOurs(clusterId)) return 'done'
-    const { page, command, restsUntil } = await find()
-    if (!command) return restsUntil === Infinity ? 'done' : { restsUntil }
+    const { page, command, delayedUntil } = await find()
+    if (!command) return delayedUntil === Infinity ? 'done' : { delayedUntil }
     return await slots(async () => {
       // The turn may have been long in coming.
       if (stopping.signal.aborted || !context.leads()) return 'done'
@@ -127,24 +127,24 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   }
 
   /** The first command that may be sent now, on its page; else when the first of those that rest may. */
-  async function find (): Promise<{ page: Command[], command?: Command, restsUntil: number }> {
+  async function find (): Promise<{ page: Command[], command?: Command, delayedUntil: number }> {
     // One moment for all: else a command could pass an earlier one about the same job whose rest ends meanwhile.
     const now = performance.now()
-    let restsUntil = Infinity
+    let delayedUntil = Infinity
     for (let after = 0; ;) {
       const page = await outbox.pending(clusterId, { after, limit: LOOKAHEAD })
       const resting = new Set<JobId>()
       for (const [index, command] of page.entries()) {
         if (isSuperseded(page, index)) continue
-        const end = rests.end(clusterId, command.job_id)
-        if (end <= now) return { page, command, restsUntil }
+        const end = redeployDelays.end(clusterId, command.job_id)
+        if (end <= now) return { page, command, delayedUntil }
         resting.add(command.job_id)
-        restsUntil = Math.min(restsUntil, end)
+        delayedUntil = Math.min(delayedUntil, end)
       }
       if (resting.size > 0) {
         await lifecycle.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
       }
-      if (page.length < LOOKAHEAD) return { page, restsUntil }
+      if (page.length < LOOKAHEAD) return { page, delayedUntil }
       after = page.at(-1)!.seq
     }
   }
@@ -155,8 +155,8 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     switch (outcome.kind) {
       case 'taken':
       case 'doubtful':
-        if (command.kind === 'delete') rests.begin(clusterId, command.job_id)
-        for (const each of settled) await settlement.take(clusterId, each)
+        if (command.kind === 'delete') redeployDelays.begin(clusterId, command.job_id)
+        for (const each of settled) await acknowledgements.take(clusterId, each)
         await lifecycle.delivery(
           clusterId,
           [command.job_id],
@@ -171,7 +171,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
         return await putOff(page, `${where} cannot be reached, it is tried again: ${outcome.reason}`)
     }
     log.info({ cluster_id: clusterId, seq: command.seq, reason: outcome.reason }, 'a cluster manager refused a command')
-    for (const { seq } of settled) await settlement.refuse(clusterId, seq, outcome.reason)
+    for (const { seq } of settled) await acknowledgements.refuse(clusterId, seq, outcome.reason)
     return 'next'
   }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import type { KeptLease } from '../../../plugins/leases.js'
+import type { Lease } from '../../../plugins/leases.js'
 import type { Job, JobId } from '../../../schemas/job.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import type { PlacementDecision, Question, SchedulerClient } from '../../scheduler-client/scheduler.js'
@@ -31,7 +31,7 @@ export function startPlacementLoop ({ jobs, scheduler, committer, lease, retryMs
   scheduler: SchedulerClient
   committer: Committer
   /** Of several System Managers, the one that holds it places. */
-  lease: KeptLease
+  lease: Lease
   retryMs: number
   signal: AbortSignal
   log: FastifyBaseLogger

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import type { KeptLease } from '../../../plugins/leases.js'
+import type { Lease } from '../../../plugins/leases.js'
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import type { ClusterStore, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
-import type { ClusterUpkeeper } from '../operations/cluster-maintenance.js'
+import type { ClusterMaintenance } from '../operations/cluster-maintenance.js'
 import type { Committer } from '../commit.js'
-import { overdue } from '../state-machine/decisions/deadlines.js'
+import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
 import type { Policy } from '../state-machine/policy.js'
 
 /** Jobs that one step takes. */
@@ -20,14 +20,14 @@ const LOST_PAGE = 200
  * takes back those that speak again. Of several System Managers the one with the lease does it.
  */
 export function startReconciler (
-  { jobs, clusters, registry, upkeep, committer, policy, lease, failoverMs, intervalMs, signal, log }: {
+  { jobs, clusters, registry, maintenance, committer, policy, lease, failoverMs, intervalMs, signal, log }: {
     jobs: JobStore
     clusters: ClusterStore
     registry: ClusterRegistry
-    upkeep: ClusterUpkeeper
+    maintenance: ClusterMaintenance
     committer: Committer
     policy: Policy
-    lease: KeptLease
+    lease: Lease
     failoverMs: number
     intervalMs: number
     signal: AbortSignal
@@ -46,7 +46,7 @@ export function startReconciler (
 
   async function endPatience (fence: number): Promise<void> {
     const due = await jobs.due(new Date().toISOString(), PAGE)
-    for (const { id } of due) await committer.change(id, job => overdue(job, policy, 'system'), fence)
+    for (const { id } of due) await committer.change(id, job => expireDeadlines(job, policy, 'system'), fence)
   }
 
   /** Only clusters whose silence has grown too long since the last round; all silent ones in the first. */
@@ -67,7 +67,7 @@ export function startReconciler (
             { cluster: cluster.cluster_name, cluster_id: cluster.id },
             'a cluster gives no sign of life, what it runs is started elsewhere'
           )
-          await upkeep.lose(cluster, fence)
+          await maintenance.lose(cluster, fence)
         }
         lostIds.add(cluster.id)
       }
@@ -94,7 +94,7 @@ export function startReconciler (
       if (!cluster) continue
       if (registry.isActive(cluster)) {
         log.info({ cluster: cluster.cluster_name, cluster_id: id }, 'a cluster that was lost is back')
-        if (cluster.lost_at !== null) await upkeep.recover(cluster, fence)
+        if (cluster.lost_at !== null) await maintenance.recover(cluster, fence)
       } else {
         lostIds.add(id)
       }

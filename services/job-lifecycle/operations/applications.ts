@@ -4,7 +4,7 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { Job, JobId } from '../../../schemas/job.js'
 import type { JobStore } from '../../../stores/store.js'
 import { worst } from '../state-machine/transitions.js'
-import type { UserSide } from './jobs.js'
+import type { JobOperations } from './jobs.js'
 
 /**
  * The services that share an app_name and an app_ns, as one. A `ref` is these two joined by a dot; what cannot be
@@ -13,8 +13,8 @@ import type { UserSide } from './jobs.js'
 export interface Applications {
   application (ref: string): Promise<Application>
   /**
-   * Deploys services of one application, all or none (see {@link UserSide.deploy}); `descriptor_invalid` for those of
-   * several. Its services that are not described stay as they are. `isNew`: it had none before.
+   * Deploys services of one application, all or none (see {@link JobOperations.deploy}); `descriptor_invalid` for those
+   * of several. Its services that are not described stay as they are. `isNew`: it had none before.
    */
   deployApplication (
     descriptors: readonly Descriptor[],
@@ -31,7 +31,7 @@ const NAME = /^([\w-]{1,63})\.([\w-]{1,63})$/
 
 export function createApplications (
   jobs: JobStore,
-  { deploy, undeploy }: Pick<UserSide, 'deploy' | 'undeploy'>
+  { deploy, undeploy }: Pick<JobOperations, 'deploy' | 'undeploy'>
 ): Applications {
   /** @param look Makes of each page of jobs that are not UNDEPLOYED what the application is to be told of. */
   async function survey (

@@ -8,7 +8,7 @@ import { forgotten, lost, recovered } from '../state-machine/decisions/cluster-l
 import { drainEnded, moved } from '../state-machine/decisions/move.js'
 
 /** What becomes of jobs when something happens to a cluster. Unknown clusters: `cluster_not_found`. */
-export interface ClusterUpkeeper {
+export interface ClusterMaintenance {
   /**
    * Forgets a cluster. `cluster_in_use` while a job is placed on it, unless forced: then its instances are placed anew,
    * and what it was still to remove counts as removed.
@@ -32,12 +32,12 @@ const FLAPPING_MS = 3_600_000
 /** Jobs read at a time. */
 const PAGE = 200
 
-export function createClusterUpkeeper ({ jobs, clusters, registry, committer }: {
+export function createClusterMaintenance ({ jobs, clusters, registry, committer }: {
   jobs: JobStore
   clusters: ClusterStore
   registry: ClusterRegistry
   committer: Committer
-}): ClusterUpkeeper {
+}): ClusterMaintenance {
   async function onEachJob (clusterId: ClusterId, decide: Decide, fence?: number): Promise<void> {
     let page: Job[]
     let after: string | undefined

@@ -7,11 +7,11 @@ import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { Committer } from '../commit.js'
 import { acknowledged, refused } from '../state-machine/decisions/command-replies.js'
 import { delivery } from '../state-machine/decisions/delivery.js'
-import { detailed, isNews, reported } from '../state-machine/decisions/cluster-reports.js'
-import type { Comparison } from './drift.js'
+import { detailed, changesStatus, reported } from '../state-machine/decisions/cluster-reports.js'
+import type { DriftDetection } from './drift.js'
 
 /** What clusters say. */
-export interface ClusterSide {
+export interface ClusterReports {
   /**
    * A heartbeat: figures to the registry, the clusters' word on their jobs to the jobs. Gives what was not understood.
    */
@@ -31,12 +31,12 @@ export interface ClusterSide {
   desiredOn (clusterId: ClusterId): Promise<Job[]>
 }
 
-export function createClusterSide ({ jobs, registry, committer, comparison }: {
+export function createClusterReports ({ jobs, registry, committer, drift }: {
   jobs: JobStore
   registry: ClusterRegistry
   committer: Committer
-  comparison: Comparison
-}): ClusterSide {
+  drift: DriftDetection
+}): ClusterReports {
   const { commit, change } = committer
 
   return {
@@ -44,12 +44,12 @@ export function createClusterSide ({ jobs, registry, committer, comparison }: {
       const { reports, warnings } = await registry.heartbeat(clusterId, body)
       const told = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
       // A heartbeat that says nothing of jobs does not say that there are none.
-      if (Array.isArray(body.jobs)) comparison.compareSoon(clusterId, told)
+      if (Array.isArray(body.jobs)) drift.checkSoon(clusterId, told)
       if (told.size === 0) return { warnings }
       // Only jobs for which the heartbeat is news are read and written.
       const affected = new Set<JobId>()
       for (const { job_id, status } of await jobs.contradicted(clusterId, told)) {
-        if (isNews(status, told.get(job_id)!)) affected.add(job_id)
+        if (changesStatus(status, told.get(job_id)!)) affected.add(job_id)
       }
       if (affected.size === 0) return { warnings }
       const decide = (job: Job) => reported(job, clusterId, told.get(job.id)!)

@@ -41,13 +41,13 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
   committer: Committer
   updating: (job: Job, descriptor: Descriptor, cause: string) => Promise<JobChange | undefined>
 }): Deployer {
-  const self: Deployer = {
+  const deployer: Deployer = {
     async deploy (descriptors, cause) {
       const deployed = new Map<Descriptor, Deployed>()
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const rest = descriptors.filter(descriptor => !deployed.has(descriptor))
         const pending: Array<{ descriptor: Descriptor, before: Job | undefined, change: JobChange }> = []
-        for (const [index, { before, change }] of (await self.preview(rest, cause)).entries()) {
+        for (const [index, { before, change }] of (await deployer.preview(rest, cause)).entries()) {
           const descriptor = rest[index]!
           if (change) pending.push({ descriptor, before, change })
           else if (before) deployed.set(descriptor, { job: before, outcome: 'unchanged' })
@@ -104,5 +104,5 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
     )
   }
 
-  return self
+  return deployer
 }

@@ -7,12 +7,12 @@ import type { Committer } from '../commit.js'
 import { lingering, missing } from '../state-machine/decisions/drift.js'
 
 /** Holds what clusters report against what they are to run. */
-export interface Comparison {
+export interface DriftDetection {
   /**
    * Compares, unless this cluster was compared a short while ago: nobody waits for it, and most heartbeats cost nothing
    * more than this call.
    */
-  compareSoon (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): void
+  checkSoon (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): void
   /** Resolves when no comparison is under way. */
   idle (): Promise<void>
 }
@@ -34,17 +34,17 @@ const REPORTED: readonly Status[] = [
   ...STOPS.filter(status => status !== 'COMPLETED')
 ]
 
-export function createComparison ({ jobs, clusters, committer, intervalMs, log }: {
+export function createDriftDetection ({ jobs, clusters, committer, intervalMs, log }: {
   jobs: JobStore
   clusters: ClusterStore
   committer: Committer
   intervalMs: number
   log: FastifyBaseLogger
-}): Comparison {
+}): DriftDetection {
   const seen = new Map<ClusterId, Seen>()
   const running = new Set<Promise<void>>()
 
-  async function compare (
+  async function check (
     clusterId: ClusterId,
     told: ReadonlyMap<JobId, Status>,
     before: Seen | undefined,
@@ -83,13 +83,13 @@ export function createComparison ({ jobs, clusters, committer, intervalMs, log }
   }
 
   return {
-    compareSoon (clusterId, told) {
+    checkSoon (clusterId, told) {
       const before = seen.get(clusterId)
       const at = performance.now()
       if (before && at - before.at < intervalMs) return
       const now: Seen = { at, missing: new Set(), unknown: before?.unknown }
       seen.set(clusterId, now)
-      const work = compare(clusterId, told, before, now)
+      const work = check(clusterId, told, before, now)
         .catch(err => {
           seen.delete(clusterId)
           log.error({ err, cluster_id: clusterId }, 'what a cluster reports could not be compared, it is tried again')

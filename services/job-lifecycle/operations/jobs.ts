@@ -16,7 +16,7 @@ import type { Policy } from '../state-machine/policy.js'
  * What users ask for. A `ref` is a job id or a job name, also with "_" for "."; one that can be neither:
  * `job_ref_malformed`; one that names nothing: `job_not_found`. All is durable when it resolves.
  */
-export interface UserSide extends Deployer {
+export interface JobOperations extends Deployer {
   /** Asks the clusters to remove the job. It is UNDEPLOYED once they have confirmed; asking again changes nothing. */
   undeploy (ref: string, cause: string): Promise<Job>
   /** Another number of instances in all. A job that is being removed: `job_not_running`. */
@@ -25,9 +25,9 @@ export interface UserSide extends Deployer {
    * Moves instances from the clusters at one place to those at another. Unknown places: `cluster_not_found`; no such
    * instance at `from`: `instance_not_found`. Where all is at the target already, nothing changes.
    */
-  move (ref: string, wish: MoveRequest, cause: string): Promise<Job>
+  move (ref: string, request: MoveRequest, cause: string): Promise<Job>
   /** Has a cluster move what it runs of the job from one worker node to another. */
-  moveBetweenNodes (ref: string, wish: NodeMoveRequest, cause: string): Promise<Job>
+  moveBetweenNodes (ref: string, request: NodeMoveRequest, cause: string): Promise<Job>
   /** Back to an earlier generation, the one before when none is named. `revision_not_found` when it is not kept. */
   rollBack (ref: string, generation: number | undefined, cause: string): Promise<Job>
 }
@@ -48,13 +48,13 @@ export interface NodeMoveRequest {
   toNode: string
 }
 
-export function createUserSide ({ jobs, registry, committer, finder, policy }: {
+export function createJobOperations ({ jobs, registry, committer, finder, policy }: {
   jobs: JobStore
   registry: ClusterRegistry
   committer: Committer
   finder: JobFinder
   policy: Policy
-}): UserSide {
+}): JobOperations {
   const { change } = committer
 
   /** Which clusters of a job the new descriptor still allows: the same test as the scheduler's, on those few only. */

@@ -15,7 +15,7 @@ import { editJob } from '../state-machine/job-edit.js'
 import type { JobLifecycle } from '../lifecycle.js'
 
 /** Takes what the Cloud Scheduler calls back (contract section 4). */
-export interface SchedulerAnswers {
+export interface SchedulerCallbacks {
   /**
    * Places the instances of the job that have no cluster on the one it names. An answer about a job that has moved on
    * changes nothing. `job_not_found`, `cluster_not_found`.
@@ -23,11 +23,11 @@ export interface SchedulerAnswers {
   take (answer: SchedulerAnswer): Promise<void>
 }
 
-export function createSchedulerAnswers ({ lifecycle, registry, scheduler }: {
+export function createSchedulerCallbacks ({ lifecycle, registry, scheduler }: {
   lifecycle: Pick<JobLifecycle, 'change' | 'find' | 'events'>
   registry: Pick<ClusterRegistry, 'get' | 'isActive'>
   scheduler: Pick<SchedulerClient, 'answered'>
-}): SchedulerAnswers {
+}): SchedulerCallbacks {
   return {
     async take (answer) {
       const job = await lifecycle.find(answer.job_id)

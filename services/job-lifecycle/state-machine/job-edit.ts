@@ -9,7 +9,7 @@ import { completeMoves } from './consequences/moves.js'
 import { continueRollout } from './consequences/rollout.js'
 import { finishUndeploy, summarise } from './consequences/job-status.js'
 import { successorOf } from './instances.js'
-import { mayBecome, type News } from './transitions.js'
+import { mayBecome, type Trigger } from './transitions.js'
 
 type EventExtras = Pick<JobEvent, 'instance_number' | 'cluster_id' | 'from' | 'to'>
 
@@ -29,7 +29,7 @@ export interface JobEdit {
     more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>
   ): string
   /** Moves an instance when the table of transitions allows it; false when it does not. */
-  move (instance: Instance, news: News, to: Status, reason?: string | null): boolean
+  move (instance: Instance, trigger: Trigger, to: Status, reason?: string | null): boolean
   /**
    * Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the
    * earlier one.
@@ -83,9 +83,9 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
       return commandId
     },
 
-    move (instance, news, to, reason = null) {
+    move (instance, trigger, to, reason = null) {
       const from = instance.status
-      if (!mayBecome(from, news, to)) return false
+      if (!mayBecome(from, trigger, to)) return false
       Object.assign(instance, { status: to, status_reason: reason, status_since: now })
       edit.event('status', `instance ${instance.instance_number} is ${to}${reason ? `: ${reason}` : ''}`, {
         instance_number: instance.instance_number,

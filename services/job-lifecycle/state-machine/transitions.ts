@@ -14,7 +14,7 @@ import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from
  * - `lost`: its cluster gives no sign of life. `recovered`: that cluster is back, and has not told yet how far it is.
  * - `gave_up`: it would not start anywhere.
  */
-export type News =
+export type Trigger =
   | 'placed'
   | 'unplaceable'
   | 'reported'
@@ -26,7 +26,7 @@ export type News =
   | 'recovered'
   | 'gave_up'
 
-type Row = Partial<Record<News, readonly Status[]>>
+type Row = Partial<Record<Trigger, readonly Status[]>>
 
 const above = (rung: typeof WAY_UP[number]): Status[] => WAY_UP.slice(WAY_UP.indexOf(rung) + 1)
 const onCluster: Row = {
@@ -73,8 +73,8 @@ export const TRANSITIONS: Readonly<Record<Status, Row>> = {
 }
 
 /** True when this news may take an instance from one status to another; never for the status it has. */
-export function mayBecome (from: Status, news: News, to: Status): boolean {
-  return from !== to && (TRANSITIONS[from][news]?.includes(to) ?? false)
+export function mayBecome (from: Status, trigger: Trigger, to: Status): boolean {
+  return from !== to && (TRANSITIONS[from][trigger]?.includes(to) ?? false)
 }
 
 /**

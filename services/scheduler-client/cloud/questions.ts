@@ -22,7 +22,7 @@ export interface Asked {
    * True once the figures here agreed that there is no place, since it was asked: room is news then, and worth asking
    * again.
    */
-  lackedRoom: boolean
+  lackedCapacity: boolean
   /** What the job shows of it. */
   explanation: Explanation
 }
@@ -83,7 +83,7 @@ export function createQuestions (retryMs: number): Questions {
         again: 0,
         failures,
         failed: false,
-        lackedRoom: false,
+        lackedCapacity: false,
         explanation
       }
       see(id, asked, now)

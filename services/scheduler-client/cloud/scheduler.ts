@@ -8,7 +8,7 @@ import { SchedulerDown } from './call.js'
 import type { Link } from './link.js'
 import { ask, isAskedAbout } from './question.js'
 import type { Asked, Questions } from './questions.js'
-import { awaited, crowded, notPlaced, overdue, refusing, silent, standingIn } from './sentences.js'
+import { awaited, crowded, notPlaced, callbackLate, refusing, silent, standingIn } from './sentences.js'
 
 interface CloudSchedulerOptions {
   /** http://host:port, for messages. */
@@ -28,7 +28,7 @@ interface CloudSchedulerOptions {
 interface Verdict {
   explanation: Explanation
   /** By the figures of now there is a place. */
-  hasRoom: boolean
+  hasCapacity: boolean
 }
 
 /**
@@ -39,12 +39,12 @@ export function createCloudScheduler (
   { origin, link, questions, callbackMs, embedded, fallback, judge }: CloudSchedulerOptions
 ): SchedulerClient {
   const events: SchedulerClient['events'] = new EventEmitter()
-  const news = () => events.emit('news')
+  const changed = () => events.emit('changed')
 
-  link.events.on('opened', news)
+  link.events.on('opened', changed)
   link.events.on('closed', () => {
     questions.wakeAll()
-    news()
+    changed()
   })
 
   async function send (job: Job, asked: Asked): Promise<void> {
@@ -62,7 +62,7 @@ export function createCloudScheduler (
       asked.explanation = err instanceof SchedulerDown ? silent(Date.now(), message) : refusing(Date.now(), message)
       questions.rest(asked, true)
     }
-    news()
+    changed()
   }
 
   /** Asks, and shows this on the job until there is more to say. */
@@ -100,23 +100,27 @@ export function createCloudScheduler (
       const explanation = job.explanation?.outcome === 'unplaceable'
         ? job.explanation
         : notPlaced(now, here.explanation)
-      return [job.id, { explanation, hasRoom: here.kind === 'placed' }]
+      return [job.id, { explanation, hasCapacity: here.kind === 'placed' }]
     }))
   }
 
   /** @param verdict Stands while it is asked again: the same one written once more could not be seen. */
-  function decide (job: Job, now: number, { explanation: verdict, hasRoom = false }: Partial<Verdict> = {}): Question {
+  function decide (
+    job: Job,
+    now: number,
+    { explanation: verdict, hasCapacity = false }: Partial<Verdict> = {}
+  ): Question {
     const asked = questions.get(job, now)
     const isDue = asked === undefined ||
-      (asked.state !== 'asking' && hasRoom && asked.lackedRoom) ||
+      (asked.state !== 'asking' && hasCapacity && asked.lackedCapacity) ||
       (asked.state === 'resting' && now >= asked.again) ||
       (asked.state === 'pending' && now - asked.at >= callbackMs)
     const known = verdict ?? asked?.explanation
-    if (asked && verdict && !hasRoom) asked.lackedRoom = true
+    if (asked && verdict && !hasCapacity) asked.lackedCapacity = true
     if (!isDue) return { kind: 'asked', explanation: known! }
     if (link.state() !== 'closed') return { kind: 'asked', explanation: silent(now, link.lastFailure()) }
     if (link.isFull()) return { kind: 'asked', explanation: known ?? crowded(now) }
-    if (asked?.state === 'pending') return begin(job, now, verdict ?? overdue(now, asked.at))
+    if (asked?.state === 'pending') return begin(job, now, verdict ?? callbackLate(now, asked.at))
     return begin(job, now, known ?? awaited(now), asked?.failed)
   }
 

@@ -9,7 +9,7 @@ import type { Explanation } from '../../../schemas/job.js'
 export const awaited = (now: number): Explanation =>
   waiting(now, 'the Cloud Scheduler was asked, its answer is awaited')
 
-export const overdue = (now: number, askedAt: number): Explanation =>
+export const callbackLate = (now: number, askedAt: number): Explanation =>
   waiting(
     now,
     `the Cloud Scheduler was asked ${Math.round((now - askedAt) / 1000)} s ago and has not called back; asked again`

@@ -1,6 +1,6 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import type { Candidate } from '../scheduler.js'
-import type { Wish } from './placement-request.js'
+import type { PlacementRequest } from './placement-request.js'
 
 /** Free cores and MB; null where the cluster has not told. */
 export interface Free {
@@ -9,14 +9,14 @@ export interface Free {
 }
 
 /** A worker node with what is left of it in this pass. */
-export interface WorkerRoom {
+export interface WorkerCapacity {
   name: string
   technology: readonly string[]
   free: { cpu: number, memory: number }
 }
 
 /** A cluster with what is left of it in this pass. */
-export interface Room {
+export interface ClusterCapacity {
   id: ClusterId
   name: string
   location: string | null
@@ -33,15 +33,15 @@ export interface Room {
   /** Over the whole cluster, less what is reserved and what this pass gave away. */
   free: Free
   /** Empty where the cluster lists none: it will find the worker itself (contract section 6). */
-  workers: WorkerRoom[]
+  workers: WorkerCapacity[]
 }
 
 /** All clusters of a pass. */
-export interface Rooms {
+export interface Capacities {
   /** In order of cluster id. */
-  all: Room[]
+  all: ClusterCapacity[]
   /** The clusters with this location or name; without a location, all of them. In order of cluster id. */
-  at (location: string | undefined): Room[]
+  at (location: string | undefined): ClusterCapacity[]
 }
 
 /**
@@ -54,17 +54,17 @@ export const ROUNDING = 1e-6
 const DEFAULT_TECHNOLOGY = ['docker']
 
 /** @param now Unix milliseconds. @param graceMs Milliseconds of silence after which a cluster is inactive. */
-export function createRooms (candidates: Candidate[], now: number, graceMs: number): Rooms {
+export function createCapacities (candidates: Candidate[], now: number, graceMs: number): Capacities {
   const all = [...candidates]
     .sort((a, b) => a.cluster.id < b.cluster.id ? -1 : 1)
-    .map((candidate, rank) => roomOf(candidate, rank, now, graceMs))
-  const byPlace = new Map<string, Room[]>()
-  for (const room of all) {
-    for (const place of new Set([room.name, room.location])) {
+    .map((candidate, rank) => capacityOf(candidate, rank, now, graceMs))
+  const byPlace = new Map<string, ClusterCapacity[]>()
+  for (const capacity of all) {
+    for (const place of new Set([capacity.name, capacity.location])) {
       if (place === null) continue
       const there = byPlace.get(place)
-      if (there) there.push(room)
-      else byPlace.set(place, [room])
+      if (there) there.push(capacity)
+      else byPlace.set(place, [capacity])
     }
   }
   return { all, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
@@ -79,27 +79,27 @@ export function holds (free: number | null, asked: number): boolean {
  * Gives the wish to a cluster that fits. Of its workers that fit, the one with most cores left bears it, then the one
  * with most memory left.
  */
-export function take (room: Room, wish: Wish): void {
-  let bearer: WorkerRoom | undefined
-  for (const worker of room.workers) {
-    if (!workerFits(worker, wish)) continue
+export function take (capacity: ClusterCapacity, request: PlacementRequest): void {
+  let bearer: WorkerCapacity | undefined
+  for (const worker of capacity.workers) {
+    if (!workerFits(worker, request)) continue
     if (
       !bearer || worker.free.cpu > bearer.free.cpu ||
       (worker.free.cpu === bearer.free.cpu && worker.free.memory > bearer.free.memory)
     ) bearer = worker
   }
-  for (const { free } of bearer ? [room, bearer] : [room]) {
-    if (free.cpu !== null) free.cpu -= wish.cpu
-    if (free.memory !== null) free.memory -= wish.memory
+  for (const { free } of bearer ? [capacity, bearer] : [capacity]) {
+    if (free.cpu !== null) free.cpu -= request.cpu
+    if (free.memory !== null) free.memory -= request.memory
   }
 }
 
-function workerFits ({ name, technology, free }: WorkerRoom, wish: Wish): boolean {
-  return (wish.node === undefined || name === wish.node) && technology.includes(wish.runtime) &&
-    holds(free.cpu, wish.cpu) && holds(free.memory, wish.memory)
+function workerFits ({ name, technology, free }: WorkerCapacity, request: PlacementRequest): boolean {
+  return (request.node === undefined || name === request.node) && technology.includes(request.runtime) &&
+    holds(free.cpu, request.cpu) && holds(free.memory, request.memory)
 }
 
-function roomOf ({ cluster, reserved }: Candidate, rank: number, now: number, graceMs: number): Room {
+function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number, graceMs: number): ClusterCapacity {
   const silentMs = now - cluster.last_modified_timestamp * 1000
   const technology = listed(cluster.technology) ?? DEFAULT_TECHNOLOGY
   const workers = (cluster.workers ?? []).map(worker => ({
@@ -145,7 +145,7 @@ export function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Clu
 }
 
 /** The cluster's own sums; where it tells none but lists workers, the sums over these. */
-function freeOf (cluster: Cluster, workers: WorkerRoom[], reserved: Candidate['reserved']): Free {
+function freeOf (cluster: Cluster, workers: WorkerCapacity[], reserved: Candidate['reserved']): Free {
   const summed = (key: 'cpu' | 'memory') =>
     workers.length === 0 ? null : workers.reduce((sum, { free }) => sum + free[key], 0)
   const less = (figure: number | null, taken: number) => figure === null ? null : figure - taken

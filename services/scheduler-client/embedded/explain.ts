@@ -2,13 +2,13 @@ import { MAX_VERDICTS, type ClusterVerdict } from '../../../schemas/job.js'
 import type { PlacementFailure } from '../../../schemas/status.js'
 import { STOPPED_BY } from './feasibility.js'
 import { createRanking, type Ranked, type Ranking } from './ranking.js'
-import type { Free, Room, Rooms } from './capacity.js'
+import type { Free, ClusterCapacity, Capacities } from './capacity.js'
 import { count, freeSentence, shortfall } from './sentences.js'
-import type { Wish } from './placement-request.js'
+import type { PlacementRequest } from './placement-request.js'
 
 /** A cluster that got instances of a job, as it was before the first of them. */
 export interface Chosen {
-  room: Room
+  capacity: ClusterCapacity
   score: number
   free: Free
   /** Instances of the same job that it had before. */
@@ -34,14 +34,19 @@ const MAX_NAMED = 5
  * @param scope The clusters of the asked place.
  * @param stopped The same clusters, each with its nearness (see filters.ts) as score. Taken over.
  */
-export function explainDeadEnd (wish: Wish, rooms: Rooms, scope: Room[], stopped: Ranked[]): DeadEnd {
+export function explainDeadEnd (
+  request: PlacementRequest,
+  capacities: Capacities,
+  scope: ClusterCapacity[],
+  stopped: Ranked[]
+): DeadEnd {
   const unknown = stopped.filter(({ score }) => score === STOPPED_BY.unknown).length
   const anyAlive = scope.some(({ alive }) => alive)
   const ranking = createRanking(stopped)
   return {
-    failure: unknown > 0 ? undefined : failureOf(wish, scope, anyAlive),
-    summary: deadEndSummary(wish, rooms, scope, anyAlive, ranking.first()?.room, unknown),
-    verdicts: stoppedVerdicts(ranking, wish, rooms, MAX_VERDICTS)
+    failure: unknown > 0 ? undefined : failureOf(request, scope, anyAlive),
+    summary: deadEndSummary(request, capacities, scope, anyAlive, ranking.first()?.capacity, unknown),
+    verdicts: stoppedVerdicts(ranking, request, capacities, MAX_VERDICTS)
   }
 }
 
@@ -51,30 +56,34 @@ export function explainDeadEnd (wish: Wish, rooms: Rooms, scope: Room[], stopped
 export function placedVerdicts (
   chosen: Chosen[],
   fitting: Ranking,
-  sameJob: (room: Room) => number,
+  sameJob: (capacity: ClusterCapacity) => number,
   stopped: () => Ranking,
-  wish: Wish,
-  rooms: Rooms
+  request: PlacementRequest,
+  capacities: Capacities
 ): ClusterVerdict[] {
-  const verdicts = chosen.slice(0, MAX_VERDICTS).map(({ room, score, free, took, sameJob }) =>
+  const verdicts = chosen.slice(0, MAX_VERDICTS).map(({ capacity, score, free, took, sameJob }) =>
     verdict(
-      room,
+      capacity,
       score,
       `${took === 1 ? 'chosen' : `chosen for ${took} instances`}, ${freeSentence(free)}${ranThere(sameJob)}`
     )
   )
-  const taken = new Set(chosen.map(({ room }) => room))
+  const taken = new Set(chosen.map(({ capacity }) => capacity))
   while (verdicts.length < MAX_VERDICTS) {
     const entry = fitting.next()
     if (!entry) break
-    if (!taken.has(entry.room)) {
+    if (!taken.has(entry.capacity)) {
       verdicts.push(
-        verdict(entry.room, entry.score, `fits, ${freeSentence(entry.room.free)}${ranThere(sameJob(entry.room))}`)
+        verdict(
+          entry.capacity,
+          entry.score,
+          `fits, ${freeSentence(entry.capacity.free)}${ranThere(sameJob(entry.capacity))}`
+        )
       )
     }
   }
   if (verdicts.length < MAX_VERDICTS) {
-    verdicts.push(...stoppedVerdicts(stopped(), wish, rooms, MAX_VERDICTS - verdicts.length))
+    verdicts.push(...stoppedVerdicts(stopped(), request, capacities, MAX_VERDICTS - verdicts.length))
   }
   return verdicts
 }
@@ -83,11 +92,11 @@ export function placedVerdicts (
  * Verdicts of a job of which a rest found no room, as the first instance of the rest saw it; the clusters that took
  * some come first.
  */
-export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, wish: Wish): ClusterVerdict[] {
-  const taken = new Set(chosen.map(({ room }) => room.id))
+export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, request: PlacementRequest): ClusterVerdict[] {
+  const taken = new Set(chosen.map(({ capacity }) => capacity.id))
   return [
-    ...chosen.slice(0, MAX_VERDICTS).map(({ room, took }) =>
-      verdict(room, null, `took ${count(took, 'instance')}, now ${shortfall(room, wish)}`)
+    ...chosen.slice(0, MAX_VERDICTS).map(({ capacity, took }) =>
+      verdict(capacity, null, `took ${count(took, 'instance')}, now ${shortfall(capacity, request)}`)
     ),
     ...deadEnd.verdicts.filter(({ cluster_id: id }) => !taken.has(id))
   ].slice(0, MAX_VERDICTS)
@@ -99,62 +108,70 @@ export function placedSummary (chosen: Chosen[], instances: number): string {
   if (!only) return 'every instance has a cluster already'
   if (!second) {
     return instances === 1
-      ? `placed on ${only.room.name}`
-      : `placed ${instances} instances on ${only.room.name}`
+      ? `placed on ${only.capacity.name}`
+      : `placed ${instances} instances on ${only.capacity.name}`
   }
-  const named = chosen.slice(0, MAX_NAMED).map(({ room, took }) => `${took} on ${room.name}`).join(', ')
+  const named = chosen.slice(0, MAX_NAMED).map(({ capacity, took }) => `${took} on ${capacity.name}`).join(', ')
   const more = chosen.length - MAX_NAMED
   return `placed ${instances} instances: ${named}${more > 0 ? `, the others on ${count(more, 'more cluster')}` : ''}`
 }
 
 /** Contract section 4. */
-function failureOf (wish: Wish, scope: Room[], anyAlive: boolean): PlacementFailure {
-  if (wish.location === undefined) return 'NoActiveClusterWithCapacity'
+function failureOf (request: PlacementRequest, scope: ClusterCapacity[], anyAlive: boolean): PlacementFailure {
+  if (request.location === undefined) return 'NoActiveClusterWithCapacity'
   if (scope.length === 0) return 'TargetClusterNotFound'
   return anyAlive ? 'TargetClusterNoCapacity' : 'TargetClusterNotActive'
 }
 
 function deadEndSummary (
-  wish: Wish,
-  rooms: Rooms,
-  scope: Room[],
+  request: PlacementRequest,
+  capacities: Capacities,
+  scope: ClusterCapacity[],
   anyAlive: boolean,
-  nearest: Room | undefined,
+  nearest: ClusterCapacity | undefined,
   unknown: number
 ): string {
   if (!nearest) {
-    return rooms.all.length === 0
+    return capacities.all.length === 0
       ? 'no cluster is registered'
-      : `no cluster named ${wish.location ?? ''} is registered`
+      : `no cluster named ${request.location ?? ''} is registered`
   }
   if (unknown > 1) return `waiting for the figures of ${nearest.name} and ${count(unknown - 1, 'more cluster')}`
-  if (unknown === 1) return `waiting for the figures of ${nearest.name}: ${shortfall(nearest, wish)}`
-  const reason = `${nearest.name}: ${shortfall(nearest, wish)}`
+  if (unknown === 1) return `waiting for the figures of ${nearest.name}: ${shortfall(nearest, request)}`
+  const reason = `${nearest.name}: ${shortfall(nearest, request)}`
   if (scope.length === 1) return reason
-  const clusters = `none of the ${scope.length} clusters${wish.location === undefined ? '' : ` at ${wish.location}`}`
+  const clusters = `none of the ${scope.length} ` +
+    `clusters${request.location === undefined ? '' : ` at ${request.location}`}`
   return anyAlive ? `${clusters} can take it; nearest is ${reason}` : `${clusters} is alive; one is ${reason}`
 }
 
 /** Verdicts on clusters of the asked place, then on those elsewhere: the alive before the silent, in order of id. */
-function stoppedVerdicts (ranking: Ranking, wish: Wish, rooms: Rooms, most: number): ClusterVerdict[] {
+function stoppedVerdicts (
+  ranking: Ranking,
+  request: PlacementRequest,
+  capacities: Capacities,
+  most: number
+): ClusterVerdict[] {
   const verdicts: ClusterVerdict[] = []
-  const list = (room: Room) => verdicts.push(verdict(room, null, shortfall(room, wish)))
+  const list = (capacity: ClusterCapacity) => verdicts.push(verdict(capacity, null, shortfall(capacity, request)))
   while (verdicts.length < most) {
     const entry = ranking.next()
     if (!entry) break
-    list(entry.room)
+    list(entry.capacity)
   }
-  if (wish.location === undefined) return verdicts
+  if (request.location === undefined) return verdicts
   for (const alive of [true, false]) {
-    for (const room of rooms.all) {
+    for (const capacity of capacities.all) {
       if (verdicts.length >= most) return verdicts
-      if (room.alive === alive && room.location !== wish.location && room.name !== wish.location) list(room)
+      if (
+        capacity.alive === alive && capacity.location !== request.location && capacity.name !== request.location
+      ) { list(capacity) }
     }
   }
   return verdicts
 }
 
-function verdict ({ id, name }: Room, score: number | null, reason: string): ClusterVerdict {
+function verdict ({ id, name }: ClusterCapacity, score: number | null, reason: string): ClusterVerdict {
   return {
     cluster_id: id,
     cluster_name: name,

@@ -1,5 +1,5 @@
-import { holds, type Free, type Room, type WorkerRoom } from './capacity.js'
-import type { Wish } from './placement-request.js'
+import { holds, type Free, type ClusterCapacity, type WorkerCapacity } from './capacity.js'
+import type { PlacementRequest } from './placement-request.js'
 
 /**
  * How near a cluster is to fitting: the filter that stopped it, later ones being nearer. Clusters of the asked place
@@ -34,43 +34,45 @@ const MOST_SHARE = 0.99
  * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the free share (0 to 0.99) of what
  *   is asked.
  */
-export function nearness (room: Room, wish: Wish): number {
-  if (wish.location !== undefined && room.location !== wish.location && room.name !== wish.location) {
-    return room.alive ? STOPPED_BY.location : STOPPED_BY.elsewhereAndSilent
+export function feasibility (capacity: ClusterCapacity, request: PlacementRequest): number {
+  if (request.location !== undefined && capacity.location !== request.location && capacity.name !== request.location) {
+    return capacity.alive ? STOPPED_BY.location : STOPPED_BY.elsewhereAndSilent
   }
-  if (!room.alive) return STOPPED_BY.alive
-  if (room.closed !== undefined) return STOPPED_BY.closed
-  if (wish.excluded.has(room.id)) return STOPPED_BY.excluded
-  if (!room.heard) return STOPPED_BY.unknown
-  if (!room.technology.includes(wish.runtime)) return STOPPED_BY.technology
-  const ofSums = nearnessOfFigures(room.free, wish)
-  const found = room.workers.length === 0 ? ofSums : Math.min(ofSums, nearnessOfWorkers(room.workers, wish))
-  return found === FITS && wish.refusals.has(room.id) ? STOPPED_BY.refused : found
+  if (!capacity.alive) return STOPPED_BY.alive
+  if (capacity.closed !== undefined) return STOPPED_BY.closed
+  if (request.excluded.has(capacity.id)) return STOPPED_BY.excluded
+  if (!capacity.heard) return STOPPED_BY.unknown
+  if (!capacity.technology.includes(request.runtime)) return STOPPED_BY.technology
+  const ofSums = feasibilityOfFigures(capacity.free, request)
+  const found = capacity.workers.length === 0
+    ? ofSums
+    : Math.min(ofSums, feasibilityOfWorkers(capacity.workers, request))
+  return found === FITS && request.refusals.has(capacity.id) ? STOPPED_BY.refused : found
 }
 
 /** Whether the figures hold what is asked. Known to be too little counts before not known. */
-export function nearnessOfFigures (free: Free, wish: Wish): number {
-  const cpuHeld = holds(free.cpu, wish.cpu)
-  if (!cpuHeld && free.cpu !== null) return STOPPED_BY.cpu + share(free.cpu, wish.cpu)
-  const memoryHeld = holds(free.memory, wish.memory)
-  if (!memoryHeld && free.memory !== null) return STOPPED_BY.memory + share(free.memory, wish.memory)
+export function feasibilityOfFigures (free: Free, request: PlacementRequest): number {
+  const cpuHeld = holds(free.cpu, request.cpu)
+  if (!cpuHeld && free.cpu !== null) return STOPPED_BY.cpu + share(free.cpu, request.cpu)
+  const memoryHeld = holds(free.memory, request.memory)
+  if (!memoryHeld && free.memory !== null) return STOPPED_BY.memory + share(free.memory, request.memory)
   return cpuHeld && memoryHeld ? FITS : STOPPED_BY.unknown
 }
 
 /** One worker must have it all, so the nearest of them counts. */
-function nearnessOfWorkers (workers: WorkerRoom[], wish: Wish): number {
+function feasibilityOfWorkers (workers: WorkerCapacity[], request: PlacementRequest): number {
   let nearest = 0
   for (const worker of workers) {
-    nearest = Math.max(nearest, nearnessOfWorker(worker, wish))
+    nearest = Math.max(nearest, feasibilityOfWorker(worker, request))
     if (nearest === FITS) break
   }
   return nearest
 }
 
-function nearnessOfWorker (worker: WorkerRoom, wish: Wish): number {
-  if (wish.node !== undefined && worker.name !== wish.node) return STOPPED_BY.node
-  if (!worker.technology.includes(wish.runtime)) return STOPPED_BY.workerTechnology
-  return nearnessOfFigures(worker.free, wish)
+function feasibilityOfWorker (worker: WorkerCapacity, request: PlacementRequest): number {
+  if (request.node !== undefined && worker.name !== request.node) return STOPPED_BY.node
+  if (!worker.technology.includes(request.runtime)) return STOPPED_BY.workerTechnology
+  return feasibilityOfFigures(worker.free, request)
 }
 
 function share (free: number, asked: number): number {

@@ -9,11 +9,11 @@ import {
   type Chosen,
   type DeadEnd
 } from './explain.js'
-import { FITS, nearness } from './feasibility.js'
+import { FITS, feasibility } from './feasibility.js'
 import { createRanking, type Ranked } from './ranking.js'
-import { createRooms, take, type Room } from './capacity.js'
+import { createCapacities, take, type ClusterCapacity } from './capacity.js'
 import { bestOf, scoreOf } from './score.js'
-import { wishesOf, wishKey, type Wish, type WishGroup } from './placement-request.js'
+import { requestsOf, requestKey, type PlacementRequest, type RequestGroup } from './placement-request.js'
 
 /** Decisions over one set of clusters, each of which leaves less room for the next. */
 interface Pass {
@@ -45,7 +45,7 @@ export function createPass (
   candidates: Candidate[],
   { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions
 ): Pass {
-  const rooms = createRooms(candidates, now, graceMs)
+  const capacities = createCapacities(candidates, now, graceMs)
   const deadEnds = new Map<string, DeadEnd>()
 
   function explanation (outcome: Explanation['outcome'], summary: string, clusters: ClusterVerdict[]): Explanation {
@@ -54,14 +54,19 @@ export function createPass (
       outcome,
       summary,
       clusters,
-      omitted: rooms.all.length - clusters.length
+      omitted: capacities.all.length - clusters.length
     }
   }
 
   /** Remembers why nobody can take this wish any more. */
-  function deadEnd (key: string, wish: Wish): DeadEnd {
-    const scope = rooms.at(wish.location)
-    const end = explainDeadEnd(wish, rooms, scope, scope.map(room => ({ room, score: nearness(room, wish) })))
+  function deadEnd (key: string, request: PlacementRequest): DeadEnd {
+    const scope = capacities.at(request.location)
+    const end = explainDeadEnd(
+      request,
+      capacities,
+      scope,
+      scope.map(capacity => ({ capacity, score: feasibility(capacity, request) }))
+    )
     deadEnds.set(key, end)
     return end
   }
@@ -74,52 +79,53 @@ export function createPass (
 
   /** For instances that ask for the same. */
   function decideGroup (
-    { wish, numbers: unplaced }: WishGroup,
+    { request, numbers: unplaced }: RequestGroup,
     before: ReadonlyMap<ClusterId, number>,
     policy: 'spread' | 'pack'
   ): PlacementDecision {
-    const key = wishKey(wish)
+    const key = requestKey(request)
     const known = deadEnds.get(key)
     if (known) return none(known)
 
-    const { fitting, stopped } = survey(rooms.at(wish.location), wish)
-    const sameJob = (room: Room) => before.get(room.id) ?? 0
+    const { fitting, stopped } = survey(capacities.at(request.location), request)
+    const sameJob = (capacity: ClusterCapacity) => before.get(capacity.id) ?? 0
     const best = bestOf(fitting)
     const ranking = createRanking(
-      fitting.map(room => ({ room, score: scoreOf(room, wish, best, sameJob(room), policy) }))
+      fitting.map(capacity => ({ capacity, score: scoreOf(capacity, request, best, sameJob(capacity), policy) }))
     )
-    const chosen = new Map<Room, Chosen>()
+    const chosen = new Map<ClusterCapacity, Chosen>()
     const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
     for (const number of unplaced) {
       const next = ranking.next()
       if (!next) break
-      const { room, score } = next
-      const choice = chosen.get(room) ?? { room, score, free: { ...room.free }, sameJob: sameJob(room), took: 0 }
+      const { capacity, score } = next
+      const choice = chosen.get(capacity) ??
+        { capacity, score, free: { ...capacity.free }, sameJob: sameJob(capacity), took: 0 }
       choice.took++
-      chosen.set(room, choice)
-      take(room, wish)
-      assignments.push({ instance_number: number, cluster_id: room.id })
-      if (nearness(room, wish) === FITS) {
-        ranking.add({ room, score: scoreOf(room, wish, best, choice.sameJob + choice.took, policy) })
+      chosen.set(capacity, choice)
+      take(capacity, request)
+      assignments.push({ instance_number: number, cluster_id: capacity.id })
+      if (feasibility(capacity, request) === FITS) {
+        ranking.add({ capacity, score: scoreOf(capacity, request, best, choice.sameJob + choice.took, policy) })
       }
     }
 
     const choices = [...chosen.values()]
     if (assignments.length === unplaced.length) {
-      const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), wish, rooms)
+      const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), request, capacities)
       return {
         kind: 'placed',
         assignments,
         explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts)
       }
     }
-    const end = deadEnd(key, wish)
+    const end = deadEnd(key, request)
     if (assignments.length === 0) return none(end)
     const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
     return {
       kind: 'placed',
       assignments,
-      explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, wish)),
+      explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, request)),
       ...end.failure && { failure: end.failure }
     }
   }
@@ -128,7 +134,7 @@ export function createPass (
     decide (job) {
       const before = instancesPerCluster(job)
       const policy = job.descriptor.placement ?? 'spread'
-      const decisions = wishesOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
+      const decisions = requestsOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
       const [
         only = {
           kind: 'placed',
@@ -158,13 +164,16 @@ function together (decisions: PlacementDecision[]): PlacementDecision {
 }
 
 /** Puts the clusters through the filters. `stopped` has the nearness as score. */
-function survey (scope: Room[], wish: Wish): { fitting: Room[], stopped: Ranked[] } {
-  const fitting: Room[] = []
+function survey (
+  scope: ClusterCapacity[],
+  request: PlacementRequest
+): { fitting: ClusterCapacity[], stopped: Ranked[] } {
+  const fitting: ClusterCapacity[] = []
   const stopped: Ranked[] = []
-  for (const room of scope) {
-    const score = nearness(room, wish)
-    if (score === FITS) fitting.push(room)
-    else stopped.push({ room, score })
+  for (const capacity of scope) {
+    const score = feasibility(capacity, request)
+    if (score === FITS) fitting.push(capacity)
+    else stopped.push({ capacity, score })
   }
   return { fitting, stopped }
 }

@@ -10,7 +10,7 @@ interface Refusal {
 }
 
 /** What one instance of a job asks of the cluster that is to take it. */
-export interface Wish {
+export interface PlacementRequest {
   /** A cluster's location or name; undefined: any cluster will do. */
   location: string | undefined
   /** Worker node that has to run it. */
@@ -28,8 +28,8 @@ export interface Wish {
 }
 
 /** Instances of a job that ask for the same. */
-export interface WishGroup {
-  wish: Wish
+export interface RequestGroup {
+  request: PlacementRequest
   /** Instance numbers, rising. */
   numbers: number[]
 }
@@ -42,7 +42,7 @@ const LONGEST_REST_MS = 1_800_000
  * cluster refused of one it is not asked for another. Each further refusal doubles the time that it is left alone.
  * @param now Unix milliseconds. @param refusalRestMs For so long a cluster is not asked again after its first refusal.
  */
-export function wishesOf (job: Job, now: number, refusalRestMs: number): WishGroup[] {
+export function requestsOf (job: Job, now: number, refusalRestMs: number): RequestGroup[] {
   const { descriptor } = job
   const { requirements } = descriptor
   const waiting = job.instance_list.filter(entry => entry.cluster_id === '' && entry.awaits === null)
@@ -51,7 +51,7 @@ export function wishesOf (job: Job, now: number, refusalRestMs: number): WishGro
     { cluster_id: id }
   ): [ClusterId, string] => [id, 'still has to remove an earlier instance of it'])
 
-  const groups = new Map<string, WishGroup>()
+  const groups = new Map<string, RequestGroup>()
   for (const { instance_number: number, location, move } of waiting) {
     const key = `${location ?? ''} ${location === null} ${move?.from ?? ''}`
     const known = groups.get(key)
@@ -61,7 +61,7 @@ export function wishesOf (job: Job, now: number, refusalRestMs: number): WishGro
     }
     groups.set(key, {
       numbers: [number],
-      wish: {
+      request: {
         location: (location ?? descriptor.cluster_location) || undefined,
         // Another place has other worker nodes.
         node: location === null ? descriptor.node ?? requirements?.node : undefined,
@@ -94,6 +94,6 @@ function refusalsOf (instances: Instance[], now: number, restMs: number): Map<Cl
 }
 
 /** Equal for wishes that every cluster answers alike. */
-export function wishKey ({ location, node, runtime, cpu, memory, refusals, excluded }: Wish): string {
+export function requestKey ({ location, node, runtime, cpu, memory, refusals, excluded }: PlacementRequest): string {
   return JSON.stringify([location ?? null, node ?? null, runtime, cpu, memory, [...refusals], [...excluded]])
 }

@@ -1,8 +1,8 @@
-import type { Room } from './capacity.js'
+import type { ClusterCapacity } from './capacity.js'
 
 /** A cluster and how good it is. */
 export interface Ranked {
-  room: Room
+  capacity: ClusterCapacity
   score: number
 }
 
@@ -68,5 +68,5 @@ export function createRanking (heap: Ranked[]): Ranking {
 }
 
 function before (a: Ranked, b: Ranked): boolean {
-  return a.score > b.score || (a.score === b.score && a.room.rank < b.room.rank)
+  return a.score > b.score || (a.score === b.score && a.capacity.rank < b.capacity.rank)
 }

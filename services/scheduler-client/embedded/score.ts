@@ -1,5 +1,5 @@
-import type { Room } from './capacity.js'
-import type { Wish } from './placement-request.js'
+import type { ClusterCapacity } from './capacity.js'
+import type { PlacementRequest } from './placement-request.js'
 
 /**
  * What each instance of the same job already on a cluster costs it, or is worth: half of the headroom there can be at
@@ -13,7 +13,7 @@ interface Best {
   memory: number
 }
 
-export function bestOf (fitting: Room[]): Best {
+export function bestOf (fitting: ClusterCapacity[]): Best {
   const best = { cpu: 0, memory: 0 }
   for (const { free } of fitting) {
     best.cpu = Math.max(best.cpu, free.cpu ?? 0)
@@ -34,8 +34,14 @@ export function bestOf (fitting: Room[]): Best {
  * A figure that is not known, or that no cluster has any of, adds 0. So the headroom is 0 to 1; `best` stays the same
  * for all instances of a job, so that a placement changes the score of the chosen cluster only.
  */
-export function scoreOf ({ free }: Room, wish: Wish, best: Best, sameJob: number, policy: 'spread' | 'pack'): number {
-  const headroom = (share(free.cpu, wish.cpu, best.cpu) + share(free.memory, wish.memory, best.memory)) / 2
+export function scoreOf (
+  { free }: ClusterCapacity,
+  request: PlacementRequest,
+  best: Best,
+  sameJob: number,
+  policy: 'spread' | 'pack'
+): number {
+  const headroom = (share(free.cpu, request.cpu, best.cpu) + share(free.memory, request.memory, best.memory)) / 2
   return policy === 'pack' ? 1 - headroom + SAME_JOB * sameJob : headroom - SAME_JOB * sameJob
 }
 

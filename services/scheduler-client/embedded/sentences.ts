@@ -1,6 +1,6 @@
-import { FITS, nearness, nearnessOfFigures, STOPPED_BY } from './feasibility.js'
-import type { Free, Room } from './capacity.js'
-import type { Wish } from './placement-request.js'
+import { FITS, feasibility, feasibilityOfFigures, STOPPED_BY } from './feasibility.js'
+import type { Free, ClusterCapacity } from './capacity.js'
+import type { PlacementRequest } from './placement-request.js'
 
 /** Most technologies named in one sentence; a heartbeat may list 64. */
 const MAX_NAMED = 5
@@ -9,26 +9,28 @@ const MAX_NAMED = 5
 const MAX_QUOTED = 200
 
 /** Why a cluster that does not fit does not: "0.2 cores free of 1 asked". For use after its name and a colon. */
-export function shortfall (room: Room, wish: Wish): string {
-  switch (Math.floor(nearness(room, wish))) {
+export function shortfall (capacity: ClusterCapacity, request: PlacementRequest): string {
+  switch (Math.floor(feasibility(capacity, request))) {
     case STOPPED_BY.elsewhereAndSilent:
     case STOPPED_BY.alive:
-      return `silent for ${duration(room.silentMs)}`
+      return `silent for ${duration(capacity.silentMs)}`
     case STOPPED_BY.location:
-      return `${room.location === null ? 'has no location' : `location is ${room.location}`}, ` +
-        `${wish.location ?? 'none'} asked`
+      return `${capacity.location === null ? 'has no location' : `location is ${capacity.location}`}, ` +
+        `${request.location ?? 'none'} asked`
     case STOPPED_BY.closed:
-      return room.closed ?? 'takes nothing'
+      return capacity.closed ?? 'takes nothing'
     case STOPPED_BY.excluded:
-      return wish.excluded.get(room.id) ?? 'is left out'
+      return request.excluded.get(capacity.id) ?? 'is left out'
     case STOPPED_BY.technology:
-      return `offers ${someOf(room.technology)}, ${wish.runtime} asked`
+      return `offers ${someOf(capacity.technology)}, ${request.runtime} asked`
     case STOPPED_BY.refused:
-      return refusal(room, wish)
+      return refusal(capacity, request)
     case STOPPED_BY.unknown:
-      return unknownFigures(room, wish)
+      return unknownFigures(capacity, request)
     default:
-      return nearnessOfFigures(room.free, wish) === FITS ? workerShortfall(room, wish) : freeOfAsked(room.free, wish)
+      return feasibilityOfFigures(capacity.free, request) === FITS
+        ? workerShortfall(capacity, request)
+        : freeOfAsked(capacity.free, request)
   }
 }
 
@@ -44,44 +46,48 @@ export function count (n: number, noun: string): string {
 }
 
 /** The sums would do, but no worker does. */
-function workerShortfall ({ workers, free }: Room, wish: Wish): string {
-  const named = wish.node === undefined ? undefined : workers.find(worker => worker.name === wish.node)
+function workerShortfall ({ workers, free }: ClusterCapacity, request: PlacementRequest): string {
+  const named = request.node === undefined ? undefined : workers.find(worker => worker.name === request.node)
   if (named) {
-    const says = named.technology.includes(wish.runtime)
-      ? `has ${freeOfAsked(named.free, wish)}`
-      : `offers ${someOf(named.technology)}, ${wish.runtime} asked`
+    const says = named.technology.includes(request.runtime)
+      ? `has ${freeOfAsked(named.free, request)}`
+      : `offers ${someOf(named.technology)}, ${request.runtime} asked`
     return `worker node ${named.name} ${says}`
   }
-  if (wish.node !== undefined) return `has no worker node ${wish.node}`
-  const asked = [wish.cpu > 0 ? cores(up(wish.cpu)) : [], wish.memory > 0 ? `${up(wish.memory)} MB` : []].flat().join(
-    ' and '
-  )
+  if (request.node !== undefined) return `has no worker node ${request.node}`
+  const asked = [request.cpu > 0 ? cores(up(request.cpu)) : [], request.memory > 0 ? `${up(request.memory)} MB` : []]
+    .flat().join(
+      ' and '
+    )
   if (
-    asked === '' || !workers.some(({ technology }) => technology.includes(wish.runtime))
+    asked === '' || !workers.some(({ technology }) => technology.includes(request.runtime))
   ) {
-    return `no worker node offers ${wish.runtime}`
+    return `no worker node offers ${request.runtime}`
   }
-  const inAll = freeSentence({ cpu: wish.cpu > 0 ? free.cpu : null, memory: wish.memory > 0 ? free.memory : null })
-  return `${inAll} in all, but no worker node for ${wish.runtime} has ${asked} free`
+  const inAll = freeSentence({
+    cpu: request.cpu > 0 ? free.cpu : null,
+    memory: request.memory > 0 ? free.memory : null
+  })
+  return `${inAll} in all, but no worker node for ${request.runtime} has ${asked} free`
 }
 
 /** The first figure that is too small. */
-function freeOfAsked (free: Free, wish: Wish): string {
-  return nearnessOfFigures(free, wish) < STOPPED_BY.memory
-    ? `${cores(down(free.cpu ?? 0))} free of ${up(wish.cpu)} asked`
-    : `${down(free.memory ?? 0)} MB free of ${up(wish.memory)} asked`
+function freeOfAsked (free: Free, request: PlacementRequest): string {
+  return feasibilityOfFigures(free, request) < STOPPED_BY.memory
+    ? `${cores(down(free.cpu ?? 0))} free of ${up(request.cpu)} asked`
+    : `${down(free.memory ?? 0)} MB free of ${up(request.memory)} asked`
 }
 
-function refusal (room: Room, wish: Wish): string {
-  const { ago = 0, error = '' } = wish.refusals.get(room.id) ?? {}
+function refusal (capacity: ClusterCapacity, request: PlacementRequest): string {
+  const { ago = 0, error = '' } = request.refusals.get(capacity.id) ?? {}
   return `refused it ${duration(ago)} ago: ${error.slice(0, MAX_QUOTED)}`
 }
 
-function unknownFigures ({ heard, free }: Room, wish: Wish): string {
+function unknownFigures ({ heard, free }: ClusterCapacity, request: PlacementRequest): string {
   if (!heard) return 'no heartbeat yet'
-  return free.cpu === null && wish.cpu > 0
-    ? `has not told its free cores, ${up(wish.cpu)} asked`
-    : `has not told its free memory, ${up(wish.memory)} MB asked`
+  return free.cpu === null && request.cpu > 0
+    ? `has not told its free cores, ${up(request.cpu)} asked`
+    : `has not told its free memory, ${up(request.memory)} MB asked`
 }
 
 function cores (n: string): string {

@@ -103,13 +103,13 @@ t.test('200 concurrent deploys of three instances each lease 800 different addre
 
 t.test('a service address wished for is given when free, refused clearly when not, and free again after the delete', async t => {
   const server = await startServer(t)
-  const wish = 'RR_ip: 172.30.77.7\n'
-  t.equal((await server.fetch('/api/deploy', asYaml(yamlDescriptor('one', wish)))).status, 200)
+  const request = 'RR_ip: 172.30.77.7\n'
+  t.equal((await server.fetch('/api/deploy', asYaml(yamlDescriptor('one', request)))).status, 200)
   t.same((await server.json('/api/v1/jobs/demo.default.one.test')).service_ip_list, [{ IpType: 'RR', Address: '172.30.77.7' }])
-  const refused = await server.fetch('/api/deploy', asYaml(yamlDescriptor('two', wish)))
+  const refused = await server.fetch('/api/deploy', asYaml(yamlDescriptor('two', request)))
   t.equal(refused.status, 409)
   t.match(await refused.text(), /^address_taken: 172\.30\.77\.7 belongs to another job/)
   t.equal((await server.fetch('/api/v1/jobs/demo.default.two.test')).status, 404)
   await server.fetch('/api/delete/demo.default.one.test')
-  t.equal((await server.fetch('/api/deploy', asYaml(yamlDescriptor('two', wish)))).status, 200)
+  t.equal((await server.fetch('/api/deploy', asYaml(yamlDescriptor('two', request)))).status, 200)
 })

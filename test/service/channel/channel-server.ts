@@ -46,7 +46,7 @@ export async function startChannel (t: Test, { lifecycle: replaced = {}, store: 
   await app.register(websocket)
   await app.register(clusterRegistry)
   await app.register(self)
-  await app.register(fp(async app => { app.decorate('schedulerClient', { events: new EventEmitter<{ news: [] }>(), place: async () => [], answered () {}, test: async () => 'none' }) }, { name: 'scheduler-client' }))
+  await app.register(fp(async app => { app.decorate('schedulerClient', { events: new EventEmitter<{ changed: [] }>(), place: async () => [], answered () {}, test: async () => 'none' }) }, { name: 'scheduler-client' }))
   await app.register(jobLifecycle)
   Object.assign(app.jobLifecycle, replaced)
   const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {

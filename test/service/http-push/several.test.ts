@@ -7,17 +7,17 @@ import { aWhile, startChannel, until, type ChannelServer } from '../channel/chan
 import { register } from '../channel/peer.js'
 import { registerOverSocketIo, startClusterManager } from './cluster-manager.js'
 
-/** Two System Managers on one store, in one process: each hears of the other by `news` alone, where the test wants it to. */
-async function two (t: Test, { news = true } = {}): Promise<[ChannelServer, ChannelServer]> {
+/** Two System Managers on one store, in one process: each hears of the other by `notifications` alone, where the test wants it to. */
+async function two (t: Test, { notifications = true } = {}): Promise<[ChannelServer, ChannelServer]> {
   const shared = await openSqliteStore({ file: join(t.testdir(), 'shared.db') })
   t.teardown(() => shared.close())
-  const stores = [0, 1].map((): Store => ({ ...shared, news: new EventEmitter() }))
-  for (const [from, to] of news ? [[0, 1], [1, 0]] as const : []) {
+  const stores = [0, 1].map((): Store => ({ ...shared, notifications: new EventEmitter() }))
+  for (const [from, to] of notifications ? [[0, 1], [1, 0]] as const : []) {
     const { channels, jobs } = shared
-    stores[from]!.channels = { ...channels, claim: async (id, holder) => told(await channels.claim(id, holder), () => stores[to]!.news.emit('claims', [id])) }
+    stores[from]!.channels = { ...channels, claim: async (id, holder) => told(await channels.claim(id, holder), () => stores[to]!.notifications.emit('claims', [id])) }
     stores[from]!.jobs = {
       ...jobs,
-      commit: async changes => told(await jobs.commit(changes), () => stores[to]!.news.emit('commands', changes.flatMap(({ commands }) => commands.map(command => command.cluster_id))))
+      commit: async changes => told(await jobs.commit(changes), () => stores[to]!.notifications.emit('commands', changes.flatMap(({ commands }) => commands.map(command => command.cluster_id))))
     }
   }
   const servers = [await startChannel(t, { store: stores[0]! }), await startChannel(t, { store: stores[1]! })] as const
@@ -72,8 +72,8 @@ t.test('only one of two processes pushes, none to a cluster whose channel is wit
   await until(() => manager.calls.length === 41, 'the other to push')
 })
 
-t.test('news that got lost is made up for', async t => {
-  const [a, b] = await two(t, { news: false })
+t.test('notifications that got lost is made up for', async t => {
+  const [a, b] = await two(t, { notifications: false })
   const older = await register(t, a.url)
   await register(t, b.url)
   t.same(await older.closed, { code: 4001, reason: 'session_replaced' })

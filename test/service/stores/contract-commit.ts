@@ -87,11 +87,11 @@ export function commitContract (t: Test, open: Open): void {
   t.test('the first thing wrong decides: stale, then the name, then the address', async t => {
     const { store } = await open(t)
     const holder = await saved(store, aJob())
-    const wish = [{ IpType: 'RR' as const, Address: holder.service_ip_list[0]!.Address }]
-    const wrong = aJob({ job_name: holder.job_name, service_ip_list: wish, revision: 1 })
+    const request = [{ IpType: 'RR' as const, Address: holder.service_ip_list[0]!.Address }]
+    const wrong = aJob({ job_name: holder.job_name, service_ip_list: request, revision: 1 })
     t.strictSame(await commit(store, wrong), { outcome: 'stale' })
     t.strictSame(await commit(store, { ...wrong, revision: 0 }), { outcome: 'name_taken' })
-    t.strictSame(await commit(store, { ...wrong, revision: 0, job_name: 'free.b.c.d' }), { outcome: 'address_taken', address: wish[0]!.Address })
+    t.strictSame(await commit(store, { ...wrong, revision: 0, job_name: 'free.b.c.d' }), { outcome: 'address_taken', address: request[0]!.Address })
   })
 
   t.test('events come back in order, after an id, as they were given', async t => {

@@ -12,7 +12,7 @@ const { uri } = await startEmulator(t)
 t.beforeEach(t => emptied(t, uri))
 
 /** What the store asks for by itself, once a second. */
-const OF_UPKEEP = /"system_manager.underscored_name":null|TargetCluster|drafts.command_id/
+const OF_MAINTENANCE = /"system_manager.underscored_name":null|TargetCluster|drafts.command_id/
 
 /** A store, and what it sends while `work` runs, without what it does by itself. */
 async function counted (t: Test) {
@@ -22,7 +22,7 @@ async function counted (t: Test) {
   let sent: string[] = []
   client.on('commandStarted', ({ commandName, command }) => {
     const collection = String(command[commandName])
-    if (collection === 'news' || (commandName === 'find' && OF_UPKEEP.test(JSON.stringify(command)))) return
+    if (collection === 'notifications' || (commandName === 'find' && OF_MAINTENANCE.test(JSON.stringify(command)))) return
     sent.push(`${commandName} ${collection}`)
   })
   return {

@@ -76,7 +76,7 @@ t.test('it is news to every process, without being asked for', async t => {
   const job = await saved(one, aJob())
   // What was told about the job itself is not what is waited for.
   await new Promise(resolve => setTimeout(resolve, 2500))
-  const told = [one, other].map(store => new Promise(resolve => store.news.once('unplaced', () => resolve(true))))
+  const told = [one, other].map(store => new Promise(resolve => store.notifications.once('unplaced', () => resolve(true))))
   await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
   t.strictSame(await Promise.all(told), [true, true])
   t.match(await other.jobs.get(job.id), { status: FOUND, revision: job.revision + 1 })

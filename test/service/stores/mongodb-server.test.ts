@@ -39,7 +39,7 @@ t.test('news come by change streams where the server is a replica set', { skip }
   await emptied(t, uri)
   const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
   const { id } = await registered(one)
-  const told = new Promise(resolve => other.news.once('claims', resolve))
+  const told = new Promise(resolve => other.notifications.once('claims', resolve))
   await one.channels.claim(id, 'process-1')
   t.strictSame(await told, [id])
 })

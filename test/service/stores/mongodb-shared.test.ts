@@ -85,7 +85,7 @@ t.test('commands that a process left in a job when it died are brought into the 
     const drafts = commandIds.map(commandId => ({ ...aCommand(job, id), command_id: commandId, job: JSON.stringify(jobWithPlainId(job)) }))
     await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { 'system_manager.drafts': drafts } })
   }
-  const heard = new Promise(resolve => store.news.once('commands', resolve))
+  const heard = new Promise(resolve => store.notifications.once('commands', resolve))
   await leave('one', 'two')
   t.strictSame(await heard, [id])
   t.match(await store.outbox.pending(id, { after: 0, limit: 9 }), [{ seq: 1, command_id: 'one', job: { _id: job.id } }, { seq: 2, command_id: 'two' }])
@@ -104,9 +104,9 @@ t.test('what one commits and claims the others hear, and it does not hear itself
   const { id } = await registered(one)
   const heard: string[] = []
   const listen = (name: string, store: Store) => {
-    store.news.on('commands', ids => heard.push(`${name} commands ${ids.join()}`))
-    store.news.on('claims', ids => heard.push(`${name} claims ${ids.join()}`))
-    store.news.on('unplaced', () => heard.push(`${name} unplaced`))
+    store.notifications.on('commands', ids => heard.push(`${name} commands ${ids.join()}`))
+    store.notifications.on('claims', ids => heard.push(`${name} claims ${ids.join()}`))
+    store.notifications.on('unplaced', () => heard.push(`${name} unplaced`))
   }
   listen('one', one)
   listen('other', other)
@@ -125,7 +125,7 @@ t.test('where the server has change streams, news come by them', async t => {
   const { id } = await registered(one)
   const times: number[] = []
   for (let round = 0; round < 5; round++) {
-    const told = new Promise(resolve => other.news.once('claims', resolve))
+    const told = new Promise(resolve => other.notifications.once('claims', resolve))
     const began = performance.now()
     await one.channels.claim(id, 'process-1')
     t.strictSame(await told, [id])

@@ -38,12 +38,12 @@ const aJob: fc.Arbitrary<Job> = fc.record({
 const jobs = fc.array(aJob, { minLength: 1, maxLength: 5 })
 
 const assignmentsOf = (decision: PlacementDecision) => decision.kind === 'placed' ? decision.assignments : []
-const wish = ({ descriptor: { cluster_location: location, node, image_runtime: runtime, requirements } }: Job) =>
+const request = ({ descriptor: { cluster_location: location, node, image_runtime: runtime, requirements } }: Job) =>
   ({ location, node, runtime, cpu: requirements?.cpu ?? 0, memory: requirements?.memory ?? 0 })
 
 /** Whether a cluster may take one instance of a job by itself: the rules once more, written without regard to speed. */
 function mayTake ({ cluster, reserved }: Candidate, job: Job): boolean {
-  const { location, node, runtime, cpu, memory } = wish(job)
+  const { location, node, runtime, cpu, memory } = request(job)
   const workers = cluster.workers ?? []
   const offers = cluster.technology ?? ['docker']
   const sum = (of: (worker: Worker) => number) => workers.length > 0 ? workers.reduce((total, worker) => total + of(worker), 0) : -Infinity
@@ -77,7 +77,7 @@ t.test('an instance never goes to a cluster that fails a filter', async () => {
 t.test('a pass never gives away more than a cluster, or its workers, have', async () => {
   fc.assert(fc.property(candidates, jobs, (candidates, jobs) => {
     const pass = createPass(candidates, PASS)
-    const given = jobs.flatMap(job => assignmentsOf(pass.decide(job)).map(({ cluster_id: id }) => ({ id, ...wish(job) })))
+    const given = jobs.flatMap(job => assignmentsOf(pass.decide(job)).map(({ cluster_id: id }) => ({ id, ...request(job) })))
     return candidates.every(({ cluster, reserved }) => {
       const here = given.filter(({ id }) => id === cluster.id)
       const taken = (of: 'cpu' | 'memory') => here.reduce((sum, asked) => sum + asked[of], 0)

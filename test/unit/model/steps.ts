@@ -79,7 +79,7 @@ export function take (world: World, step: Step): unknown {
     case 'ghost': return ghost(world, member!)
     case 'wait': world.now += step.seconds * 1000; return
     case 'place': return world.place()
-    case 'upkeep': return world.upkeep()
+    case 'upkeep': return world.maintenance()
     case 'rest': return rest(world)
   }
 }
@@ -92,7 +92,7 @@ export function rest (world: World, seconds = 15): void {
     if (member.alive) for (let climbs = 0; climbs < 2; climbs++) member.model.climb(world.failing)
     world.heartbeat(member)
   }
-  world.upkeep()
+  world.maintenance()
   world.place()
 }
 

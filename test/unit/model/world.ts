@@ -5,7 +5,7 @@ import { jobWithPlainId } from '../../../schemas/job-document.js'
 import { WAY_UP, type Status } from '../../../schemas/status.js'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { forgotten, lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
-import { overdue } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { placed, unplaceable, waiting } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
 import { lingering, missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
@@ -134,13 +134,13 @@ export class World {
   }
 
   /** What the reconciler does. */
-  upkeep (): void {
+  maintenance (): void {
     const now = this.at.toISOString()
     const due = () => this.jobs.filter(job => job.due_at !== null && job.due_at <= now)
     // The end of one patience may reveal that of another, but not over and over.
     for (let rounds = 0; due().length > 0; rounds++) {
       this.decide(job => {
-        const change = overdue(job, POLICY, 'system', this.at)
+        const change = expireDeadlines(job, POLICY, 'system', this.at)
         if (!change || rounds > 3) throw new Error(`${job.job_name} is due for ever`)
         return change
       }, due())

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
 import { forgotten, lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
-import { dueAt, overdue } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { commands, entries, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, stored, TUM } from './sample.js'
 
@@ -59,7 +59,7 @@ t.test('what was only on its way to a lost cluster is placed anew', async t => {
 t.test('a move that was asked for ends elsewhere when its source is lost and its time is over', async t => {
   const moving = stored(loseHpi(stored(movedTo(runningJob([HPI]), HPI))))
   t.match(moving.instance_list[1], { location: 'tum', move: { why: 'asked' } })
-  const after = overdue(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
+  const after = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
   t.match(after?.job.instance_list[1], { location: null, move: { why: 'failover' } })
   t.equal(dueAt(after!.job, POLICY), null)
 })

@@ -2,13 +2,13 @@ import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import { refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
-import { dueAt, overdue } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { commands, entries, ETH, eventTypes, HPI, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM } from './sample.js'
 
 /** What happens to a job at the moment that it is due. */
-const atDue = (job: Job) => overdue(job, POLICY, 'system', new Date(dueAt(job, POLICY)!))
+const atDue = (job: Job) => expireDeadlines(job, POLICY, 'system', new Date(dueAt(job, POLICY)!))
 
 t.test('each status that is to pass has its deadline, and one that may stay has none', async t => {
   const job = placedJob([HPI])
@@ -23,7 +23,7 @@ t.test('each status that is to pass has its deadline, and one that may stay has 
 
 t.test('before its deadline nothing happens', async t => {
   const job = placedJob([HPI])
-  t.equal(overdue(job, POLICY, 'system', new Date(Date.parse(dueAt(job, POLICY)!) - 1)), undefined)
+  t.equal(expireDeadlines(job, POLICY, 'system', new Date(Date.parse(dueAt(job, POLICY)!) - 1)), undefined)
 })
 
 t.test('what does not start is tried elsewhere, and its cluster told to remove it', async t => {

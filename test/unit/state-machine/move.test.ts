@@ -2,7 +2,7 @@ import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { drainEnded } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { forgotten, lost } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
-import { overdue } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { carriedOut, commands, entries, ETH, eventTypes, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM } from './sample.js'
 
@@ -34,7 +34,7 @@ t.test('stop-first: it is placed when its source is removed, refuses to, is lost
 
 t.test('a move that does not end in its time leaves the source running and says why', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
-  const after = overdue(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
+  const after = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
   t.same(entries(after?.job), [`0 ${HPI} RUNNING`])
   t.same(commands(after), [`delete ${TUM}`])
   t.match(after?.job.instance_list[0]?.status_reason, /a move failed: at .* it was CLUSTER_SCHEDULED/)
@@ -46,7 +46,7 @@ t.test('a drain is never given up, but tried elsewhere', async t => {
   for (let attempt = 0; attempt < POLICY.maxAttempts + 2; attempt++) {
     const target = attempt % 2 === 0 ? TUM : ETH
     job = stored(reported(stored(placedOn(job, { 0: target })), target, 'FAILED'))
-    job = stored(overdue(job, POLICY, 'system', minutesAfter(job.updated_at, 3)))
+    job = stored(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 3)))
     t.same(entries(job), [`0 ${HPI} RUNNING`, `0 - REQUESTED from ${HPI}`])
   }
 })

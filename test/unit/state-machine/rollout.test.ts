@@ -2,7 +2,7 @@ import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { rolledBackTo } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
 import { lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
-import { overdue } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { carriedOut, commands, ETH, eventTypes, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
 
@@ -80,7 +80,7 @@ t.test('at its deadline an update goes back, and one that is not to go back take
   const late = (rollout: object) => {
     const job = stored(updated(runningJob([HPI]), { image: 'nginx:2', rollout: { deadline_s: 60, ...rollout } }))
     const at = minutesAfter(job.updated_at, 1)
-    return { at, change: overdue(job, POLICY, 'system', at) }
+    return { at, change: expireDeadlines(job, POLICY, 'system', at) }
   }
   t.match(late({}).change?.job, { generation: 3, rollout: { rollback: true } })
   const { at, change } = late({ auto_rollback: false })

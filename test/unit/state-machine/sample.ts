@@ -5,7 +5,7 @@ import type { Job } from '../../../schemas/job.js'
 import type { JobChange } from '../../../stores/store.js'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { created, updated as updatedIn } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
-import { moved, type MoveWish } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
+import { moved, type MoveOptions } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { placed } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { policyOf } from '../../../services/job-lifecycle/state-machine/policy.js'
@@ -94,7 +94,7 @@ export function runningJob (clusterIds: ClusterId[], more: Partial<Descriptor> =
 }
 
 /** A move that the user asks for. */
-export function movedTo (job: Job, from: ClusterId, wish: Partial<MoveWish> = {}, at?: Date): JobChange | undefined {
+export function movedTo (job: Job, from: ClusterId, wish: Partial<MoveOptions> = {}, at?: Date): JobChange | undefined {
   return moved(job, { from: new Set([from]), location: 'tum', why: 'asked', order: 'start-first', ...wish }, 'user', at)
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { STATUSES, WAY_UP, type Status } from '../../../schemas/status.js'
-import { mayBecome, reportedStatus, TRANSITIONS, worst, type News } from '../../../services/job-lifecycle/state-machine/transitions.js'
+import { mayBecome, reportedStatus, TRANSITIONS, worst, type Trigger } from '../../../services/job-lifecycle/state-machine/transitions.js'
 
 const rung = (status: Status): number => {
   const at = WAY_UP.indexOf((status === 'CREATING' ? 'CREATED' : status) as typeof WAY_UP[number])
@@ -52,7 +52,7 @@ t.test('no report counts for an instance that is not on a cluster', async t => {
 })
 
 t.test('nothing leaves UNDEPLOYED', async t => {
-  const news: News[] = ['placed', 'unplaceable', 'reported', 'started', 'refused', 'recalled', 'renewed']
+  const news: Trigger[] = ['placed', 'unplaceable', 'reported', 'started', 'refused', 'recalled', 'renewed']
   for (const kind of news) for (const to of STATUSES) t.notOk(mayBecome('UNDEPLOYED', kind, to))
 })
 

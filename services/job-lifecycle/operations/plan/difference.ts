@@ -60,14 +60,14 @@ export function instancesChanged (before: Job | undefined, after: Job): Differen
  */
 export function fieldsChanged ({ descriptor: before, replicas }: Job, descriptor: Descriptor): FieldChange[] {
   const kept = { replicas, ...(before.RR_ip !== undefined && { RR_ip: before.RR_ip }) }
-  return compare({ ...before, ...kept }, { ...kept, ...descriptor }, [])
+  return check({ ...before, ...kept }, { ...kept, ...descriptor }, [])
 }
 
-function compare (before: Fields, after: Fields, path: Path): FieldChange[] {
+function check (before: Fields, after: Fields, path: Path): FieldChange[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
     const [from, to] = [before[key], after[key]]
     if (isDeepStrictEqual(from, to)) return []
-    if (isFields(from) && isFields(to)) return compare(from, to, [...path, key])
+    if (isFields(from) && isFields(to)) return check(from, to, [...path, key])
     return [{ path: fieldName([...path, key]), ...(from !== undefined && { from }), ...(to !== undefined && { to }) }]
   })
 }

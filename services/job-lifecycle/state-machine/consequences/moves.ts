@@ -1,7 +1,7 @@
 import type { Instance } from '../../../../schemas/job.js'
 import { isUp, sourceOf } from '../instances.js'
 import type { JobEdit } from '../job-edit.js'
-import { refugeOf } from '../failover-target.js'
+import { failoverTargetOf } from '../failover-target.js'
 
 /**
  * Ends the moves that have come to their end: the new entry runs, so the old one goes; the old one is gone; or the
@@ -38,12 +38,12 @@ export function completeMoves (edit: JobEdit): void {
  * @returns Whether the source stays.
  */
 export function callOffMove (edit: JobEdit, entry: Instance, source: Instance): boolean {
-  const refuge = source.silent ? refugeOf(edit.job, source) : undefined
-  if (!refuge || !entry.move) {
+  const failoverTarget = source.silent ? failoverTargetOf(edit.job, source) : undefined
+  if (!failoverTarget || !entry.move) {
     edit.drop(entry)
     return true
   }
-  Object.assign(entry, refuge)
+  Object.assign(entry, failoverTarget)
   entry.move.why = 'failover'
   return false
 }

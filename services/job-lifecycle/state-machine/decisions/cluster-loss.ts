@@ -3,7 +3,7 @@ import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { newInstance, sourceOf, successorOf } from '../instances.js'
 import { editJob, type JobEdit } from '../job-edit.js'
-import { refugeOf } from '../failover-target.js'
+import { failoverTargetOf } from '../failover-target.js'
 
 /**
  * A cluster has been silent for too long. What it runs is DEAD as far as anyone can tell; it is started elsewhere
@@ -20,11 +20,11 @@ export function lost (
   stopWaitingFor(edit, clusterId)
   for (const entry of [...edit.job.instance_list]) {
     if (entry.cluster_id !== clusterId || entry.silent || entry.status === 'COMPLETED') continue
-    const refuge = refugeOf(edit.job, entry)
+    const failoverTarget = failoverTargetOf(edit.job, entry)
     const isMoving = sourceOf(edit.job, entry) !== undefined
     const isLeaving = successorOf(edit.job, entry) !== undefined
     const reason = `${clusterName} gives no sign of ` +
-      `life${refuge || isMoving || isLeaving ? '' : ', and the descriptor ties it to there'}`
+      `life${failoverTarget || isMoving || isLeaving ? '' : ', and the descriptor ties it to there'}`
     entry.silent = true
     if (!edit.move(entry, 'lost', 'DEAD', reason)) entry.status_reason = reason
     edit.event('lost', `instance ${entry.instance_number}: ${reason}`, {
@@ -34,9 +34,9 @@ export function lost (
     if (isMoving) {
       // It was only on its way here.
       edit.recall(entry, 'removed', reason)
-    } else if (refuge && !isLeaving) {
+    } else if (failoverTarget && !isLeaving) {
       edit.job.instance_list.push(newInstance(entry.instance_number, edit.job.generation, edit.now, {
-        ...refuge,
+        ...failoverTarget,
         instance_ip: entry.instance_ip,
         move: { from: clusterId, why: 'failover', since: edit.now }
       }))

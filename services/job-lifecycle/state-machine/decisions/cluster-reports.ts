@@ -8,7 +8,7 @@ import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 
 /** True when a cluster's word on its instances of a job would change this one. */
-export function isNews (status: Status, told: Status): boolean {
+export function changesStatus (status: Status, told: Status): boolean {
   return mayBecome(status, 'reported', reportedStatus(told))
 }
 

@@ -61,16 +61,16 @@ export function refused (
   }
   if (kind === 'delete' || kind === 'move') return edit.done()
 
-  const lacksRoom = CLUSTER_REFUSALS.find(status => error.includes(status))
+  const lacksCapacity = CLUSTER_REFUSALS.find(status => error.includes(status))
   for (const instance of [...edit.job.instance_list]) {
     // What the cluster has begun with came with an earlier command, and what awaits another with a later one.
     if (
       instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' ||
       ![null, commandId].includes(instance.awaits)
     ) continue
-    edit.move(instance, 'refused', lacksRoom ?? 'FAILED', `the cluster refused: ${error}`)
+    edit.move(instance, 'refused', lacksCapacity ?? 'FAILED', `the cluster refused: ${error}`)
     const isRenewal = kind === 'deploy' && instance.awaits === commandId
-    if (isRenewal || lacksRoom === undefined) continue
+    if (isRenewal || lacksCapacity === undefined) continue
     rememberRefusal(instance, error, edit.now)
     // Told to remove it all the same: a later command on its way to the cluster may list it still.
     edit.recall(instance, 'removed')

@@ -9,7 +9,7 @@ import { deadlineOf, type Policy } from '../policy.js'
 import { rememberRefusal } from '../refusals.js'
 
 /** When an instance has been as it is for too long, Unix milliseconds; Infinity for never. */
-function overdueAt (job: Job, entry: Instance, policy: Policy): number {
+function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   const source = sourceOf(job, entry)
   // A user can do with a move that failed; any other has to come to its end somewhere.
   const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
@@ -29,7 +29,7 @@ function askAgainAt ({ error, refused_at: refusedAt }: Job['retiring'][number], 
 export function dueAt (job: Job, policy: Policy): string | null {
   const times = job.retiring.map(entry => askAgainAt(entry, policy))
   if (job.desired_state === 'running') {
-    times.push(...job.instance_list.map(entry => overdueAt(job, entry, policy)))
+    times.push(...job.instance_list.map(entry => deadlineAt(job, entry, policy)))
     if (job.rollout) times.push(Date.parse(job.rollout.deadline_at))
   }
   const first = Math.min(...times)
@@ -40,7 +40,7 @@ export function dueAt (job: Job, policy: Policy): string | null {
  * Time is up for something of this job: an instance that did not start is tried elsewhere, in the end left FAILED with
  * its story; a move is given up; an update goes back; a refused removal is asked for again.
  */
-export function overdue (job: Job, policy: Policy, cause: string, at = new Date()): JobChange | undefined {
+export function expireDeadlines (job: Job, policy: Policy, cause: string, at = new Date()): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of edit.job.retiring) {
     if (askAgainAt(entry, policy) > at.getTime()) continue
@@ -51,7 +51,7 @@ export function overdue (job: Job, policy: Policy, cause: string, at = new Date(
   }
   if (job.desired_state === 'running') {
     for (const entry of [...edit.job.instance_list]) {
-      if (overdueAt(edit.job, entry, policy) <= at.getTime()) endPatience(edit, entry, policy)
+      if (deadlineAt(edit.job, entry, policy) <= at.getTime()) endPatience(edit, entry, policy)
     }
     if (job.rollout && Date.parse(job.rollout.deadline_at) <= at.getTime()) endRollout(edit, job.rollout)
   }

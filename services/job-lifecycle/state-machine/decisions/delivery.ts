@@ -9,20 +9,20 @@ import { editJob } from '../job-edit.js'
  */
 export function delivery (job: Job, clusterId: ClusterId, reason: string | null): JobChange | undefined {
   const edit = editJob(job, `cluster ${clusterId}`)
-  let isNews = false
+  let changesStatus = false
   for (const instance of edit.job.instance_list) {
     if (
       instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' || instance.status_reason === reason
     ) continue
     instance.status_reason = reason
-    isNews = true
+    changesStatus = true
   }
   if (job.desired_state === 'undeployed' && job.retiring.some(entry => entry.cluster_id === clusterId)) {
     const status = `being removed: ${reason ?? 'its clusters have not confirmed yet'}`
-    isNews ||= status !== job.status_reason
+    changesStatus ||= status !== job.status_reason
     edit.job.status_reason = status
   }
-  if (!isNews) return undefined
+  if (!changesStatus) return undefined
   edit.event('delivery', reason ?? 'the cluster was reached', { cluster_id: clusterId })
   return edit.done()
 }

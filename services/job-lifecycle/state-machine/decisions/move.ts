@@ -6,7 +6,7 @@ import { callOffMove } from '../consequences/moves.js'
 import { newInstance, sourceOf, successorOf } from '../instances.js'
 import { editJob, type JobEdit } from '../job-edit.js'
 
-export interface MoveWish {
+export interface MoveOptions {
   /** Clusters that the instances are to leave. */
   from: ReadonlySet<ClusterId>
   /** Instances that are meant; undefined: all that are there. */
@@ -23,7 +23,7 @@ export interface MoveWish {
 /** Has instances leave their clusters for others; they take their addresses along. */
 export function moved (
   job: Job,
-  { from, numbers, ...wish }: MoveWish,
+  { from, numbers, ...options }: MoveOptions,
   cause: string,
   at = new Date()
 ): JobChange | undefined {
@@ -33,9 +33,9 @@ export function moved (
     if (!from.has(entry.cluster_id) || (numbers && !numbers.has(entry.instance_number))) continue
     if (sourceOf(edit.job, entry)) {
       // It is only on its way here: who asks for a move means where it comes from.
-      if (wish.why === 'drain') edit.recall(entry, 'removed', 'the cluster that it was to move to is being drained')
-    } else if (wish.why !== 'drain' || entry.status !== 'COMPLETED') {
-      leave(edit, entry, wish)
+      if (options.why === 'drain') edit.recall(entry, 'removed', 'the cluster that it was to move to is being drained')
+    } else if (options.why !== 'drain' || entry.status !== 'COMPLETED') {
+      leave(edit, entry, options)
     }
   }
   return edit.done()
@@ -44,7 +44,7 @@ export function moved (
 function leave (
   edit: JobEdit,
   entry: Instance,
-  { location, why, order }: Pick<MoveWish, 'location' | 'why' | 'order'>
+  { location, why, order }: Pick<MoveOptions, 'location' | 'why' | 'order'>
 ): void {
   const { instance_number: number, cluster_id: clusterId } = entry
   const earlier = successorOf(edit.job, entry)
