@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { hostname } from 'node:os'
-import { setTimeout as sleep } from 'node:timers/promises'
 import fp from 'fastify-plugin'
+import type { Loop } from '../background/loop.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -46,8 +46,7 @@ const TRY_MS = 3_000
 
 export default fp(async function leases (app) {
   const holder = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
-  const closing = new AbortController()
-  const loops: Array<Promise<void>> = []
+  const loops: Array<{ lease: string, loop: Loop }> = []
 
   function campaign (lease: string): Lease {
     const turns = new EventEmitter<{ taken: [] }>()
@@ -72,15 +71,7 @@ export default fp(async function leases (app) {
       }
     }
 
-    async function run (): Promise<void> {
-      while (!closing.signal.aborted) {
-        await attempt()
-        await sleep(TRY_MS, undefined, { signal: closing.signal, ref: false }).catch(() => {})
-      }
-      // Others need not wait for it to expire.
-      if (token !== undefined) await app.store.leases.release(lease, holder).catch(() => {})
-    }
-    loops.push(run())
+    loops.push({ lease, loop: app.loops.start({ name: `lease ${lease}`, everyMs: TRY_MS, run: attempt }) })
 
     const current = () => performance.now() < validUntil ? token : undefined
     return {
@@ -102,8 +93,10 @@ export default fp(async function leases (app) {
   }
 
   app.decorate('leases', { holder, processLease: campaign(`process/${holder}`), campaign })
-  app.addHook('onClose', async () => {
-    closing.abort()
-    await Promise.all(loops)
-  })
-}, { name: 'leases', dependencies: ['store'] })
+  app.addHook('onClose', () =>
+    Promise.all(loops.map(async ({ lease, loop }) => {
+      await loop.stop()
+      // Others need not wait for it to expire.
+      await app.store.leases.release(lease, holder).catch(() => {})
+    })))
+}, { name: 'leases', dependencies: ['store', 'loops'] })

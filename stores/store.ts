@@ -80,10 +80,16 @@ export interface ClusterStore {
   /** Sets these fields and no others. False for an unknown cluster. */
   update (id: ClusterId, fields: MaintenanceFields): Promise<boolean>
   /**
-   * In order of id, after `after`. Unix milliseconds: `activeSince` keeps those with a sign of life later than that,
-   * `silentSince` those whose last one is not later.
+   * In order of id, after `after`. `activeSince`, Unix milliseconds, keeps those with a sign of life later than that.
    */
-  list (query: { activeSince?: number, silentSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  list (query: { activeSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /**
+   * Clusters that are not lost (`lost_at`) and whose last sign of life is not later than `silentSince`, Unix
+   * milliseconds. In order of id, after `after`. Costs what it finds.
+   */
+  silent (query: { silentSince: number, after?: ClusterId, limit: number }): Promise<Cluster[]>
+  /** Clusters that are lost and have given a sign of life later than `activeSince`. The same otherwise. */
+  returned (query: { activeSince: number, after?: ClusterId, limit: number }): Promise<Cluster[]>
   /** The clusters of this location, name or id, in order of id. */
   at (place: string): Promise<Cluster[]>
   countActive (activeSince: number): Promise<number>
@@ -169,8 +175,8 @@ export interface JobStore {
    * Jobs that want to run and have an instance without a cluster that awaits nothing, in order of id, after `after`.
    */
   unplaced (query: { after?: JobId, limit: number }): Promise<Job[]>
-  /** Jobs whose `due_at` is at or before `before` (ISO time), the longest due first. */
-  due (before: string, limit: number): Promise<Job[]>
+  /** Jobs whose `due_at` is at or before `before` (ISO time), the longest due first, after the job `after`. */
+  due (query: { before: string, after?: Pick<Job, 'id' | 'due_at'>, limit: number }): Promise<Job[]>
   /** All instances that are placed on a cluster. Costs what is there, and reads no documents. */
   instancesOn (clusterId: ClusterId): Promise<PlacedInstance[]>
   /**

@@ -39,7 +39,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ params, body, log }) => {
-    const { warnings } = await app.jobLifecycle.heartbeat(params.id, body)
+    const { warnings } = await app.jobLifecycle.reports.heartbeat(params.id, body)
     if (warnings.length > 0) log.warn({ cluster: params.id, warnings }, 'entries of a heartbeat were skipped')
     return 'ok'
   })
@@ -56,7 +56,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ body }) => {
-    await app.jobLifecycle.result(body)
+    await app.jobLifecycle.reports.result(body)
     return 'roger that'
   })
 

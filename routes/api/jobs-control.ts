@@ -56,7 +56,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   async function moveBetweenClusters (
     { job_id: ref, from_location: from, to_location: to }: Static<typeof ClusterMove>
   ): Promise<string> {
-    await app.jobLifecycle.move(ref, { from, to }, 'user')
+    await app.jobLifecycle.jobs.move(ref, { from, to }, 'user')
     return 'ok\n'
   }
   const clusterMove = {
@@ -83,7 +83,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   async function moveBetweenNodes (
     { job_id: ref, cluster, from_node: fromNode, to_node: toNode }: Static<typeof NodeMove>
   ): Promise<string> {
-    await app.jobLifecycle.moveBetweenNodes(ref, { cluster, fromNode, toNode }, 'user')
+    await app.jobLifecycle.jobs.moveBetweenNodes(ref, { cluster, fromNode, toNode }, 'user')
     return 'Ok\n'
   }
   const nodeMove = {
@@ -105,7 +105,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async request => moveBetweenNodes(askedFor(request, NodeMove)))
 
   async function replicate ({ job_id: ref, replicas }: Static<typeof Replication>): Promise<string> {
-    await app.jobLifecycle.scale(ref, Number(replicas), 'user')
+    await app.jobLifecycle.jobs.scale(ref, Number(replicas), 'user')
     return 'ok'
   }
   const replication = {

@@ -41,7 +41,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }
   const undeployHandler = async ({ params }: { params: { job: string } }, reply: FastifyReply) => {
-    await app.jobLifecycle.undeploy(params.job, 'user')
+    await app.jobLifecycle.jobs.undeploy(params.job, 'user')
     return asText(reply, 'ok\n')
   }
   // HEAD is safe by definition (RFC 9110, section 9.2.1), and this GET is not.
@@ -71,8 +71,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async (request, reply) => {
-    if (!wantsJson(request)) return asText(reply, `${await app.jobLifecycle.status(request.params.job)}\n`)
-    const { id, job_name, status, status_reason } = await app.jobLifecycle.find(request.params.job)
+    if (!wantsJson(request)) return asText(reply, `${await app.jobLifecycle.jobs.status(request.params.job)}\n`)
+    const { id, job_name, status, status_reason } = await app.jobLifecycle.jobs.find(request.params.job)
     return { job_id: id, job_name, status, status_reason }
   })
 
@@ -93,7 +93,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (_request, reply) => {
     reply.type('application/json; charset=utf-8')
-    return `[${(await app.jobLifecycle.documents()).join(',')}]`
+    return `[${(await app.jobLifecycle.jobs.documents()).join(',')}]`
   })
 
   app.get('/job/:job_name/instances', {
@@ -106,7 +106,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }),
       response: { 200: json('The instances', InstancesAnswer), ...textErrors() }
     }
-  }, async ({ params: { job_name } }) => instancesOf(await app.jobLifecycle.byNameForClusters(job_name), job_name))
+  }, async ({ params: { job_name } }) => instancesOf(await app.jobLifecycle.jobs.byNameForClusters(job_name), job_name))
 
   app.get('/job/ip/:ip/instances', {
     schema: {
@@ -123,7 +123,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         hint: 'Write it as 172_30_0_1'
       })
     }
-    return instancesOf(await app.jobLifecycle.byAddress(address), '')
+    return instancesOf(await app.jobLifecycle.jobs.byAddress(address), '')
   })
 }
 export default routes

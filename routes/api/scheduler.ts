@@ -2,7 +2,7 @@ import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typ
 import { wantsJson } from '../../plugins/errors.js'
 import { ref, text, textErrors } from '../../schemas/openapi.js'
 import { SchedulerResult } from '../../schemas/scheduler.js'
-import { readAnswer } from '../../services/scheduler-client/cloud/answer.js'
+import { readAnswer } from '../../schemas/scheduler-answer.js'
 
 /** The Cloud Scheduler's side of the EdgeIO contract (section 4). */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -33,15 +33,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     return `${message}\n`
   })
 
-  for (
-    const [kind, operationId] of [['deploy', 'sendSchedulerResult'], [
-      'replicate',
-      'sendSchedulerReplicateResult'
-    ]] as const
-  ) {
+  const operationIds = { deploy: 'sendSchedulerResult', replicate: 'sendSchedulerReplicateResult' } as const
+  for (const kind of ['deploy', 'replicate'] as const) {
     app.post(`/result/${kind}`, {
       schema: {
-        operationId,
+        operationId: operationIds[kind],
         summary: `Where the Cloud Scheduler places a job: its answer to /api/calculate/${kind}`,
         description:
           'JSON, or a JSON string that holds the JSON. All instances without a cluster go to the one it names; an ' +
@@ -56,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       // The reader of answers checks the body.
       validatorCompiler: () => value => ({ value })
     }, async ({ body }, reply) => {
-      await app.schedulerCallbacks.take(readAnswer(String(body ?? '')))
+      await app.jobLifecycle.schedulerCallbacks.take(readAnswer(String(body ?? '')))
       reply.type('text/plain; charset=utf-8')
       return 'ok'
     })

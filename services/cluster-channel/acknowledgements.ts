@@ -2,7 +2,7 @@ import type { Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
 import type { OutboxStore } from '../../stores/store.js'
-import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
+import type { ClusterReports } from '../job-lifecycle/operations/cluster-reports.js'
 
 /** Where a session goes on in the outbox of its cluster. */
 export interface Start {
@@ -29,14 +29,14 @@ export interface Acknowledgements {
 /** Commands read at a time. */
 const PAGE = 64
 
-export function createAcknowledgements (outbox: OutboxStore, lifecycle: JobLifecycle): Acknowledgements {
+export function createAcknowledgements (outbox: OutboxStore, reports: ClusterReports): Acknowledgements {
   /** The lifecycle first: a crash in between repeats a step that changes nothing the second time. */
   async function settle (clusterId: ClusterId, acked: number, seq: number): Promise<void> {
     for (let after = acked; after < seq;) {
       // `seq` rises by one, so that there cannot be more than this up to `seq`.
       const limit = Math.min(PAGE, seq - after)
       const commands = (await outbox.pending(clusterId, { after, limit })).filter(command => command.seq <= seq)
-      if (commands.length > 0) await lifecycle.acknowledged(clusterId, commands)
+      if (commands.length > 0) await reports.acknowledged(clusterId, commands)
       after = commands.length < limit ? seq : commands.at(-1)!.seq
     }
     await outbox.ack(clusterId, seq)
@@ -52,7 +52,7 @@ export function createAcknowledgements (outbox: OutboxStore, lifecycle: JobLifec
       return {
         resumed,
         nextSeq: next?.seq ?? last + 1,
-        desired: isUnknown ? (await lifecycle.desiredOn(clusterId)).map(jobWithPlainId) : undefined
+        desired: isUnknown ? (await reports.desiredOn(clusterId)).map(jobWithPlainId) : undefined
       }
     },
 
@@ -64,7 +64,7 @@ export function createAcknowledgements (outbox: OutboxStore, lifecycle: JobLifec
     },
 
     async take (clusterId, command) {
-      await lifecycle.acknowledged(clusterId, [command])
+      await reports.acknowledged(clusterId, [command])
       const [first] = await outbox.pending(clusterId, { after: 0, limit: 1 })
       // Where it can, it moves the place that a channel would go on from.
       if (first?.seq === command.seq) await outbox.ack(clusterId, command.seq)
@@ -74,7 +74,7 @@ export function createAcknowledgements (outbox: OutboxStore, lifecycle: JobLifec
     async refuse (clusterId, seq, error) {
       const [command] = await outbox.pending(clusterId, { after: seq - 1, limit: 1 })
       if (command?.seq !== seq) return false
-      await lifecycle.refused(clusterId, command, error)
+      await reports.refused(clusterId, command, error)
       await outbox.drop(clusterId, seq)
       return true
     }

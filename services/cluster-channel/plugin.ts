@@ -31,7 +31,7 @@ export interface ClusterChannel {
 
 export default fp(async function clusterChannel (app) {
   const { config, store, leases, clusterRegistry, jobLifecycle, log } = app
-  const acknowledgements = createAcknowledgements(store.outbox, jobLifecycle)
+  const acknowledgements = createAcknowledgements(store.outbox, jobLifecycle.reports)
   const sessions = createSessions(store.channels, leases, log)
   const lease = leases.campaign('http-push')
 
@@ -43,7 +43,7 @@ export default fp(async function clusterChannel (app) {
   const push = createHttpPush({
     lease,
     registry: clusterRegistry,
-    lifecycle: jobLifecycle,
+    reports: jobLifecycle.reports,
     outbox: store.outbox,
     acknowledgements,
     caller: createCaller(readNetworks(config.CLUSTER_NETWORKS), config.CLUSTER_ANSWER_S * 1000),
@@ -53,7 +53,7 @@ export default fp(async function clusterChannel (app) {
   })
   const context: SessionContext = {
     registry: clusterRegistry,
-    lifecycle: jobLifecycle,
+    reports: jobLifecycle.reports,
     outbox: store.outbox,
     acknowledgements,
     sessions,

@@ -5,7 +5,7 @@ import type { Cluster, ClusterId, ClusterRegistration } from '../../schemas/clus
 import { ApiError } from '../../schemas/errors.js'
 import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
-import type { JobLifecycle } from '../job-lifecycle/lifecycle.js'
+import type { ClusterReports } from '../job-lifecycle/operations/cluster-reports.js'
 import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
@@ -17,7 +17,7 @@ import type { Acknowledgements } from './acknowledgements.js'
 /** What a session needs of the rest of the server. */
 export interface SessionContext {
   registry: ClusterRegistry
-  lifecycle: JobLifecycle
+  reports: ClusterReports
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   sessions: Sessions
@@ -53,7 +53,7 @@ export function startSession (
   peer: { address: string, log: FastifyBaseLogger },
   context: SessionContext
 ): Session {
-  const { registry, lifecycle, acknowledgements, sessions } = context
+  const { registry, reports, acknowledgements, sessions } = context
   let { log } = peer
   let cluster: Cluster | undefined
   let delivery: Delivery | undefined
@@ -149,7 +149,7 @@ export function startSession (
     const { id } = cluster
     switch (frame.event) {
       case 'information': {
-        const { warnings } = await lifecycle.heartbeat(id, frame.data)
+        const { warnings } = await reports.heartbeat(id, frame.data)
         if (warnings.length > 0) {
           complain({ code: 'heartbeat_entry_invalid', message: warnings.join('; '), event: 'information' })
         }
@@ -160,7 +160,7 @@ export function startSession (
         else await registry.addNodes(id, frame.data.delta)
         return
       case 'result':
-        return await lifecycle.result(frame.data, id)
+        return await reports.result(frame.data, id)
       case 'ack': {
         const { seq } = frame.data
         if (await acknowledgements.acknowledge(id, seq)) delivery?.settled(seq)

@@ -8,6 +8,7 @@ import {
   type ClusterRegistration,
   type Heartbeat
 } from '../../schemas/cluster.js'
+import { isActive } from '../../schemas/cluster-facts.js'
 import { ApiError } from '../../schemas/errors.js'
 import { isHexId } from '../../schemas/primitives.js'
 import type { ClusterFigures, ClusterStore } from '../../stores/store.js'
@@ -113,7 +114,7 @@ export function createClusterRegistry (clusters: ClusterStore, graceMs: number):
 
     countActive: () => clusters.countActive(Date.now() - graceMs),
 
-    isActive: cluster => Date.now() - cluster.last_modified_timestamp * 1000 < graceMs,
+    isActive: cluster => isActive(cluster, Date.now(), graceMs),
 
     async remove (id) {
       checkId(id)

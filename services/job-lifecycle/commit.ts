@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import type { Job, JobId } from '../../schemas/job.js'
+import { hasUnplaced } from '../../schemas/job-facts.js'
 import type { CommitOutcome, JobChange, JobStore } from '../../stores/store.js'
 import { dueAt } from './state-machine/decisions/deadlines.js'
 import type { Policy } from './state-machine/policy.js'
@@ -28,7 +29,15 @@ export interface Committer {
   commit (changes: JobChange[], fence?: number): Promise<CommitOutcome[]>
   /** Decides on the newest state of a job until the decision holds. Gives the job as it is then, undefined for none. */
   change (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
+  /**
+   * {@link Committer.change} for each job that has an instance on this cluster, or one to be removed from it. A job
+   * that cannot be decided on does not stop the others. Gives the errors of those; rejects when the store fails.
+   */
+  changeOn (clusterId: ClusterId, decide: Decide, fence?: number): Promise<unknown[]>
 }
+
+/** Jobs read at a time. */
+const PAGE = 200
 
 /** Tries of one change against others of the same job; each round at least one of them wins. */
 export const MAX_TRIES = 200
@@ -55,15 +64,11 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
     }
     const reached = new Set(saved.flatMap(({ commands }) => commands.map(command => command.cluster_id)))
     if (reached.size > 0) events.emit('commands', [...reached])
-    if (
-      saved.some(({ job }) =>
-        job.desired_state === 'running' && job.instance_list.some(entry => entry.cluster_id === '')
-      )
-    ) events.emit('unplaced')
+    if (saved.some(({ job }) => hasUnplaced(job))) events.emit('unplaced')
     return changes.map(change => outcomes[held.indexOf(change)] ?? { outcome: 'stale' })
   }
 
-  return {
+  const committer: Committer = {
     events,
     commit,
 
@@ -77,8 +82,30 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
         if (saved) return saved
       }
       throw new ApiError('conflict', `Job ${id} kept changing`, { hint: 'Try again' })
+    },
+
+    async changeOn (clusterId, decide, fence) {
+      const undecided: unknown[] = []
+      let page: Job[]
+      let after: JobId | undefined
+      do {
+        page = await jobs.list({ cluster_id: clusterId, limit: PAGE, ...(after !== undefined && { after }) })
+        for (const { id, job_name: job } of page) {
+          try {
+            await committer.change(id, decide, fence)
+          } catch (err) {
+            // The store, or others who change it all the time: not the fault of this job.
+            if (err instanceof ApiError) throw err
+            log.error({ err, job }, 'a job could not be decided on, the others go on')
+            undecided.push(err)
+          }
+        }
+        after = page.at(-1)?.id
+      } while (page.length === PAGE)
+      return undecided
     }
   }
+  return committer
 }
 
 /** The job that was saved, undefined when the decision has to be made anew; throws what only the user can mend. */

@@ -72,6 +72,10 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
     throw new ApiError('conflict', `The worker count of ${id} kept changing`, { hint: 'Try again' })
   }
 
+  async function page (filter: Filter<ClusterDocument>, limit: number): Promise<Cluster[]> {
+    return (await clusters.find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(toCluster)
+  }
+
   return {
     register: (identity, now) => run(() => register(identity, now)),
 
@@ -125,20 +129,36 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
         return matchedCount > 0
       }),
 
-    list: ({ activeSince, silentSince, after, limit }) =>
+    list: ({ activeSince, after, limit }) =>
       run(async () => {
         const filter: Filter<ClusterDocument> = {
           ...REGISTERED,
           ...(activeSince !== undefined && seenAfter(activeSince)),
-          ...(silentSince !== undefined &&
-            {
-              'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
-              last_modified_timestamp: { $not: { $gt: silentSince / 1000 } }
-            }),
           ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
         }
-        return (await clusters.find(filter).sort({ _id: 1 }).limit(limit ?? 0).toArray()).map(toCluster)
+        return await page(filter, limit ?? 0)
       }),
+
+    silent: ({ silentSince, after, limit }) =>
+      run(() =>
+        page({
+          ...REGISTERED,
+          'system_manager.lost_at': null,
+          'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
+          last_modified_timestamp: { $not: { $gt: silentSince / 1000 } },
+          ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
+        }, limit)
+      ),
+
+    returned: ({ activeSince, after, limit }) =>
+      run(() =>
+        page({
+          ...REGISTERED,
+          'system_manager.lost_at': { $ne: null },
+          ...seenAfter(activeSince),
+          ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
+        }, limit)
+      ),
 
     at: place =>
       run(async () => {

@@ -141,6 +141,8 @@ const INDEXES: Record<keyof Collections, Index[]> = {
     [{ cluster_name: 1 }, { unique: true, sparse: true }],
     [{ cluster_location: 1 }],
     [{ 'system_manager.seen_at': 1 }],
+    // Missing and null are one to an index: clusters that are not lost.
+    [{ 'system_manager.lost_at': 1, 'system_manager.seen_at': 1 }],
     [{ last_modified_timestamp: 1 }]
   ],
   jobs: [
@@ -161,7 +163,7 @@ const INDEXES: Record<keyof Collections, Index[]> = {
     [{ 'instance_list.cluster_id': 1, _id: 1 }],
     [{ 'system_manager.retiring': 1 }, { sparse: true }],
     [{ 'system_manager.unplaced': 1, _id: 1 }],
-    [{ 'system_manager.due_at': 1 }, { sparse: true }],
+    [{ 'system_manager.due_at': 1, _id: 1 }, { sparse: true }],
     [{ 'system_manager.undeployed_at': 1 }, { sparse: true }],
     [{ 'system_manager.on_the_way.cluster_id': 1 }, { sparse: true }],
     [{ 'system_manager.drafts.command_id': 1 }, { sparse: true }]

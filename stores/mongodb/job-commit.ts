@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
 import type { Job, JobId } from '../../schemas/job.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
+import { carriesDocument } from '../../schemas/job-facts.js'
 import { addressesOf, fillAddresses, toOffset } from '../address-space.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
@@ -349,6 +350,6 @@ function toDrafts (job: Job, commands: JobChange['commands']): Draft[] {
   const document = JSON.stringify(jobWithPlainId(job))
   return commands.map(command => ({
     ...command,
-    ...((command.kind === 'deploy' || command.kind === 'replicate') && { job: document })
+    ...(carriesDocument(command) && { job: document })
   }))
 }

@@ -1,6 +1,7 @@
 import type { Job, JobEvent } from '../../schemas/job.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
-import { PLACEMENT_FAILURES, WAY_UP, type PlacementFailure, type Status } from '../../schemas/status.js'
+import { hasUnplaced, reservationsOf, underscored } from '../../schemas/job-facts.js'
+import { PLACEMENT_FAILURES, type PlacementFailure } from '../../schemas/status.js'
 import { addressesOf } from '../address-space.js'
 import type { JobDocument, JobRecord } from './collections.js'
 import { fromOriginal } from './original-job.js'
@@ -8,8 +9,6 @@ import { storableFields } from './storable.js'
 
 /** What a reader of jobs does not need of a document. */
 export const WITHOUT_HISTORY = { 'system_manager.events': 0, 'system_manager.drafts': 0 }
-
-const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
 
 /** What a reader needs to tell a status: ours, and that of the Cloud Scheduler. */
 export type StatusFields = Pick<JobDocument, 'status'> & { system_manager?: Pick<JobRecord, 'status' | 'unplaced'> }
@@ -53,7 +52,7 @@ export function recordFields (
 ): RecordFields {
   const addresses = [...addressesOf(job)]
   const retiring = [...new Set(job.retiring.map(entry => entry.cluster_id))]
-  const onTheWay = underWay(job)
+  const onTheWay = [...reservationsOf(job)].map(([cluster_id, sum]) => ({ cluster_id, ...sum }))
   return {
     job: JSON.stringify(job),
     change,
@@ -65,22 +64,16 @@ export function recordFields (
     generation: job.generation,
     created_at: job.created_at,
     updated_at: job.updated_at,
-    underscored_name: job.job_name.replaceAll('.', '_'),
+    underscored_name: underscored(job.job_name),
     last_event: lastEvent,
     ...(named && job.desired_state === 'running' && { live_name: job.job_name }),
     ...(addresses.length > 0 && { addresses }),
-    ...(isUnplaced(job) && { unplaced: true }),
+    ...(hasUnplaced(job) && { unplaced: true }),
     ...(job.due_at !== null && { due_at: job.due_at }),
     ...(job.status === 'UNDEPLOYED' && { undeployed_at: job.updated_at }),
     ...(retiring.length > 0 && { retiring }),
     ...(onTheWay.length > 0 && { on_the_way: onTheWay })
   }
-}
-
-/** True when an instance that is wanted has no cluster and awaits nothing. */
-export function isUnplaced (job: Job): boolean {
-  return job.desired_state === 'running' &&
-    job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null)
 }
 
 /** Fields of ours that a job may lack. */
@@ -93,18 +86,6 @@ export const OPTIONAL_FIELDS = [
   'retiring',
   'on_the_way'
 ] as const satisfies ReadonlyArray<keyof RecordFields>
-
-/** Requirements of instances that are placed but do not run yet, summed per cluster. */
-function underWay (job: Job): NonNullable<JobRecord['on_the_way']> {
-  const { cpu = 0, memory = 0 } = job.descriptor.requirements ?? {}
-  const sums = new Map<string, { cpu: number, memory: number }>()
-  for (const { cluster_id: clusterId, status } of job.instance_list) {
-    if (clusterId === '' || !BELOW_RUNNING.includes(status)) continue
-    const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
-    sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
-  }
-  return [...sums].map(([cluster_id, sum]) => ({ cluster_id, ...sum }))
-}
 
 /** Events with their ids, behind the last one. */
 export function numbered (events: ReadonlyArray<Omit<JobEvent, 'id'>>, lastEvent: number): JobEvent[] {

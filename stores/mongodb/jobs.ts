@@ -1,6 +1,7 @@
 import type { Filter } from 'mongodb'
 import type { Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
+import { hasUnplaced } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
 import type { CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import { inBatches } from './batches.js'
@@ -8,7 +9,7 @@ import type { JobDocument } from './collections.js'
 import { LONG_MS, type Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
-import { foundByScheduler, isUnplaced, toJob, WITHOUT_HISTORY } from './job-document.js'
+import { foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
 import type { Notifications } from './notifications.js'
 import type { Relay } from './relay.js'
 
@@ -41,7 +42,7 @@ export function createJobStore (
   async function commitAll (changes: JobChange[]): Promise<CommitOutcome[]> {
     const outcomes = await Promise.all(changes.map(commitOne))
     const saved = changes.filter((_, index) => outcomes[index]!.outcome === 'saved')
-    if (saved.some(({ job }) => isUnplaced(job))) notifications.publish({ unplaced: true })
+    if (saved.some(({ job }) => hasUnplaced(job))) notifications.publish({ unplaced: true })
     // What is saved is saved: should this fail, it is done by upkeep.
     try {
       const reached = await Promise.all(
@@ -148,8 +149,15 @@ export function createJobStore (
         })
       ),
 
-    due: (before, limit) =>
-      run(() => find({ 'system_manager.due_at': { $lte: before } }, { sort: { 'system_manager.due_at': 1 }, limit })),
+    due: ({ before, after, limit }) =>
+      run(() => {
+        const due = { 'system_manager.due_at': { $lte: before } }
+        const isLater = after && [
+          { 'system_manager.due_at': { $gt: after.due_at } },
+          { 'system_manager.due_at': after.due_at, _id: { $gt: toObjectId(after.id) } }
+        ]
+        return find(isLater ? { ...due, $or: isLater } : due, { sort: { 'system_manager.due_at': 1, _id: 1 }, limit })
+      }),
 
     instancesOn: clusterId =>
       run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId })),

@@ -24,6 +24,9 @@ const NO_MAINTENANCE: Required<MaintenanceFields> = {
   unknown_jobs: []
 }
 
+/** As the indexes have it, to the letter. */
+const LOST_AT = "json_extract(maintenance, '$.lost_at')"
+
 const COLUMNS =
   `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
@@ -63,10 +66,14 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   // A null in the patch takes the field away, and what is not there is null.
   const update = prepare('UPDATE clusters SET maintenance = json_patch(maintenance, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
-  const selectPage = prepare<ClusterRow>(
-    `SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? AND last_modified_timestamp <= ? ` +
-      'ORDER BY id LIMIT ?'
-  )
+  const selectPage = prepare<ClusterRow>(`
+    SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ?`)
+  const selectSilent = prepare<ClusterRow>(`
+    SELECT ${COLUMNS} FROM clusters WHERE ${LOST_AT} IS NULL AND last_modified_timestamp <= ? AND id > ?
+    ORDER BY id LIMIT ?`)
+  const selectReturned = prepare<ClusterRow>(`
+    SELECT ${COLUMNS} FROM clusters WHERE ${LOST_AT} IS NOT NULL AND last_modified_timestamp > ? AND id > ?
+    ORDER BY id LIMIT ?`)
   const selectAt = prepare<ClusterRow>(
     `SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`
   )
@@ -126,8 +133,14 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
         return row && toCluster(row)
       }),
 
-    list: ({ activeSince = -Infinity, silentSince = Infinity, after = '', limit = -1 }) =>
-      read(() => selectPage.all(after, activeSince / 1000, silentSince / 1000, limit).map(toCluster)),
+    list: ({ activeSince = -Infinity, after = '', limit = -1 }) =>
+      read(() => selectPage.all(after, activeSince / 1000, limit).map(toCluster)),
+
+    silent: ({ silentSince, after = '', limit }) =>
+      read(() => selectSilent.all(silentSince / 1000, after, limit).map(toCluster)),
+
+    returned: ({ activeSince, after = '', limit }) =>
+      read(() => selectReturned.all(activeSince / 1000, after, limit).map(toCluster)),
 
     at: place => read(() => selectAt.all(place).map(toCluster)),
 

@@ -1,6 +1,7 @@
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid, jobWithPlainId } from '../../schemas/job-document.js'
-import { WAY_UP, type Status } from '../../schemas/status.js'
+import { hasUnplaced, isReserving, requirementsOf, underscored } from '../../schemas/job-facts.js'
+import type { Status } from '../../schemas/status.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
 import type { Connection } from './connection.js'
@@ -17,8 +18,6 @@ interface StoredJob {
 }
 
 type InstanceRow = Pick<Instance, 'instance_number' | 'cluster_id' | 'status'> & { cpu: number, memory: number }
-
-const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
 
 /** Commits one change of a job inside of a write: everything of it, or nothing when it is not saved. */
 export function createJobCommit (
@@ -85,10 +84,7 @@ export function createJobCommit (
   }
 
   function saveJob (job: Job, stored: StoredJob | undefined, liveName: string | null, lastEvent: number): void {
-    const unplaced = Number(
-      job.desired_state === 'running' &&
-        job.instance_list.some(({ cluster_id, awaits }) => cluster_id === '' && awaits === null)
-    )
+    const unplaced = Number(hasUnplaced(job))
     const keys = [liveName, job.status, unplaced, job.due_at] as const
     const doc = [
       job.revision,
@@ -100,7 +96,7 @@ export function createJobCommit (
     ] as const
     if (!stored) {
       const { app_name: appName, app_ns: appNs } = job.descriptor
-      insertJob.run(...keys, job.job_name, job.job_name.replaceAll('.', '_'), appName, appNs, job.created_at, ...doc)
+      insertJob.run(...keys, job.job_name, underscored(job.job_name), appName, appNs, job.created_at, ...doc)
       return
     }
     updateDoc.run(...doc)
@@ -114,14 +110,14 @@ export function createJobCommit (
 
   /** Writes only the rows that differ: one instance of a thousand may change its status every second. */
   function saveInstances (job: Job): void {
-    const { cpu = 0, memory = 0 } = job.descriptor.requirements ?? {}
+    const { cpu, memory } = requirementsOf(job.descriptor)
     const rows = new Map(selectInstances.all(job.id).map(row => [rowKey(row), row]))
     for (const instance of job.instance_list) {
       const { instance_number: number, cluster_id: clusterId, status } = instance
       const row = rows.get(rowKey(instance))
       rows.delete(rowKey(instance))
       if (row && row.status === status && row.cpu === cpu && row.memory === memory) continue
-      const onTheWay = Number(clusterId !== '' && BELOW_RUNNING.includes(status))
+      const onTheWay = Number(isReserving(instance))
       upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory)
     }
     for (const { instance_number: number, cluster_id: clusterId } of rows.values()) {

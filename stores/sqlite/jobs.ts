@@ -29,7 +29,8 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
   const selectDocuments = prepare<{ contract: string }>(
     'SELECT contract FROM jobs WHERE status <> \'UNDEPLOYED\' ORDER BY id'
   )
-  const selectDue = prepare<DocRow>('SELECT doc FROM jobs WHERE due_at <= ? ORDER BY due_at LIMIT ?')
+  const selectDue = prepare<DocRow>(`
+    SELECT doc FROM jobs WHERE due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?`)
   const selectOn = prepare<PlacedInstance>(
     'SELECT job_id, instance_number, status FROM instances WHERE cluster_id = ? AND cluster_id <> \'\''
   )
@@ -82,7 +83,8 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
     unplaced: ({ after = '', limit }) => read(() => toJobs(selectUnplaced.all(after, limit))),
 
-    due: (before, limit) => read(() => toJobs(selectDue.all(before, limit))),
+    due: ({ before, after, limit }) =>
+      read(() => toJobs(selectDue.all(before, after?.due_at ?? '', after?.id ?? '', limit))),
 
     instancesOn: clusterId => read(() => selectOn.all(clusterId).map(row => ({ ...row }))),
 

@@ -137,7 +137,13 @@ export const MIGRATIONS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   INSERT INTO counters (name, value) VALUES ('next_address', 1), ('next_subnet', 0), ('checks', 0);
   `,
-  'ALTER TABLE clusters RENAME COLUMN upkeep TO maintenance'
+  `
+  ALTER TABLE clusters RENAME COLUMN upkeep TO maintenance;
+  CREATE INDEX clusters_not_lost ON clusters (last_modified_timestamp)
+    WHERE json_extract(maintenance, '$.lost_at') IS NULL;
+  CREATE INDEX clusters_lost ON clusters (last_modified_timestamp)
+    WHERE json_extract(maintenance, '$.lost_at') IS NOT NULL;
+  `
 ]
 
 /**

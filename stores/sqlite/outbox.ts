@@ -1,4 +1,5 @@
 import type { Command, CommandDraft } from '../../schemas/channel.js'
+import { carriesDocument } from '../../schemas/job-facts.js'
 import type { OutboxStore } from '../store.js'
 import type { Connection } from './connection.js'
 
@@ -37,8 +38,7 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
     append ({ cluster_id: clusterId, ...command }, jobJson) {
       const seq = nextSeq.get(clusterId)?.last_seq
       if (seq === undefined) return
-      const carriesJob = command.kind === 'deploy' || command.kind === 'replicate'
-      insert.run(clusterId, seq, JSON.stringify(command), carriesJob ? jobJson : null)
+      insert.run(clusterId, seq, JSON.stringify(command), carriesDocument(command) ? jobJson : null)
     },
 
     position: clusterId => read(() => ({ acked: 0, last: 0, ...position.get(clusterId) })),

@@ -40,7 +40,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
-    const { application, isNew } = await app.jobLifecycle.deployApplication(
+    const { application, isNew } = await app.jobLifecycle.applications.deploy(
       readDescriptors(await descriptorText(request)),
       'user'
     )
@@ -60,7 +60,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('application_ref_malformed', 'application_not_found')
       }
     }
-  }, async ({ params }) => app.jobLifecycle.application(params.app))
+  }, async ({ params }) => app.jobLifecycle.applications.get(params.app))
 
   app.delete('/applications/:app', {
     schema: {
@@ -78,7 +78,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ params }, reply) => {
-    const application = await app.jobLifecycle.undeployApplication(params.app, 'user')
+    const application = await app.jobLifecycle.applications.undeploy(params.app, 'user')
     reply.code(application.status === 'UNDEPLOYED' ? 200 : 202)
     return application
   })

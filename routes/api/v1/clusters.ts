@@ -106,7 +106,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict')
         }
       }
-    }, async ({ params }) => (await view([await app.jobLifecycle[action](params.cluster, 'user')]))[0])
+    }, async ({ params }) => (await view([await app.jobLifecycle.clusters[action](params.cluster, 'user')]))[0])
   }
 
   app.delete('/clusters/:cluster', {
@@ -127,7 +127,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ params, query }, reply) => {
-    await app.jobLifecycle.removeCluster(params.cluster, { force: query.force ?? false, cause: 'user' })
+    await app.jobLifecycle.clusters.remove(params.cluster, { force: query.force ?? false, cause: 'user' })
     reply.code(204)
   })
 }

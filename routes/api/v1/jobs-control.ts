@@ -19,7 +19,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Scale a job',
       description:
         'More instances are placed by themselves; of fewer, those that do not run go first, then the highest ' +
-          'numbers. 0 leaves the job with none.',
+        'numbers. 0 leaves the job with none.',
       tags: ['jobs'],
       params: JobRef,
       body: Type.Object({
@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'addresses_exhausted')
       }
     }
-  }, async ({ params, body }) => app.jobLifecycle.scale(params.job, body.replicas, 'user'))
+  }, async ({ params, body }) => app.jobLifecycle.jobs.scale(params.job, body.replicas, 'user'))
 
   app.post(
     '/jobs/:job/move',
@@ -40,7 +40,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         summary: 'Move instances to other clusters',
         description:
           'start-first: an instance is removed where it was once it runs at its target; where it does not start ' +
-            'there, it stays and the events say why. What is at the target already stays.',
+          'there, it stays and the events say why. What is at the target already stays.',
         tags: ['jobs'],
         params: JobRef,
         body: Type.Object({
@@ -71,7 +71,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     },
     async ({ params, body: { instance_number: instanceNumber, ...request } }) =>
-      app.jobLifecycle.move(params.job, { ...request, ...(instanceNumber !== undefined && { instanceNumber }) }, 'user')
+      app.jobLifecycle.jobs.move(
+        params.job,
+        { ...request, ...(instanceNumber !== undefined && { instanceNumber }) },
+        'user'
+      )
   )
 
   app.post(
@@ -102,7 +106,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     },
     async ({ params, body: { cluster, from_node: fromNode, to_node: toNode } }) =>
-      app.jobLifecycle.moveBetweenNodes(params.job, { cluster, fromNode, toNode }, 'user')
+      app.jobLifecycle.jobs.moveBetweenNodes(params.job, { cluster, fromNode, toNode }, 'user')
   )
 
   app.post('/jobs/:job/rollback', {
@@ -129,6 +133,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         )
       }
     }
-  }, async ({ params, body }) => app.jobLifecycle.rollBack(params.job, body?.generation, 'user'))
+  }, async ({ params, body }) => app.jobLifecycle.jobs.rollBack(params.job, body?.generation, 'user'))
 }
 export default routes

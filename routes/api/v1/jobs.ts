@@ -48,7 +48,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async ({ query: { limit = Limit.default, ...filters } }) => {
     // One more than asked for tells whether there is a next page.
-    const found = await app.jobLifecycle.list({ ...filters, limit: limit + 1 })
+    const found = await app.jobLifecycle.jobs.list({ ...filters, limit: limit + 1 })
     const items = found.slice(0, limit)
     return { items, next: found.length > limit ? items.at(-1)?.id ?? null : null }
   })
@@ -83,7 +83,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
-    const [deployed] = await app.jobLifecycle.deploy([readDescriptor(await descriptorText(request))], 'user')
+    const [deployed] = await app.jobLifecycle.jobs.deploy([readDescriptor(await descriptorText(request))], 'user')
     const { job, outcome } = deployed!
     if (outcome === 'created') reply.code(201).header('location', `/api/v1/jobs/${job.id}`)
     return job
@@ -112,7 +112,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     },
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
-  }, async request => app.jobLifecycle.plan(readDescriptors(await descriptorText(request)), 'user'))
+  }, async request => app.jobLifecycle.planner.plan(readDescriptors(await descriptorText(request)), 'user'))
 
   app.get('/jobs/:job', {
     schema: {
@@ -126,7 +126,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
       }
     }
-  }, async ({ params }) => app.jobLifecycle.find(params.job))
+  }, async ({ params }) => app.jobLifecycle.jobs.find(params.job))
 
   app.delete('/jobs/:job', {
     schema: {
@@ -141,7 +141,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ params }, reply) => {
-    const job = await app.jobLifecycle.undeploy(params.job, 'user')
+    const job = await app.jobLifecycle.jobs.undeploy(params.job, 'user')
     reply.code(job.status === 'UNDEPLOYED' ? 200 : 202)
     return job
   })
@@ -170,7 +170,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ params, query: { limit = Limit.default, ...page } }) => {
-    const found = await app.jobLifecycle.history(params.job, { ...page, limit: limit + 1 })
+    const found = await app.jobLifecycle.jobs.history(params.job, { ...page, limit: limit + 1 })
     const items = found.slice(0, limit)
     return { items, next: found.length > limit ? items.at(-1)?.id ?? null : null }
   })

@@ -5,7 +5,7 @@ import type { JobId } from '../../../schemas/job.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { OutboxStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
-import type { JobLifecycle } from '../../job-lifecycle/lifecycle.js'
+import type { ClusterReports } from '../../job-lifecycle/operations/cluster-reports.js'
 import type { Acknowledgements } from '../acknowledgements.js'
 import type { Caller, Outcome } from './call.js'
 import type { RedeployDelays } from './redeploy-delay.js'
@@ -30,7 +30,7 @@ export interface PushWorker {
 
 export interface PushContext {
   registry: Pick<ClusterRegistry, 'get'>
-  lifecycle: Pick<JobLifecycle, 'delivery'>
+  reports: Pick<ClusterReports, 'delivery'>
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   caller: Caller
@@ -66,7 +66,7 @@ type Next = 'done' | 'next' | 'nap' | { delayedUntil: number }
 
 /** @param onDone Called in the same step in which the worker decides to end: what is woken later needs a new one. */
 export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
-  const { registry, lifecycle, outbox, acknowledgements, caller, slots, redeployDelays, log } = context
+  const { registry, reports, outbox, acknowledgements, caller, slots, redeployDelays, log } = context
   const stopping = new AbortController()
   const aborter = new AbortController()
   let isWanted = false
@@ -142,7 +142,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
         delayedUntil = Math.min(delayedUntil, end)
       }
       if (resting.size > 0) {
-        await lifecycle.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
+        await reports.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
       }
       if (page.length < LOOKAHEAD) return { page, delayedUntil }
       after = page.at(-1)!.seq
@@ -157,7 +157,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
       case 'doubtful':
         if (command.kind === 'delete') redeployDelays.begin(clusterId, command.job_id)
         for (const each of settled) await acknowledgements.take(clusterId, each)
-        await lifecycle.delivery(
+        await reports.delivery(
           clusterId,
           [command.job_id],
           outcome.kind === 'taken' ? null : `${where} answered ${outcome.reason}; its heartbeats decide`
@@ -179,7 +179,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     // Another process may have got through meanwhile.
     if (aborter.signal.aborted || !context.leads()) return 'done'
     log.debug({ cluster_id: clusterId, reason }, 'a command could not be pushed')
-    await lifecycle.delivery(clusterId, page.map(command => command.job_id), reason)
+    await reports.delivery(clusterId, page.map(command => command.job_id), reason)
     return 'nap'
   }
 

@@ -11,17 +11,17 @@ import type { JobOperations } from './jobs.js'
  * that: `application_ref_malformed`. An application of which nothing is left: `application_not_found`.
  */
 export interface Applications {
-  application (ref: string): Promise<Application>
+  get (ref: string): Promise<Application>
   /**
    * Deploys services of one application, all or none (see {@link JobOperations.deploy}); `descriptor_invalid` for those
    * of several. Its services that are not described stay as they are. `isNew`: it had none before.
    */
-  deployApplication (
+  deploy (
     descriptors: readonly Descriptor[],
     cause: string
   ): Promise<{ application: Application, isNew: boolean }>
   /** Asks the clusters to remove all of its services; UNDEPLOYED once they have confirmed. */
-  undeployApplication (ref: string, cause: string): Promise<Application>
+  undeploy (ref: string, cause: string): Promise<Application>
 }
 
 /** Jobs of an application that are read at a time. */
@@ -31,7 +31,7 @@ const NAME = /^([\w-]{1,63})\.([\w-]{1,63})$/
 
 export function createApplications (
   jobs: JobStore,
-  { deploy, undeploy }: Pick<JobOperations, 'deploy' | 'undeploy'>
+  operations: Pick<JobOperations, 'deploy' | 'undeploy'>
 ): Applications {
   /** @param look Makes of each page of jobs that are not UNDEPLOYED what the application is to be told of. */
   async function survey (
@@ -66,9 +66,9 @@ export function createApplications (
   }
 
   return {
-    application: ref => survey(ref),
+    get: ref => survey(ref),
 
-    async deployApplication (descriptors, cause) {
+    async deploy (descriptors, cause) {
       const [name, ...others] = new Set(
         descriptors.map(({ app_name: appName, app_ns: appNs }) => `${appName}.${appNs}`)
       )
@@ -79,7 +79,7 @@ export function createApplications (
           { hint: 'Send the services of each application by themselves, or all of them to POST /api/deploy' }
         )
       }
-      const deployed = await deploy(descriptors, cause)
+      const deployed = await operations.deploy(descriptors, cause)
       const application = await survey(name)
       return {
         application,
@@ -87,7 +87,7 @@ export function createApplications (
       }
     },
 
-    undeployApplication: (ref, cause) => survey(ref, page => Promise.all(page.map(({ id }) => undeploy(id, cause))))
+    undeploy: (ref, cause) => survey(ref, page => Promise.all(page.map(({ id }) => operations.undeploy(id, cause))))
   }
 }
 

@@ -3,7 +3,8 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { Job } from '../../../schemas/job.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import { MAX_TRIES, refusalOf, type Committer } from '../commit.js'
-import { created, undeploying } from '../state-machine/decisions/deploy.js'
+import { created } from '../state-machine/decisions/deploy.js'
+import { undeploying } from '../state-machine/decisions/undeploy.js'
 import { jobName } from '../../../descriptor/name.js'
 
 /** What becomes of services that users describe. */

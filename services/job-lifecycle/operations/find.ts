@@ -1,8 +1,9 @@
 import { ApiError } from '../../../schemas/errors.js'
-import type { Job } from '../../../schemas/job.js'
+import type { Job, JobEvent } from '../../../schemas/job.js'
+import { underscored } from '../../../schemas/job-facts.js'
 import { isHexId } from '../../../schemas/primitives.js'
 import type { Status } from '../../../schemas/status.js'
-import type { JobStore } from '../../../stores/store.js'
+import type { JobQuery, JobStore } from '../../../stores/store.js'
 
 /** Four names joined by dots, or by underscores (contract sections 1 and 6). */
 const NAME = /^[\w-]+([._][\w-]+){3,}$/
@@ -16,6 +17,13 @@ export interface JobFinder {
   status (ref: string): Promise<Status>
   /** Look-up for cluster managers (contract section 2): undefined where nothing has this name. */
   byNameForClusters (name: string): Promise<Job | undefined>
+  /** The job that holds a service or instance address. */
+  byAddress (address: string): Promise<Job | undefined>
+  list (query: JobQuery): Promise<Job[]>
+  /** The contract's documents of all jobs that are not UNDEPLOYED, each as JSON. */
+  documents (): Promise<string[]>
+  /** What happened to a job, oldest first. */
+  history (ref: string, query: { after?: number, limit: number }): Promise<JobEvent[]>
 }
 
 export function createJobFinder (jobs: JobStore): JobFinder {
@@ -51,11 +59,20 @@ export function createJobFinder (jobs: JobStore): JobFinder {
 
     async byNameForClusters (name) {
       return await jobs.byName(name) ?? (await jobs.byUnderscoredName(underscored(name)))[0]
+    },
+
+    byAddress: address => jobs.byAddress(address),
+
+    list: query => jobs.list(query),
+
+    documents: () => jobs.documents(),
+
+    async history (ref, query) {
+      const { id } = await find(ref)
+      return await jobs.events(id, query)
     }
   }
 }
-
-const underscored = (name: string): string => name.replaceAll('.', '_')
 
 function notFound (ref: string): ApiError {
   return new ApiError('job_not_found', `There is no job ${ref}`, { hint: 'GET /api/v1/jobs lists them' })

@@ -4,10 +4,6 @@ import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job, JobEvent } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
 import type { JobChange } from '../../../stores/store.js'
-import { tellClusters } from './consequences/commands.js'
-import { completeMoves } from './consequences/moves.js'
-import { continueRollout } from './consequences/rollout.js'
-import { finishUndeploy, summarise } from './consequences/job-status.js'
 import { successorOf } from './instances.js'
 import { mayBecome, type Trigger } from './transitions.js'
 
@@ -48,8 +44,6 @@ export interface JobEdit {
   drop (...entries: Instance[]): void
   /** Nothing is told to this cluster: it is not there any more. */
   forget (clusterId: ClusterId): void
-  /** The change to commit, or undefined when nothing came of it. */
-  done (): JobChange | undefined
 }
 
 /** What an edit asks of the clusters beyond the difference of the instance_lists. */
@@ -61,8 +55,16 @@ export interface Intents {
   waiting: Map<Instance, ClusterId>
 }
 
-/** @param cause Who or what brings the change about, as the events tell it. */
-export function editJob (original: Job, cause: string, at = new Date()): JobEdit {
+/** An edit with what it has gathered so far. */
+export interface OpenEdit {
+  edit: JobEdit
+  events: JobChange['events']
+  commands: CommandDraft[]
+  intents: Intents
+}
+
+/** Begins an edit of a copy. job-change.ts brings it to its end. */
+export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
   const job = structuredClone(original)
   const now = at.toISOString()
   const events: JobChange['events'] = []
@@ -137,21 +139,7 @@ export function editJob (original: Job, cause: string, at = new Date()): JobEdit
 
     forget (clusterId) {
       intents.forgotten.add(clusterId)
-    },
-
-    done () {
-      if (job.desired_state === 'running') {
-        completeMoves(edit)
-        continueRollout(edit)
-      }
-      job.instance_list.sort((a, b) => a.instance_number - b.instance_number)
-      tellClusters(original, edit, intents)
-      if (events.length === 0 && commands.length === 0) return undefined
-      if (job.desired_state === 'running') summarise(job)
-      else finishUndeploy(edit)
-      job.updated_at = now
-      return { job, events, commands }
     }
   }
-  return edit
+  return { edit, events, commands, intents }
 }

@@ -1,4 +1,3 @@
-import type { Config } from '../../../plugins/config.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import { CLUSTER_REFUSALS, type Status } from '../../../schemas/status.js'
 
@@ -16,17 +15,6 @@ export interface Policy {
   moveMs: number
   /** For an update to get through all instances, where the descriptor names no time. */
   rolloutMs: number
-}
-
-export function policyOf (config: Config): Policy {
-  return {
-    scheduledMs: config.DEADLINE_SCHEDULED_S * 1000,
-    startingMs: config.DEADLINE_STARTING_S * 1000,
-    stoppedMs: config.DEADLINE_STOPPED_S * 1000,
-    maxAttempts: config.MAX_START_ATTEMPTS,
-    moveMs: config.DEADLINE_MOVE_S * 1000,
-    rolloutMs: config.DEADLINE_ROLLOUT_S * 1000
-  }
 }
 
 /** Milliseconds that an instance on a cluster may stay in a status; undefined for those that need no end. */

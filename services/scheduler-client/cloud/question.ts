@@ -1,15 +1,7 @@
 import { jobWithPlainId } from '../../../schemas/job-document.js'
-import type { Instance, Job } from '../../../schemas/job.js'
+import type { Job } from '../../../schemas/job.js'
 import { SchedulerRefusal } from './call.js'
 import type { Link } from './link.js'
-
-/**
- * Whether an instance is the Cloud Scheduler's to place. It knows neither moves nor any place but the descriptor's, so
- * what moves or was sent elsewhere is placed here.
- */
-export function isAskedAbout ({ cluster_id: clusterId, awaits, move, location }: Instance): boolean {
-  return clusterId === '' && awaits === null && move === null && location === null
-}
 
 /**
  * Asks about the instances of a job that have no cluster (contract section 4): /api/calculate/deploy while it has

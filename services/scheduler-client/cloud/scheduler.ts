@@ -1,12 +1,13 @@
 import { EventEmitter } from 'node:events'
 import { ApiError } from '../../../schemas/errors.js'
 import type { Explanation, Instance, Job, JobId } from '../../../schemas/job.js'
+import { isForCloudScheduler, isUnplaced } from '../../../schemas/job-facts.js'
 import { PLACEMENT_FAILURES, type Status } from '../../../schemas/status.js'
 import type { EmbeddedScheduler } from '../embedded/scheduler.js'
 import type { PlacementDecision, Question, SchedulerClient } from '../scheduler.js'
 import { SchedulerDown } from './call.js'
 import type { Link } from './link.js'
-import { ask, isAskedAbout } from './question.js'
+import { ask } from './question.js'
 import type { Asked, Questions } from './questions.js'
 import { awaited, crowded, notPlaced, callbackLate, refusing, silent, standingIn } from './sentences.js'
 
@@ -126,11 +127,11 @@ export function createCloudScheduler (
 
   async function placeMoves (jobs: Job[]): Promise<Map<Job, PlacementDecision>> {
     const moving = jobs.filter(job =>
-      job.instance_list.some(entry => entry.cluster_id === '' && entry.awaits === null && !isAskedAbout(entry))
+      job.instance_list.some(entry => isUnplaced(entry) && !isForCloudScheduler(entry))
     )
     if (moving.length === 0) return new Map()
     const decisions = await embedded.place(
-      moving.map(job => ({ ...job, instance_list: job.instance_list.filter(entry => !isAskedAbout(entry)) }))
+      moving.map(job => ({ ...job, instance_list: job.instance_list.filter(entry => !isForCloudScheduler(entry)) }))
     )
     return new Map(moving.map((job, index) => [job, decisions[index]!]))
   }
@@ -176,7 +177,7 @@ export function createCloudScheduler (
   }
 }
 
-const unplaced = (job: Job): Instance[] => job.instance_list.filter(isAskedAbout)
+const unplaced = (job: Job): Instance[] => job.instance_list.filter(isForCloudScheduler)
 
 const hasVerdict = (job: Job): boolean =>
   unplaced(job).some(({ status }) => (PLACEMENT_FAILURES as readonly Status[]).includes(status))

@@ -1,4 +1,5 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import { closedReason, isActive, silenceOf } from '../../../schemas/cluster-facts.js'
 import type { Candidate } from '../scheduler.js'
 import type { PlacementRequest } from './placement-request.js'
 
@@ -100,7 +101,6 @@ function workerFits ({ name, technology, free }: WorkerCapacity, request: Placem
 }
 
 function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number, graceMs: number): ClusterCapacity {
-  const silentMs = now - cluster.last_modified_timestamp * 1000
   const technology = listed(cluster.technology) ?? DEFAULT_TECHNOLOGY
   const workers = (cluster.workers ?? []).map(worker => ({
     name: worker.name,
@@ -112,36 +112,14 @@ function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number
     name: cluster.cluster_name,
     location: cluster.cluster_location,
     rank,
-    silentMs,
-    alive: silentMs < graceMs,
-    closed: closedOf(cluster, now),
+    silentMs: silenceOf(cluster, now),
+    alive: isActive(cluster, now, graceMs),
+    closed: closedReason(cluster, now),
     heard: cluster.last_heartbeat_at !== null,
     technology,
     free: freeOf(cluster, workers, reserved),
     workers
   }
-}
-
-/** After this many losses a cluster is left alone for a while when it comes back, twice as long each time. */
-const TRUSTED_LOSSES = 1
-const FIRST_REST_MS = 60_000
-const LONGEST_REST_MS = 3_600_000
-
-/**
- * Why a cluster takes nothing new: operators close clusters; one that comes and goes is closed by itself until it has
- * been steady for a while.
- * @param now Unix milliseconds.
- */
-export function closedOf ({ scheduling, losses, recovered_at: recoveredAt }: Cluster, now: number): string | undefined {
-  if (scheduling === 'cordoned') return 'is cordoned'
-  if (scheduling === 'draining') return 'is being drained'
-  if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined
-  const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
-  const steady = now - Date.parse(recoveredAt)
-  return steady < rest
-    ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that ` +
-      'it is to be steady'
-    : undefined
 }
 
 /** The cluster's own sums; where it tells none but lists workers, the sums over these. */

@@ -1,4 +1,5 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
+import { REFUSAL_REST_MS } from '../../../schemas/cluster-facts.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
 import type { Candidate, PlacementDecision } from '../scheduler.js'
 import {
@@ -36,9 +37,6 @@ interface PassOptions {
   /** For so many milliseconds a cluster that refused a job is not asked again. */
   refusalRestMs?: number
 }
-
-/** Four heartbeats: time for the figures that misled us to be corrected. */
-export const REFUSAL_REST_MS = 60_000
 
 /** Starts a pass over all clusters, active or not. Changes neither them nor the jobs. */
 export function createPass (

@@ -1,5 +1,6 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../schemas/job.js'
+import { isUnplaced, requirementsOf } from '../../../schemas/job-facts.js'
 
 /** A cluster said, shortly ago, that it cannot take the job. */
 interface Refusal {
@@ -45,7 +46,7 @@ const LONGEST_REST_MS = 1_800_000
 export function requestsOf (job: Job, now: number, refusalRestMs: number): RequestGroup[] {
   const { descriptor } = job
   const { requirements } = descriptor
-  const waiting = job.instance_list.filter(entry => entry.cluster_id === '' && entry.awaits === null)
+  const waiting = job.instance_list.filter(isUnplaced)
   const refusals = refusalsOf(waiting, now, refusalRestMs)
   const removing = job.retiring.map((
     { cluster_id: id }
@@ -66,8 +67,7 @@ export function requestsOf (job: Job, now: number, refusalRestMs: number): Reque
         // Another place has other worker nodes.
         node: location === null ? descriptor.node ?? requirements?.node : undefined,
         runtime: descriptor.image_runtime,
-        cpu: requirements?.cpu ?? 0,
-        memory: requirements?.memory ?? 0,
+        ...requirementsOf(descriptor),
         refusals,
         excluded: new Map(move ? [...removing, [move.from, 'is what it moves away from']] : removing)
       }

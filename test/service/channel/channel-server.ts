@@ -5,12 +5,13 @@ import fp from 'fastify-plugin'
 import type { Test } from 'tap'
 import config, { type Config } from '../../../plugins/config.js'
 import errors from '../../../plugins/errors.js'
-import self from '../../../plugins/leases.js'
+import leases from '../../../plugins/leases.js'
+import loops from '../../../plugins/loops.js'
 import store from '../../../plugins/store.js'
 import websocket from '../../../plugins/websocket.js'
 import clusterChannel from '../../../services/cluster-channel/plugin.js'
 import clusterRegistry from '../../../services/cluster-registry/plugin.js'
-import type { JobLifecycle } from '../../../services/job-lifecycle/lifecycle.js'
+import type { ClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
 import jobLifecycle from '../../../services/job-lifecycle/plugin.js'
 import type { CommandDraft } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
@@ -24,7 +25,7 @@ export interface ChannelServer {
   port: number
   url: string
   /** What the channel asked of the lifecycle, in order. */
-  asked: Array<{ what: keyof JobLifecycle, args: unknown[] }>
+  asked: Array<{ what: keyof ClusterReports, args: unknown[] }>
   /** Lines of the log. */
   log: Array<Record<string, unknown>>
   /** Puts a new job on the cluster and so many commands about it into the outbox. */
@@ -35,7 +36,7 @@ export interface ChannelServer {
  * The channel alone on a loopback port: real store, registry and lifecycle, no scheduler. `lifecycle` replaces single
  * parts of the lifecycle, to fail or to be slow; `store` is one that others use too.
  */
-export async function startChannel (t: Test, { lifecycle: replaced = {}, store: shared, ...settings }: Partial<Config> & { lifecycle?: Partial<JobLifecycle>, store?: Store } = {}): Promise<ChannelServer> {
+export async function startChannel (t: Test, { lifecycle: replaced = {}, store: shared, ...settings }: Partial<Config> & { lifecycle?: Partial<ClusterReports>, store?: Store } = {}): Promise<ChannelServer> {
   const asked: ChannelServer['asked'] = []
   const log: ChannelServer['log'] = []
   const app = Fastify({ logger: { level: 'debug', stream: { write: (line: string) => { log.push(JSON.parse(line) as Record<string, unknown>) } } } })
@@ -45,13 +46,14 @@ export async function startChannel (t: Test, { lifecycle: replaced = {}, store: 
   await app.register(shared ? fp(async app => { app.decorate('store', shared) }, { name: 'store' }) : store)
   await app.register(websocket)
   await app.register(clusterRegistry)
-  await app.register(self)
+  await app.register(loops)
+  await app.register(leases)
   await app.register(fp(async app => { app.decorate('schedulerClient', { events: new EventEmitter<{ changed: [] }>(), place: async () => [], answered () {}, test: async () => 'none' }) }, { name: 'scheduler-client' }))
   await app.register(jobLifecycle)
-  Object.assign(app.jobLifecycle, replaced)
+  Object.assign(app.jobLifecycle.reports, replaced)
   const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {
-    const part = app.jobLifecycle[what] as (...args: unknown[]) => unknown
-    Object.assign(app.jobLifecycle, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
+    const part = app.jobLifecycle.reports[what] as (...args: unknown[]) => unknown
+    Object.assign(app.jobLifecycle.reports, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
   }
   for (const what of ['acknowledged', 'refused', 'heartbeat', 'result'] as const) note(what)
   await app.register(clusterChannel)
@@ -68,7 +70,8 @@ export async function startChannel (t: Test, { lifecycle: replaced = {}, store: 
     log,
     async command (clusterId, kinds, more) {
       const job = on(aJob(more), clusterId)
-      const [outcome] = await app.jobLifecycle.commit([{ job, events: [], commands: kinds.map(kind => aCommand(job, clusterId, kind)) }])
+      const [outcome] = await app.store.jobs.commit([{ job, events: [], commands: kinds.map(kind => aCommand(job, clusterId, kind)) }])
+      app.jobLifecycle.events.emit('commands', [clusterId])
       if (outcome?.outcome !== 'saved') throw new Error(`not saved: ${JSON.stringify(outcome)}`)
       return outcome.job
     }

@@ -11,7 +11,7 @@ t.test('heartbeats, worker counts and results reach the registry and the jobs, i
   peer.send('nodes', { count: 4 })
   peer.send('nodes', { delta: -1 })
   peer.send('result', { job_id: job.id, instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '192.168.1.9', host_port: 50103 }] })
-  await until(async () => (await app.jobLifecycle.find(job.id)).instance_list[0]?.host_port === '50103', 'the result')
+  await until(async () => (await app.jobLifecycle.jobs.find(job.id)).instance_list[0]?.host_port === '50103', 'the result')
   t.match(await app.clusterRegistry.get(peer.id), { total_cpu_cores: 8, nodes: 3 })
   t.same(asked.map(({ what }) => what), ['heartbeat', 'result'])
   t.equal(asked[0]?.args[0], peer.id)

@@ -11,7 +11,7 @@ async function pair (t: Test, cluster_name = 'hpi'): Promise<{ server: ChannelSe
 }
 
 const settled = ({ app }: ChannelServer, id: string) => until(async () => (await app.store.outbox.pending(id, { after: 0, limit: 1 })).length === 0, 'the outbox to be empty')
-const job = ({ app }: ChannelServer, id: string) => app.jobLifecycle.find(id)
+const job = ({ app }: ChannelServer, id: string) => app.jobLifecycle.jobs.find(id)
 
 t.test('deploy, delete, replicate and move are the calls of the contract, to the byte', async t => {
   const { server, manager, id } = await pair(t)
@@ -24,7 +24,7 @@ t.test('deploy, delete, replicate and move are the calls of the contract, to the
 
   const second = on(aJob(), id)
   const draft = { cluster_id: id, job_id: second.id }
-  await server.app.jobLifecycle.commit([{
+  await server.app.store.jobs.commit([{
     job: second,
     events: [],
     commands: [
@@ -32,10 +32,11 @@ t.test('deploy, delete, replicate and move are the calls of the contract, to the
       { ...draft, command_id: 'b', kind: 'move', node_from: 'n1', node_to: 'n2' }
     ]
   }])
+  server.app.jobLifecycle.events.emit('commands', [id])
   t.match(await manager.take(), { method: 'POST', path: '/api/replicate/', contentType: 'application/json', body: `{"job":"${second.id}","replicas":3}` })
   t.match(await manager.take(), { method: 'POST', path: '/api/move/', contentType: 'application/json', body: `{"job":"${second.id}","node_from":"n1","node_to":"n2"}` })
   await settled(server, id)
-  await server.app.jobLifecycle.undeploy(first.id, 'user')
+  await server.app.jobLifecycle.jobs.undeploy(first.id, 'user')
   t.match(await manager.take(), { method: 'GET', path: `/api/delete/${first.id}`, contentType: undefined, body: '' })
   await until(async () => (await job(server, first.id)).status === 'UNDEPLOYED')
   t.equal(manager.calls.length, 4)
@@ -63,7 +64,7 @@ t.test('a job whose delete waits behind it is never deployed, and both are settl
   const { server, manager, id } = await pair(t)
   await manager.hangUp()
   const doomed = await server.command(id, ['deploy'])
-  await server.app.jobLifecycle.undeploy(doomed.id, 'user')
+  await server.app.jobLifecycle.jobs.undeploy(doomed.id, 'user')
   const kept = await server.command(id, ['deploy'])
   await manager.listen()
   const calls = [await manager.take(), await manager.take()]
@@ -105,8 +106,8 @@ t.test('a deploy that is answered with 500 counts as delivered: the job says so,
   await settled(server, id)
   await until(async () => /heartbeats decide/.test((await job(server, jobId)).status_reason ?? ''))
   t.match(await job(server, jobId), { status: 'CLUSTER_SCHEDULED', status_reason: `hpi at 127.0.0.1:${manager.port} answered HTTP 500; its heartbeats decide` })
-  t.match(await server.app.jobLifecycle.history(jobId, { limit: 10 }), [{ type: 'delivery', cluster_id: id, message: /heartbeats decide/ }])
-  await server.app.jobLifecycle.heartbeat(id, { jobs: [{ system_job_id: jobId, status: 'RUNNING' }] })
+  t.match(await server.app.jobLifecycle.jobs.history(jobId, { limit: 10 }), [{ type: 'delivery', cluster_id: id, message: /heartbeats decide/ }])
+  await server.app.jobLifecycle.reports.heartbeat(id, { jobs: [{ system_job_id: jobId, status: 'RUNNING' }] })
   t.match(await job(server, jobId), { status: 'RUNNING', status_reason: null })
   t.equal(manager.calls.length, 1)
 })
@@ -116,7 +117,7 @@ t.test('a delete of what the cluster does not have is done', async t => {
   const { id: jobId } = await server.command(id, ['deploy'])
   await settled(server, id)
   manager.answer = status(404, 'not found')
-  await server.app.jobLifecycle.undeploy(jobId, 'user')
+  await server.app.jobLifecycle.jobs.undeploy(jobId, 'user')
   await until(async () => (await job(server, jobId)).status === 'UNDEPLOYED')
 })
 

@@ -9,8 +9,9 @@ async function pair (t: Test, REDEPLOY_AFTER_S: number) {
   const id = await registerOverSocketIo(server.port, { cluster_name: 'hpi', manager_port: manager.port })
   /** Puts further commands about a job that is there into the outbox. */
   async function tell (jobId: string, kinds: Array<'deploy' | 'delete' | 'replicate' | 'move'>): Promise<void> {
-    const job = await server.app.jobLifecycle.find(jobId)
-    await server.app.jobLifecycle.commit([{ job, events: [], commands: kinds.map(kind => aCommand(job, id, kind)) }])
+    const job = await server.app.jobLifecycle.jobs.find(jobId)
+    await server.app.store.jobs.commit([{ job, events: [], commands: kinds.map(kind => aCommand(job, id, kind)) }])
+    server.app.jobLifecycle.events.emit('commands', [id])
   }
   const pending = () => server.app.store.outbox.pending(id, { after: 0, limit: 100 })
   return { server, manager, id, tell, pending }
@@ -25,14 +26,14 @@ t.test('after a delete, the same job is deployed there only when the cluster had
   const passing = await manager.take()
   t.equal(JSON.parse(passing.body)._id, other.id)
   t.ok(passing.at - deleted.at < 500, 'a new command ends the nap')
-  await until(async () => /just removed it/.test((await server.app.jobLifecycle.find(job.id)).status_reason ?? ''))
+  await until(async () => /just removed it/.test((await server.app.jobLifecycle.jobs.find(job.id)).status_reason ?? ''))
 
   const again = await manager.take()
   t.match([again.path, JSON.parse(again.body)._id], ['/api/deploy', job.id])
   t.ok(again.at - deleted.at >= 590, `after ${Math.round(again.at - deleted.at)} ms`)
   t.match(await manager.take(), { path: '/api/replicate/' })
   await until(async () => (await pending()).length === 0)
-  t.equal((await server.app.jobLifecycle.find(job.id)).status_reason, null)
+  t.equal((await server.app.jobLifecycle.jobs.find(job.id)).status_reason, null)
   await tell(job.id, ['deploy'])
   t.ok((await manager.take()).at - again.at < 500, 'the rest is over')
 })

@@ -11,7 +11,7 @@ async function pair (t: Test, settings: Parameters<typeof startChannel>[1] = {},
 }
 
 const settled = ({ app }: ChannelServer, id: string) => until(async () => (await app.store.outbox.pending(id, { after: 0, limit: 1 })).length === 0, 'the outbox to be empty')
-const reason = async ({ app }: ChannelServer, id: string) => (await app.jobLifecycle.find(id)).status_reason ?? ''
+const reason = async ({ app }: ChannelServer, id: string) => (await app.jobLifecycle.jobs.find(id)).status_reason ?? ''
 
 t.test('a cluster that is away gets its commands in order when it is back; until then the jobs say why they wait', async t => {
   const { server, manager, id } = await pair(t)
@@ -24,7 +24,7 @@ t.test('a cluster that is away gets its commands in order when it is back; until
   t.same([await manager.take(), await manager.take()].map(({ body }) => JSON.parse(body)._id), jobs.map(job => job.id))
   await settled(server, id)
   await until(async () => await reason(server, jobs[0]!.id) === '', 'the reason to go')
-  t.equal((await server.app.jobLifecycle.history(jobs[0]!.id, { limit: 100 })).length, 2, 'one event for being away, one for being back')
+  t.equal((await server.app.jobLifecycle.jobs.history(jobs[0]!.id, { limit: 100 })).length, 2, 'one event for being away, one for being back')
 })
 
 t.test('a cluster that is away is not tried in a busy loop, however lively it is', async t => {
@@ -92,7 +92,7 @@ t.test('what the cluster fails at is refused after a few tries, with its reason'
   const { id: jobId } = await server.command(id, ['deploy'])
   await settled(server, id)
   manager.answer = status(500, 'database is locked')
-  await server.app.jobLifecycle.undeploy(jobId, 'user')
+  await server.app.jobLifecycle.jobs.undeploy(jobId, 'user')
   const lively = setInterval(() => { server.app.clusterRegistry.heartbeat(id, {}).catch(() => {}) }, 50)
   t.teardown(() => clearInterval(lively))
   await until(async () => /failed: HTTP 500/.test(await reason(server, jobId)))

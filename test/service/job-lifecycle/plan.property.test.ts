@@ -55,12 +55,12 @@ t.test('a deploy right after a plan does what the plan said, on random clusters,
   t.teardown(() => server.close())
   const { jobLifecycle: lifecycle, clusterRegistry: registry } = server
 
-  const jobs = async (file: Descriptor[]) => (await Promise.all(file.map(({ service_name: name }) => lifecycle.list({ job_name: `demo.default.${name}.test`, undeployed: false })))).map(([job]) => job)
+  const jobs = async (file: Descriptor[]) => (await Promise.all(file.map(({ service_name: name }) => lifecycle.jobs.list({ job_name: `demo.default.${name}.test`, undeployed: false })))).map(([job]) => job)
 
   async function check (file: Descriptor[]): Promise<void> {
     const before = await jobs(file)
-    const plan: Plan = await lifecycle.plan(file, 'user')
-    const deployed = await lifecycle.deploy(file, 'user')
+    const plan: Plan = await lifecycle.planner.plan(file, 'user')
+    const deployed = await lifecycle.jobs.deploy(file, 'user')
     const outcomes = { created: 'create', updated: 'update', unchanged: 'unchanged' }
     if (deployed.some(({ outcome }, n) => outcomes[outcome] !== plan.services[n]!.outcome)) throw new Error('another outcome')
     const expected = JSON.stringify(plan.services.map(said))
@@ -79,17 +79,17 @@ t.test('a deploy right after a plan does what the plan said, on random clusters,
   async function settle (clusterIds: string[], figures: Heartbeat[], runs: boolean): Promise<void> {
     for (const [n, id] of clusterIds.entries()) {
       const { last } = await server.store.outbox.position(id)
-      await lifecycle.acknowledged(id, await server.store.outbox.pending(id, { after: 0, limit: 1000 }))
+      await lifecycle.reports.acknowledged(id, await server.store.outbox.pending(id, { after: 0, limit: 1000 }))
       await server.store.outbox.ack(id, last)
-      const on = await lifecycle.desiredOn(id)
-      await lifecycle.heartbeat(id, { ...figures[n], jobs: runs ? on.map(job => ({ system_job_id: job.id, status: 'RUNNING' })) : [] })
+      const on = await lifecycle.reports.desiredOn(id)
+      await lifecycle.reports.heartbeat(id, { ...figures[n], jobs: runs ? on.map(job => ({ system_job_id: job.id, status: 'RUNNING' })) : [] })
     }
   }
 
   /** News of clusters wake the placement: what waits is asked about once more before the next plan, together with this one. */
   async function placementPassed (): Promise<void> {
-    const [canary] = await lifecycle.deploy([sampleDescriptor({ service_name: 'canary', cluster_location: 'canary' })], 'test')
-    await eventually(() => lifecycle.find(canary!.job.id), job => onClusters(job).length === 1)
+    const [canary] = await lifecycle.jobs.deploy([sampleDescriptor({ service_name: 'canary', cluster_location: 'canary' })], 'test')
+    await eventually(() => lifecycle.jobs.find(canary!.job.id), job => onClusters(job).length === 1)
   }
 
   await fc.assert(fc.asyncProperty(someClusters, aFile, aFile, fc.boolean(), async (clusters, first, second, runs) => {
@@ -97,15 +97,15 @@ t.test('a deploy right after a plan does what the plan said, on random clusters,
     const ids: string[] = []
     for (const [n, heartbeat] of [...figures.entries(), ['canary', ROOMY] as const]) {
       const { id } = await registry.register({ cluster_name: n === 'canary' ? n : `c${n}` }, '127.0.0.1', 'channel')
-      await lifecycle.heartbeat(id, heartbeat)
+      await lifecycle.reports.heartbeat(id, heartbeat)
       ids.push(id)
     }
     await check(first)
     await settle(ids, [...figures, ROOMY], runs)
     await placementPassed()
     await check(second)
-    for (const { id } of await lifecycle.list({ undeployed: false })) await lifecycle.undeploy(id, 'test')
-    for (const id of ids) await lifecycle.removeCluster(id, { force: true, cause: 'test' })
+    for (const { id } of await lifecycle.jobs.list({ undeployed: false })) await lifecycle.jobs.undeploy(id, 'test')
+    for (const id of ids) await lifecycle.clusters.remove(id, { force: true, cause: 'test' })
   }), { numRuns: 30, endOnFailure: true })
   t.pass('they all did')
 })

@@ -146,13 +146,36 @@ export function clusterContract (t: Test, open: Open): void {
     t.not(edge.id, late.id)
   })
 
-  t.test('silent clusters are those whose last sign of life is not later than the given time', async t => {
+  t.test('silent clusters are those that are not lost and whose last sign of life is not later than the given time', async t => {
     const { store } = await open(t)
     const old = await registered(store, 'old', T0)
     const edge = await registered(store, 'edge', T0 + 1000)
     await registered(store, 'late', T0 + 1001)
-    t.strictSame((await store.clusters.list({ silentSince: T0 + 1000 })).map(({ id }) => id), [old.id, edge.id].sort())
-    t.strictSame((await store.clusters.list({ silentSince: T0 + 1000, activeSince: T0 })).map(({ id }) => id), [edge.id])
+    const silent = async (more = {}) => (await store.clusters.silent({ silentSince: T0 + 1000, limit: 10, ...more })).map(({ id }) => id)
+    const both = [old.id, edge.id].sort()
+    t.strictSame(await silent(), both)
+    t.strictSame(await silent({ limit: 1 }), both.slice(0, 1))
+    t.strictSame(await silent({ after: both[0] }), both.slice(1))
+    await store.clusters.update(old.id, { lost_at: new Date(T0 + 2000).toISOString() })
+    t.strictSame(await silent(), [edge.id], 'a lost one is known to be silent')
+    await store.clusters.update(old.id, { lost_at: null })
+    t.strictSame(await silent(), both)
+  })
+
+  t.test('returned clusters are those that are lost and gave a sign of life later than the given time', async t => {
+    const { store, reopen } = await open(t)
+    const ids: string[] = []
+    for (const [n, at] of [T0, T0 + 1000, T0 + 1001, T0 + 1002].entries()) ids.push((await registered(store, `c${n}`, at)).id)
+    for (const id of ids.slice(0, 3)) await store.clusters.update(id, { lost_at: new Date(T0).toISOString() })
+    const returned = async (from = store, more = {}) => (await from.clusters.returned({ activeSince: T0 + 1000, limit: 10, ...more })).map(({ id }) => id)
+    t.strictSame(await returned(), [ids[2]])
+    await store.clusters.touch(ids[0]!, T0 + 5000)
+    const both = [ids[0]!, ids[2]!].sort()
+    t.strictSame(await returned(), both)
+    t.strictSame(await returned(store, { limit: 1 }), both.slice(0, 1))
+    t.strictSame(await returned(store, { after: both[0] }), both.slice(1))
+    await store.clusters.update(ids[0]!, { lost_at: null, recovered_at: new Date(T0).toISOString() })
+    t.strictSame(await returned(await reopen()), [ids[2]], 'also after a restart')
   })
 
   t.test('clusters are found by location, name and id', async t => {

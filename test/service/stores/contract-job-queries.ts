@@ -180,13 +180,19 @@ export function jobQueryContract (t: Test, open: Open): void {
     const at = (second: number) => new Date(Date.UTC(2026, 0, 31, 12, 0, second)).toISOString()
     const [early, late] = [await saved(store, aJob({ due_at: at(1) })), await saved(store, aJob({ due_at: at(2) }))]
     await saved(store, aJob())
-    t.strictSame(ids(await store.jobs.due(at(0), 9)), [])
-    t.strictSame(ids(await store.jobs.due(at(1), 9)), [early.id])
-    t.strictSame(ids(await store.jobs.due(at(3), 9)), [early.id, late.id])
-    t.strictSame(ids(await store.jobs.due(at(3), 1)), [early.id])
+    t.strictSame(ids(await store.jobs.due({ before: at(0), limit: 9 })), [])
+    t.strictSame(ids(await store.jobs.due({ before: at(1), limit: 9 })), [early.id])
+    t.strictSame(ids(await store.jobs.due({ before: at(3), limit: 9 })), [early.id, late.id])
+    t.strictSame(ids(await store.jobs.due({ before: at(3), limit: 1 })), [early.id])
+    t.strictSame(ids(await store.jobs.due({ before: at(3), after: early, limit: 9 })), [late.id], 'page by page')
+    t.strictSame(ids(await store.jobs.due({ before: at(3), after: late, limit: 9 })), [])
+    const twin = await saved(store, aJob({ due_at: at(2) }))
+    const [first, second] = [late, twin].sort((a, b) => a.id < b.id ? -1 : 1) as [typeof late, typeof late]
+    t.strictSame(ids(await store.jobs.due({ before: at(3), after: first, limit: 9 })), [second.id], 'of one moment, in order of id')
+    await saved(store, { ...twin, due_at: null })
     await saved(store, { ...early, due_at: at(9) })
     await saved(store, { ...late, due_at: null })
-    t.strictSame(ids(await (await reopen()).jobs.due(at(8), 9)), [])
+    t.strictSame(ids(await (await reopen()).jobs.due({ before: at(8), limit: 9 })), [])
   })
 
   t.test('instances of a cluster are told without their jobs, on both clusters while one moves', async t => {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { forgotten, lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'

@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import { refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
-import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
-import { created, undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { created } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { commands, entries, HPI, placedJob, runningJob, sampleDescriptor, sent, stored, TUM, updated } from './sample.js'
 

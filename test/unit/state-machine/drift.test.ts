@@ -1,6 +1,6 @@
 import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
-import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { lingering, missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { commands, entries, HPI, placedJob, placedOn, runningJob, sent, stored, TUM } from './sample.js'

@@ -1,5 +1,6 @@
 import t from 'tap'
-import { created, undeploying } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { created } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { placed, unplaceable, waiting } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
 import { commands, HPI, placedJob, sampleDescriptor, stored, TUM, updated } from './sample.js'
 

@@ -8,11 +8,10 @@ import { created, updated as updatedIn } from '../../../services/job-lifecycle/s
 import { moved, type MoveOptions } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { placed } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { policyOf } from '../../../services/job-lifecycle/state-machine/policy.js'
-import { readConfig } from '../../../plugins/config.js'
+import type { Policy } from '../../../services/job-lifecycle/state-machine/policy.js'
 
-/** The default patience. */
-export const POLICY = policyOf(readConfig({}))
+/** The patience of the default settings. */
+export const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 5, moveMs: 300_000, rolloutMs: 600_000 }
 
 export const HPI = 'aaaaaaaaaaaaaaaaaaaaaaaa'
 export const TUM = 'bbbbbbbbbbbbbbbbbbbbbbbb'

@@ -3,7 +3,6 @@ import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Descriptor } from '../../../../schemas/descriptor.js'
 import type { Job } from '../../../../schemas/job.js'
 import type { FieldChange } from '../../../../schemas/plan.js'
-import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import { fieldName, type Path } from '../../../../descriptor/positions.js'
 import { numbersOf, successorOf } from '../../state-machine/instances.js'
 
@@ -22,8 +21,6 @@ export interface Difference {
   removed: On[]
   waiting: number[]
 }
-
-const BELOW_RUNNING: readonly Status[] = WAY_UP.slice(0, WAY_UP.indexOf('RUNNING'))
 
 /** Where the instances of a job go. `before` is undefined for a new job. */
 export function instancesChanged (before: Job | undefined, after: Job): Difference {
@@ -60,25 +57,16 @@ export function instancesChanged (before: Job | undefined, after: Job): Differen
  */
 export function fieldsChanged ({ descriptor: before, replicas }: Job, descriptor: Descriptor): FieldChange[] {
   const kept = { replicas, ...(before.RR_ip !== undefined && { RR_ip: before.RR_ip }) }
-  return check({ ...before, ...kept }, { ...kept, ...descriptor }, [])
+  return changesBetween({ ...before, ...kept }, { ...kept, ...descriptor }, [])
 }
 
-function check (before: Fields, after: Fields, path: Path): FieldChange[] {
+function changesBetween (before: Fields, after: Fields, path: Path): FieldChange[] {
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
     const [from, to] = [before[key], after[key]]
     if (isDeepStrictEqual(from, to)) return []
-    if (isFields(from) && isFields(to)) return check(from, to, [...path, key])
+    if (isFields(from) && isFields(to)) return changesBetween(from, to, [...path, key])
     return [{ path: fieldName([...path, key]), ...(from !== undefined && { from }), ...(to !== undefined && { to }) }]
   })
-}
-
-/** What the store counts as reserved for a job's instances that are on their way up. */
-export function reservedFor (
-  { descriptor: { requirements: { cpu = 0, memory = 0 } = {} }, instance_list: instances }: Job
-): Array<{ cluster_id: ClusterId, cpu: number, memory: number }> {
-  return instances.filter(({ cluster_id: id, status }) => id !== '' && BELOW_RUNNING.includes(status)).map((
-    { cluster_id }
-  ) => ({ cluster_id, cpu, memory }))
 }
 
 function isFields (value: unknown): value is Fields {

@@ -1,15 +1,15 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Descriptor } from '../../../../schemas/descriptor.js'
 import type { Job, JobId } from '../../../../schemas/job.js'
+import { isUnplaced, reservationsOf, type Resources } from '../../../../schemas/job-facts.js'
 import type { Movements, Plan, ServicePlan } from '../../../../schemas/plan.js'
 import type { ClusterStore } from '../../../../stores/store.js'
 import type { EmbeddedScheduler } from '../../../scheduler-client/embedded/scheduler.js'
 import type { PlacementDecision } from '../../../scheduler-client/scheduler.js'
 import { placed } from '../../state-machine/decisions/placement.js'
 import type { Deployer, Preview } from '../deploy.js'
-import { isWaitingForPlace } from '../../state-machine/instances.js'
 import { jobName } from '../../../../descriptor/name.js'
-import { fieldsChanged, instancesChanged, reservedFor, type Difference } from './difference.js'
+import { fieldsChanged, instancesChanged, type Difference } from './difference.js'
 import { planSummary, serviceSummary } from './sentences.js'
 
 /** Tells what a deploy would do, and does nothing. */
@@ -30,7 +30,7 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
 }): Planner {
   /** In the order in which the placement takes them. Only for jobs with instances that wait for a place. */
   async function decisions (previews: Preview[]): Promise<Map<JobId, PlacementDecision>> {
-    const asked = previews.map(resulting).filter(job => job.instance_list.some(isWaitingForPlace)).sort((a, b) =>
+    const asked = previews.map(resulting).filter(job => job.instance_list.some(isUnplaced)).sort((a, b) =>
       a.id < b.id ? -1 : 1
     )
     if (asked.length === 0) return new Map()
@@ -91,10 +91,10 @@ function resulting ({ before, change }: Preview): Job {
 }
 
 /** How the changes would shift what is reserved on the clusters. */
-function reservations (previews: Preview[]): Map<ClusterId, { cpu: number, memory: number }> {
-  const sums = new Map<ClusterId, { cpu: number, memory: number }>()
+function reservations (previews: Preview[]): Map<ClusterId, Resources> {
+  const sums = new Map<ClusterId, Resources>()
   const add = (job: Job, sign: 1 | -1) => {
-    for (const { cluster_id: id, cpu, memory } of reservedFor(job)) {
+    for (const [id, { cpu, memory }] of reservationsOf(job)) {
       const sum = sums.get(id) ?? { cpu: 0, memory: 0 }
       sums.set(id, { cpu: sum.cpu + sign * cpu, memory: sum.memory + sign * memory })
     }

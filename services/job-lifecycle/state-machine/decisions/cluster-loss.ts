@@ -2,7 +2,8 @@ import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { newInstance, sourceOf, successorOf } from '../instances.js'
-import { editJob, type JobEdit } from '../job-edit.js'
+import { editJob } from '../job-change.js'
+import type { JobEdit } from '../job-edit.js'
 import { failoverTargetOf } from '../failover-target.js'
 
 /**

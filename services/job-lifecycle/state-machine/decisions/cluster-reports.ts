@@ -3,7 +3,7 @@ import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { DeployResult, Instance, Job } from '../../../../schemas/job.js'
 import type { Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
-import { editJob } from '../job-edit.js'
+import { editJob } from '../job-change.js'
 import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 

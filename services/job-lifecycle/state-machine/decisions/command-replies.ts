@@ -3,7 +3,7 @@ import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
 import { CLUSTER_REFUSALS } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
-import { editJob } from '../job-edit.js'
+import { editJob } from '../job-change.js'
 import { rememberRefusal } from '../refusals.js'
 import { clusterCause, instances } from '../wording.js'
 

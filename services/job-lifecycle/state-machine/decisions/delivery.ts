@@ -1,7 +1,7 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
-import { editJob } from '../job-edit.js'
+import { editJob } from '../job-change.js'
 
 /**
  * What is known of a command that has not come to an end, shown on the job while nothing newer is known.

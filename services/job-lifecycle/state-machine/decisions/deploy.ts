@@ -7,7 +7,8 @@ import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { jobName } from '../../../../descriptor/name.js'
 import { isUp, newInstance, sourceOf, successorOf } from '../instances.js'
-import { editJob, type JobEdit } from '../job-edit.js'
+import { editJob } from '../job-change.js'
+import type { JobEdit } from '../job-edit.js'
 import { rolloutOf, type Policy } from '../policy.js'
 import { keepRevision, resize } from '../scaling.js'
 import { instances } from '../wording.js'
@@ -168,20 +169,4 @@ export function rolledBackTo (
 ): JobChange | undefined {
   const { replicas: _then, ...content } = descriptor
   return updated(job, { ...content, replicas: job.replicas } as Descriptor, context, at)
-}
-
-/** Asks every cluster of the job to remove it; asked again, asks again those that refused. */
-export function undeploying (job: Job, cause: string, at = new Date()): JobChange | undefined {
-  const edit = editJob(job, cause, at)
-  for (const entry of edit.job.retiring) if (entry.error !== null) edit.resend(entry.cluster_id)
-  if (job.desired_state === 'running') {
-    edit.event('undeploying', `${job.job_name} is to be removed`)
-    Object.assign(edit.job, {
-      desired_state: 'undeployed',
-      status_reason: 'being removed: its clusters have not confirmed yet',
-      instance_list: [],
-      rollout: null
-    })
-  }
-  return edit.done()
 }

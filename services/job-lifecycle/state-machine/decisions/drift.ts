@@ -2,7 +2,7 @@ import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
 import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
-import { editJob } from '../job-edit.js'
+import { editJob } from '../job-change.js'
 import { clusterCause } from '../wording.js'
 
 /** Begun with, and not ended. What stopped or was refused is tried elsewhere when its deadline comes. */

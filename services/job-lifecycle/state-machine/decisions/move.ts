@@ -4,7 +4,8 @@ import type { Instance, Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { newInstance, sourceOf, successorOf } from '../instances.js'
-import { editJob, type JobEdit } from '../job-edit.js'
+import { editJob } from '../job-change.js'
+import type { JobEdit } from '../job-edit.js'
 
 export interface MoveOptions {
   /** Clusters that the instances are to leave. */

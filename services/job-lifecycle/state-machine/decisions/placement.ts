@@ -1,10 +1,10 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
+import { isUnplaced } from '../../../../schemas/job-facts.js'
 import type { Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import type { PlacementDecision } from '../../../scheduler-client/scheduler.js'
-import { isWaitingForPlace } from '../instances.js'
-import { editJob } from '../job-edit.js'
+import { editJob } from '../job-change.js'
 
 /** An explanation whose numbers changed is written anew at most this often, ms. */
 const EXPLANATION_AGE_MS = 30_000
@@ -23,7 +23,7 @@ export function placed (
   const edit = editJob(job, cause, at)
   const reached = new Set<ClusterId>()
   for (const { instance_number: number, cluster_id: clusterId } of assignments) {
-    const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isWaitingForPlace(entry))
+    const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isUnplaced(entry))
     // Twice on one cluster, an instance could not be told apart from itself.
     if (
       !instance ||
@@ -36,7 +36,7 @@ export function placed (
   }
   if (reached.size === 0) return undefined
   for (const instance of edit.job.instance_list) {
-    if (!isWaitingForPlace(instance)) continue
+    if (!isUnplaced(instance)) continue
     // Without a failure the rest waits for the figures of a cluster.
     if (failure) edit.move(instance, 'unplaceable', failure)
     instance.status_reason = explanation.summary
@@ -62,7 +62,7 @@ export function unplaceable (
   const reason = explanation?.summary ?? null
   let moved = false
   for (const instance of edit.job.instance_list) {
-    if (!isWaitingForPlace(instance)) continue
+    if (!isUnplaced(instance)) continue
     moved = edit.move(instance, 'unplaceable', status, reason) || moved
     instance.status_reason = reason
   }
@@ -82,7 +82,7 @@ export function waiting (
   const edit = editJob(job, cause, at)
   if (job.desired_state !== 'running' || !isOutdated(job.explanation, explanation, edit.now)) return undefined
   for (const instance of edit.job.instance_list) {
-    if (isWaitingForPlace(instance)) instance.status_reason = explanation?.summary ?? null
+    if (isUnplaced(instance)) instance.status_reason = explanation?.summary ?? null
   }
   edit.job.explanation = explanation
   edit.event('waiting', explanation?.summary ?? 'waiting for the figures of a cluster')

@@ -1,6 +1,6 @@
 import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
-import { editJob } from '../job-edit.js'
+import { editJob } from '../job-change.js'
 import { resize } from '../scaling.js'
 import { instances } from '../wording.js'
 

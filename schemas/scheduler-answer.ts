@@ -1,7 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
-import { ApiError } from '../../../schemas/errors.js'
-import { isHexId } from '../../../schemas/primitives.js'
-import { SchedulerResult, type SchedulerAnswer } from '../../../schemas/scheduler.js'
+import { ApiError } from './errors.js'
+import { isHexId } from './primitives.js'
+import { SchedulerResult, type SchedulerAnswer } from './scheduler.js'
 
 const result = TypeCompiler.Compile(SchedulerResult)
 

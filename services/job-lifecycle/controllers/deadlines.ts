@@ -1,0 +1,50 @@
+import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
+import type { Lease } from '../../../plugins/leases.js'
+import type { Job } from '../../../schemas/job.js'
+import type { JobStore } from '../../../stores/store.js'
+import type { Committer } from '../commit.js'
+import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
+import type { Policy } from '../state-machine/policy.js'
+
+/** Jobs read at a time. */
+const PAGE = 200
+
+/** What a turn needs. */
+export interface DeadlinesContext {
+  jobs: Pick<JobStore, 'due'>
+  committer: Pick<Committer, 'change'>
+  policy: Policy
+}
+
+/**
+ * One turn: each job whose `due_at` has come is decided on. All of them are looked at, however many of the first ones
+ * cannot be decided.
+ * @param now Unix milliseconds.
+ */
+export async function expireDue (
+  { jobs, committer, policy }: DeadlinesContext,
+  { fence, each, signal }: Turn,
+  now = Date.now()
+): Promise<void> {
+  const before = new Date(now).toISOString()
+  let page: Job[]
+  let after: Job | undefined
+  do {
+    page = await jobs.due({ before, limit: PAGE, ...(after && { after }) })
+    await each(
+      page,
+      ({ id }) => committer.change(id, job => expireDeadlines(job, policy, 'system', new Date(now)), fence),
+      ({ id, job_name: job }) => ({ job_id: id, job })
+    )
+    after = page.at(-1)
+  } while (page.length === PAGE && !signal.aborted)
+}
+
+/** Ends what has been as it is for too long, on time. Of several System Managers the one with the lease does it. */
+export function startDeadlines ({ lease, everyMs, startLoop, ...context }: DeadlinesContext & {
+  lease: Lease
+  everyMs: number
+  startLoop: StartLoop
+}): Loop {
+  return startLoop({ name: 'deadlines', everyMs, lease, run: turn => expireDue(context, turn) })
+}

@@ -1,0 +1,38 @@
+import type { Job } from '../../../schemas/job.js'
+import type { JobChange } from '../../../stores/store.js'
+import { tellClusters } from './consequences/commands.js'
+import { finishUndeploy, summarise } from './consequences/job-status.js'
+import { completeMoves } from './consequences/moves.js'
+import { continueRollout } from './consequences/rollout.js'
+import { openEdit, type JobEdit } from './job-edit.js'
+
+/** An edit that ends in a change. */
+export interface JobDraft extends JobEdit {
+  /** The change to commit, with all that follows from it; undefined when nothing came of the edit. */
+  done (): JobChange | undefined
+}
+
+/**
+ * Every decision on a job is an edit of it. What follows from any change, whoever made it, follows here.
+ * @param cause Who or what brings the change about, as the events tell it.
+ */
+export function editJob (original: Job, cause: string, at = new Date()): JobDraft {
+  const { edit, events, commands, intents } = openEdit(original, cause, at)
+  const { job, now } = edit
+  return {
+    ...edit,
+    done () {
+      if (job.desired_state === 'running') {
+        completeMoves(edit)
+        continueRollout(edit)
+      }
+      job.instance_list.sort((a, b) => a.instance_number - b.instance_number)
+      tellClusters(original, edit, intents)
+      if (events.length === 0 && commands.length === 0) return undefined
+      if (job.desired_state === 'running') summarise(job)
+      else finishUndeploy(edit)
+      job.updated_at = now
+      return { job, events, commands }
+    }
+  }
+}
