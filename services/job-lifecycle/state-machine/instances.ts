@@ -32,11 +32,6 @@ export function isUp ({ status, awaits, silent }: Instance): boolean {
   return awaits === null && !silent && (status === 'RUNNING' || status === 'COMPLETED')
 }
 
-/** It is to be given a cluster, now. */
-export function isWaitingForPlace ({ cluster_id: clusterId, awaits }: Instance): boolean {
-  return clusterId === '' && awaits === null
-}
-
 /** One entry per instance number: of one that moves, the end that is better off. In order of number. */
 export function effective (job: Job): Instance[] {
   const best = new Map<number, Instance>()
