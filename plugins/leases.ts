@@ -35,7 +35,9 @@ export interface Leases {
    */
   processLease: Lease
   /** Keeps trying to get a lease, and holds it until the server closes. */
-  campaign (lease: string): Lease
+  campaign (name: string): Lease
+  /** All leases that it campaigns for. */
+  campaigns (): ReadonlyArray<{ name: string, lease: Lease }>
 }
 
 /** Milliseconds a lease lasts. A dead process is followed by another within this and one try: below 15 s. */
@@ -46,9 +48,9 @@ const TRY_MS = 3_000
 
 export default fp(async function leases (app) {
   const holder = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
-  const loops: Array<{ lease: string, loop: Loop }> = []
+  const all: Array<{ name: string, lease: Lease, loop: Loop }> = []
 
-  function campaign (lease: string): Lease {
+  function campaign (name: string): Lease {
     const turns = new EventEmitter<{ taken: [] }>()
     let token: number | undefined
     let validUntil = 0
@@ -59,7 +61,7 @@ export default fp(async function leases (app) {
       // Counted from before the question: the store counts from when it gets it, which is later.
       const asked = performance.now()
       try {
-        token = await app.store.leases.acquire(lease, holder, LEASE_MS)
+        token = await app.store.leases.acquire(name, holder, LEASE_MS)
         validUntil = asked + LEASE_MS
         // A process that was suspended has heard nothing either.
         if (answeredSince === undefined || asked - lastAnswer > LEASE_MS) answeredSince = Date.now()
@@ -67,14 +69,12 @@ export default fp(async function leases (app) {
         if (token !== undefined) turns.emit('taken')
       } catch (err) {
         answeredSince = undefined
-        app.log.warn({ err, lease }, 'a lease could not be prolonged, it is tried again')
+        app.log.warn({ err, lease: name }, 'a lease could not be prolonged, it is tried again')
       }
     }
 
-    loops.push({ lease, loop: app.loops.start({ name: `lease ${lease}`, everyMs: TRY_MS, run: attempt }) })
-
     const current = () => performance.now() < validUntil ? token : undefined
-    return {
+    const lease: Lease = {
       get token () {
         return current()
       },
@@ -90,13 +90,15 @@ export default fp(async function leases (app) {
         }
       }
     }
+    all.push({ name, lease, loop: app.loops.start({ name: `lease ${name}`, everyMs: TRY_MS, run: attempt }) })
+    return lease
   }
 
-  app.decorate('leases', { holder, processLease: campaign(`process/${holder}`), campaign })
+  app.decorate('leases', { holder, processLease: campaign(`process/${holder}`), campaign, campaigns: () => all })
   app.addHook('onClose', () =>
-    Promise.all(loops.map(async ({ lease, loop }) => {
+    Promise.all(all.map(async ({ name, loop }) => {
       await loop.stop()
       // Others need not wait for it to expire.
-      await app.store.leases.release(lease, holder).catch(() => {})
+      await app.store.leases.release(name, holder).catch(() => {})
     })))
 }, { name: 'leases', dependencies: ['store', 'loops'] })

@@ -4,10 +4,13 @@ import { collectDefaultMetrics, Histogram, Registry } from 'prom-client'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** This server's metrics: each concern makes its own with `registers: [app.metrics]`. */
+    /** This server's metrics: each concern makes its own, named `edgeio_…`, with `registers: [app.metrics]`. */
     metrics: Registry
   }
 }
+
+/** Figures that the database counts are kept for so long, ms. */
+const KEEP_MS = 5000
 
 /** Seconds; a heartbeat takes well under the first, and nothing should come near the last. */
 const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5]
@@ -24,7 +27,7 @@ export default fp(async function metrics (app) {
   collectDefaultMetrics({ register: registry })
 
   const durations = new Histogram({
-    name: 'http_request_duration_seconds',
+    name: 'edgeio_http_request_duration_seconds',
     help: 'Time from the arrival of a request to the end of its answer',
     labelNames: LABELS,
     buckets: BUCKETS,
@@ -52,3 +55,19 @@ export default fp(async function metrics (app) {
     else done()
   })
 }, { name: 'metrics' })
+
+/**
+ * A `collect` for a figure that the database counts: asked once in 5 s however many scrape, NaN while that fails.
+ */
+export function countedByStore (count: () => Promise<number>, set: (count: number) => void): () => Promise<void> {
+  let since = -Infinity
+  let latest: Promise<number> | undefined
+  return async () => {
+    if (!latest || performance.now() - since > KEEP_MS) {
+      since = performance.now()
+      // The other metrics tell what is wrong then.
+      latest = count().catch(() => Number.NaN)
+    }
+    set(await latest)
+  }
+}

@@ -5,6 +5,7 @@ import { Application } from '../schemas/application.js'
 import { Cluster, ClusterView, Heartbeat } from '../schemas/cluster.js'
 import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { Problem } from '../schemas/errors.js'
+import { Readiness } from '../schemas/health.js'
 import { DeployResult, Job, JobEvent } from '../schemas/job.js'
 import { Plan } from '../schemas/plan.js'
 import { SchedulerResult } from '../schemas/scheduler.js'
@@ -24,7 +25,8 @@ export default fp(async function openapi (app) {
       JobEvent,
       Application,
       Plan,
-      SchedulerResult
+      SchedulerResult,
+      Readiness
     ]
   ) app.addSchema(schema)
 

@@ -1,6 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Heartbeat } from '../../schemas/cluster.js'
-import { ApiError } from '../../schemas/errors.js'
 import { DeployResult } from '../../schemas/job.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
@@ -119,11 +118,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   }, async (_request, reply) => {
     reply.type('application/json; charset=utf-8')
-    const subnet = await app.store.subnets.next()
-    if (subnet === undefined) {
-      throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
-    }
-    return { subnet_addr: subnet }
+    return { subnet_addr: await app.clusterRegistry.takeSubnet() }
   })
 
   app.get('/feedback', {

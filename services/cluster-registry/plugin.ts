@@ -1,4 +1,5 @@
 import fp from 'fastify-plugin'
+import { measureClusters } from './metrics.js'
 import { createClusterRegistry, type ClusterRegistry } from './registry.js'
 
 declare module 'fastify' {
@@ -8,5 +9,7 @@ declare module 'fastify' {
 }
 
 export default fp(async function clusterRegistry (app) {
-  app.decorate('clusterRegistry', createClusterRegistry(app.store.clusters, app.config.CLUSTER_GRACE_S * 1000))
-}, { name: 'cluster-registry', dependencies: ['config', 'store'] })
+  const registry = createClusterRegistry(app.store, app.config.CLUSTER_GRACE_S * 1000)
+  app.decorate('clusterRegistry', registry)
+  measureClusters(app.metrics, registry)
+}, { name: 'cluster-registry', dependencies: ['config', 'store', 'metrics'] })

@@ -11,7 +11,7 @@ import {
 import { isActive } from '../../schemas/cluster-facts.js'
 import { ApiError } from '../../schemas/errors.js'
 import { isHexId } from '../../schemas/primitives.js'
-import type { ClusterFigures, ClusterStore } from '../../stores/store.js'
+import type { ClusterFigures, Store } from '../../stores/store.js'
 
 /** What other services may listen to. */
 interface RegistryEvents {
@@ -52,6 +52,8 @@ export interface ClusterRegistry {
   isActive (cluster: Cluster): boolean
   /** Forgets a cluster. */
   remove (id: ClusterId): Promise<void>
+  /** The next subnet of 64 addresses for a worker (contract section 2); `subnets_exhausted` at the end of the range. */
+  takeSubnet (): Promise<string>
 }
 
 /** Most warnings kept of one heartbeat. */
@@ -60,7 +62,10 @@ const MAX_WARNINGS = 20
 const jobReport = TypeCompiler.Compile(JobReport)
 
 /** @param graceMs Milliseconds of silence after which a cluster is inactive. */
-export function createClusterRegistry (clusters: ClusterStore, graceMs: number): ClusterRegistry {
+export function createClusterRegistry (
+  { clusters, subnets }: Pick<Store, 'clusters' | 'subnets'>,
+  graceMs: number
+): ClusterRegistry {
   const events = new EventEmitter<RegistryEvents>()
 
   return {
@@ -120,6 +125,12 @@ export function createClusterRegistry (clusters: ClusterStore, graceMs: number):
       checkId(id)
       if (!await clusters.remove(id)) throw notFound(id)
       events.emit('removed', id)
+    },
+
+    async takeSubnet () {
+      const subnet = await subnets.next()
+      if (subnet !== undefined) return subnet
+      throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
     }
   }
 }

@@ -1,0 +1,96 @@
+import { constants } from 'node:fs'
+import { access, statfs } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import fp from 'fastify-plugin'
+import type { Readiness } from '../schemas/health.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    health: Health
+  }
+}
+
+/** Whether this server lives, and whether it can do its work. */
+export interface Health {
+  /** Undefined while every loop lives; else which one does not, and why. Asks nobody. */
+  stuck (): string | undefined
+  /** Asks every part, within 2 s. Never rejects. */
+  readiness (): Promise<Readiness>
+}
+
+/** A turn of a loop that takes longer hangs: the slowest work of one is bounded by the store's own deadlines, 60 s. */
+const LONGEST_TURN_MS = 300_000
+
+/** Milliseconds that one check may take. */
+const CHECK_MS = 2000
+
+/** With less free space than this the embedded database is about to refuse writes, bytes. */
+const LEAST_FREE_BYTES = 16 * 1024 * 1024
+
+/** One check: a sentence when all is well, an error that says what is not. */
+type Check = () => Promise<string>
+
+export default fp(async function health (app) {
+  const { config, loops, leases, store } = app
+
+  function stuck (): string | undefined {
+    const hanging = loops.all().find(loop => loop.busyMs() > LONGEST_TURN_MS)
+    return hanging && `${hanging.name} has been in one turn for ${Math.round(hanging.busyMs() / 1000)} s`
+  }
+
+  const checks: Record<string, Check> = {
+    async store () {
+      await store.check()
+      return 'the database answers'
+    },
+
+    async loops () {
+      const why = stuck()
+      if (why !== undefined) throw new Error(why)
+      return `${loops.all().length} loops run`
+    },
+
+    async leadership () {
+      const campaigns = leases.campaigns()
+      const unanswered = campaigns.filter(({ lease }) => lease.answeredSince === undefined).map(({ name }) => name)
+      if (unanswered.length > 0) throw new Error(`the store has not answered who leads: ${unanswered.join(', ')}`)
+      const names = (leads: boolean) =>
+        campaigns.filter(({ lease }) => (lease.token !== undefined) === leads).map(({ name }) => name).join(', ')
+      const [leading, following] = [names(true), names(false)]
+      return [leading && `leads: ${leading}`, following && `stands by: ${following}`].filter(Boolean).join('; ')
+    }
+  }
+  if (config.MONGO_URI === '' && config.CLOUD_MONGO_URL === '') {
+    checks.data_folder = async () => {
+      const folder = config.DATA_DIR
+      await access(folder, constants.W_OK)
+      const { bavail, bsize } = await statfs(folder)
+      const free = `${Math.floor(bavail * bsize / 1e6)} MB free`
+      if (bavail * bsize < LEAST_FREE_BYTES) throw new Error(`${folder} has only ${free}`)
+      return `${folder} is writable, ${free}`
+    }
+  }
+
+  async function outcome (name: string, check: Check): Promise<Readiness['checks'][number]> {
+    const patience = new AbortController()
+    const late = sleep(CHECK_MS, undefined, { signal: patience.signal, ref: false }).then(() => {
+      throw new Error(`no answer within ${CHECK_MS / 1000} s`)
+    })
+    try {
+      return { name, ok: true, detail: await Promise.race([check(), late]) }
+    } catch (err) {
+      return { name, ok: false, detail: (err as Error).message }
+    } finally {
+      late.catch(() => {})
+      patience.abort()
+    }
+  }
+
+  app.decorate('health', {
+    stuck,
+    async readiness () {
+      const results = await Promise.all(Object.entries(checks).map(([name, check]) => outcome(name, check)))
+      return { status: results.every(({ ok }) => ok) ? 'ready' : 'not_ready', checks: results }
+    }
+  })
+}, { name: 'health', dependencies: ['config', 'store', 'loops', 'leases'] })
