@@ -31,6 +31,9 @@ export const Instance = Type.Object({
     })
   ),
   attempts: Type.Integer({ description: 'Starts that failed since it last ran' }),
+  given_up: Type.Boolean({
+    description: 'So many starts failed that it is left FAILED: only RUNNING, COMPLETED or a user changes it'
+  }),
   silent: Type.Boolean({ description: 'Its cluster gives no sign of life: what became of it is not known' }),
   awaits: Nullable(
     Type.String({
@@ -155,6 +158,7 @@ export const Job = Type.Object({
       move: null,
       location: null,
       attempts: 0,
+      given_up: false,
       silent: false,
       awaits: null,
       refusals: []

@@ -82,6 +82,7 @@ function asInstance (told: Record<string, unknown>, index: number, jobStatus: St
     attempts: 0,
     silent: false,
     awaits: null,
+    given_up: false,
     refusals: []
   }
 }

@@ -80,6 +80,7 @@ export function newInstance (
     move: null,
     location: null,
     attempts: 0,
+    given_up: false,
     silent: false,
     awaits: null,
     refusals: [],

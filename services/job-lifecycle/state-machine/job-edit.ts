@@ -87,8 +87,8 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
 
     move (instance, trigger, to, reason = null) {
       const from = instance.status
-      if (!mayBecome(from, trigger, to)) return false
-      Object.assign(instance, { status: to, status_reason: reason, status_since: now })
+      if (!mayBecome(instance, trigger, to)) return false
+      Object.assign(instance, { status: to, status_reason: reason, status_since: now, given_up: trigger === 'gave_up' })
       edit.event('status', `instance ${instance.instance_number} is ${to}${reason ? `: ${reason}` : ''}`, {
         instance_number: instance.instance_number,
         from,
@@ -129,6 +129,7 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
         host_port: '',
         awaits: null,
         silent: false,
+        given_up: false,
         generation: job.generation
       })
     },

@@ -1,3 +1,4 @@
+import type { Instance } from '../../../schemas/job.js'
 import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from '../../../schemas/status.js'
 
 /**
@@ -72,9 +73,24 @@ export const TRANSITIONS: Readonly<Record<Status, Row>> = {
   UNDEPLOYED: {}
 }
 
-/** True when this news may take an instance from one status to another; never for the status it has. */
-export function mayBecome (from: Status, trigger: Trigger, to: Status): boolean {
-  return from !== to && (TRANSITIONS[from][trigger]?.includes(to) ?? false)
+/**
+ * What was given up stays so, whatever its cluster says it is about to do: it would come and go for ever. That it runs
+ * after all is true and must show; else a user decides.
+ */
+const GIVEN_UP: Row = {
+  reported: ['RUNNING', 'COMPLETED'],
+  recalled: ['REQUESTED'],
+  renewed: ['CLUSTER_SCHEDULED']
+}
+
+/** True when this trigger may take an instance from its status to another one; never to the status it has. */
+export function mayBecome (
+  { status: from, given_up: givenUp }: Pick<Instance, 'status' | 'given_up'>,
+  trigger: Trigger,
+  to: Status
+): boolean {
+  const row = givenUp ? GIVEN_UP : TRANSITIONS[from]
+  return from !== to && (row[trigger]?.includes(to) ?? false)
 }
 
 /**

@@ -32,6 +32,7 @@ export function anInstance (number: number, fields: Partial<Instance> = {}): Ins
     attempts: 0,
     silent: false,
     awaits: null,
+    given_up: false,
     refusals: [],
     ...fields
   }

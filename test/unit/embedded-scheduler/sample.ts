@@ -95,6 +95,7 @@ export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100
       attempts: 0,
       silent: false,
       awaits: null,
+      given_up: false,
       refusals: []
     })),
     retiring: [],

@@ -3,9 +3,12 @@ import type { Job } from '../../../schemas/job.js'
 import { refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
-import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { forgotten, lost } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
+import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
+import { moved } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
-import { commands, entries, ETH, eventTypes, HPI, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM } from './sample.js'
+import { commands, entries, ETH, eventTypes, HPI, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
 
 /** What happens to a job at the moment that it is due. */
 const atDue = (job: Job) => expireDeadlines(job, POLICY, 'system', new Date(dueAt(job, POLICY)!))
@@ -45,12 +48,45 @@ t.test('in the end it is left FAILED with its story, and shows should it run the
   t.match(stored(reported(stored(change), last, 'RUNNING')), { status: 'RUNNING', instance_list: [{ attempts: 0 }] })
 })
 
-t.test('what was given up and begins again has a deadline again', async t => {
+/** A job of one instance that no cluster could start. */
+function givenUpJob (): Job {
   let job = placedJob([HPI])
   for (let attempt = 1; attempt < POLICY.maxAttempts; attempt++) job = stored(placedOn(stored(atDue(job)), { 0: attempt % 2 ? TUM : HPI }))
-  const givenUp = stored(atDue(job))
-  const begun = stored(reported(givenUp, givenUp.instance_list[0]!.cluster_id, 'CREATED'))
-  t.equal(stored(atDue(begun)).status, 'FAILED')
+  return stored(atDue(job))
+}
+
+t.test('what was given up is not changed by what its cluster says, does or lacks, but for RUNNING and COMPLETED', async t => {
+  const job = givenUpJob()
+  const [{ cluster_id: at, instance_number: number }] = job.instance_list as [Job['instance_list'][number]]
+  for (const told of ['NODE_SCHEDULED', 'CREATING', 'CREATED', 'DEPLOYED', 'DEAD', 'FAILED', 'NO_NODE_FOUND', 'UNDEPLOYED'] as const) {
+    t.equal(reported(job, at, told), undefined, told)
+  }
+  const result = detailed(job, { job_id: job.id, instances: [{ instance_number: number, host_ip: '10.0.0.1', host_port: 1 }] }, at)
+  t.match(result?.job, { status: 'FAILED', instance_list: [{ given_up: true, host_ip: '10.0.0.1' }] })
+  t.equal(lost(job, at, 'hpi', 'system'), undefined)
+  t.equal(missing(job, at), undefined)
+  t.equal(expireDeadlines(job, POLICY, 'system', new Date(Date.now() + 1e9)), undefined)
+  for (const told of ['RUNNING', 'COMPLETED'] as const) {
+    t.match(stored(reported(job, at, told)), { status: told, instance_list: [{ given_up: false }] }, told)
+  }
+})
+
+t.test('what runs after it was given up and stops again has all its starts again', async t => {
+  const job = givenUpJob()
+  const at = job.instance_list[0]!.cluster_id
+  const stopped = stored(reported(stored(reported(job, at, 'RUNNING')), at, 'FAILED'))
+  t.match(atDue(stopped)?.job.instance_list, [{ status: 'REQUESTED', attempts: 1, given_up: false }])
+})
+
+t.test('a user starts what was given up afresh: another descriptor, a move, a deleted cluster', async t => {
+  const job = givenUpJob()
+  const at = job.instance_list[0]!.cluster_id
+  const mended = stored(updated(job, { image: 'mended' }))
+  t.match(mended.instance_list, [{ status: 'CLUSTER_SCHEDULED', attempts: 0, given_up: false, refusals: [] }])
+  t.not(dueAt(mended, POLICY), null, 'it has a deadline again')
+  const moving = stored(moved(job, { from: new Set([at]), location: ETH, why: 'asked', order: 'stop-first' }, 'user'))
+  t.match(moving.instance_list, [{ status: 'REQUESTED', cluster_id: '', given_up: false }])
+  t.match(stored(forgotten(job, at, 'user')).instance_list, [{ status: 'REQUESTED', cluster_id: '', given_up: false }])
 })
 
 t.test('a refused removal is asked for again, as it is meant by then', async t => {

@@ -3,6 +3,9 @@ import t from 'tap'
 import { STATUSES, WAY_UP, type Status } from '../../../schemas/status.js'
 import { mayBecome, reportedStatus, TRANSITIONS, worst, type Trigger } from '../../../services/job-lifecycle/state-machine/transitions.js'
 
+/** May an instance that was not given up go this way? */
+const may = (status: Status, trigger: Trigger, to: Status) => mayBecome({ status, given_up: false }, trigger, to)
+
 const rung = (status: Status): number => {
   const at = WAY_UP.indexOf((status === 'CREATING' ? 'CREATED' : status) as typeof WAY_UP[number])
   return at
@@ -19,7 +22,7 @@ t.test('no report ever moves an instance back along the way up, whatever comes i
   t.doesNotThrow(() => fc.assert(fc.property(fc.constantFrom(...WAY_UP), fc.array(fc.constantFrom(...WAY_UP)), (start, reports) => {
     let status: Status = start
     for (const told of reports) {
-      if (!mayBecome(status, 'reported', told)) continue
+      if (!may(status, 'reported', told)) continue
       if (rung(told) <= rung(status)) return false
       status = told
     }
@@ -28,32 +31,40 @@ t.test('no report ever moves an instance back along the way up, whatever comes i
 })
 
 t.test('CREATING and CREATED are one rung', async t => {
-  t.notOk(mayBecome('CREATING', 'reported', 'CREATED'))
-  t.notOk(mayBecome('CREATED', 'reported', 'CREATING'))
-  t.ok(mayBecome('NODE_SCHEDULED', 'reported', 'CREATING'))
-  t.ok(mayBecome('CREATING', 'reported', 'DEPLOYED'))
+  t.notOk(may('CREATING', 'reported', 'CREATED'))
+  t.notOk(may('CREATED', 'reported', 'CREATING'))
+  t.ok(may('NODE_SCHEDULED', 'reported', 'CREATING'))
+  t.ok(may('CREATING', 'reported', 'DEPLOYED'))
 })
 
 t.test('a running service that died and was restarted by its cluster shows as RUNNING again', async t => {
   for (const stop of ['FAILED', 'DEAD'] as const) {
-    t.ok(mayBecome('RUNNING', 'reported', stop))
-    t.ok(mayBecome(stop, 'reported', 'RUNNING'))
+    t.ok(may('RUNNING', 'reported', stop))
+    t.ok(may(stop, 'reported', 'RUNNING'))
   }
 })
 
 t.test('a completed service stays completed, whatever late report comes', async t => {
-  for (const status of STATUSES) t.notOk(mayBecome('COMPLETED', 'reported', status), status)
+  for (const status of STATUSES) t.notOk(may('COMPLETED', 'reported', status), status)
 })
 
 t.test('no report counts for an instance that is not on a cluster', async t => {
   for (const from of ['REQUESTED', 'TargetClusterNotFound', 'NoActiveClusterWithCapacity', 'UNDEPLOYED'] as const) {
-    for (const to of STATUSES) t.notOk(mayBecome(from, 'reported', to), `${from} to ${to}`)
+    for (const to of STATUSES) t.notOk(may(from, 'reported', to), `${from} to ${to}`)
   }
 })
 
 t.test('nothing leaves UNDEPLOYED', async t => {
-  const news: Trigger[] = ['placed', 'unplaceable', 'reported', 'started', 'refused', 'recalled', 'renewed']
-  for (const kind of news) for (const to of STATUSES) t.notOk(mayBecome('UNDEPLOYED', kind, to))
+  const triggers: Trigger[] = ['placed', 'unplaceable', 'reported', 'started', 'refused', 'recalled', 'renewed']
+  for (const kind of triggers) for (const to of STATUSES) t.notOk(may('UNDEPLOYED', kind, to))
+})
+
+t.test('what was given up leads to RUNNING or COMPLETED by reports, and anywhere else only by a user', async t => {
+  const of = (trigger: Trigger) => STATUSES.filter(to => mayBecome({ status: 'FAILED', given_up: true }, trigger, to))
+  t.same(of('reported'), ['RUNNING', 'COMPLETED'])
+  t.same(of('renewed'), ['CLUSTER_SCHEDULED'])
+  t.same(of('recalled'), ['REQUESTED'])
+  for (const trigger of ['placed', 'unplaceable', 'started', 'refused', 'lost', 'recovered', 'gave_up'] as const) t.same(of(trigger), [], trigger)
 })
 
 t.test('an undeployment that nobody asked for is told as DEAD', async t => {

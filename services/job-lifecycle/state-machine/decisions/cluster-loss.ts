@@ -20,7 +20,8 @@ export function lost (
   const edit = editJob(job, cause, at)
   stopWaitingFor(edit, clusterId)
   for (const entry of [...edit.job.instance_list]) {
-    if (entry.cluster_id !== clusterId || entry.silent || entry.status === 'COMPLETED') continue
+    // What is done or given up does not run: there is nothing to start elsewhere.
+    if (entry.cluster_id !== clusterId || entry.silent || entry.given_up || entry.status === 'COMPLETED') continue
     const failoverTarget = failoverTargetOf(edit.job, entry)
     const isMoving = sourceOf(edit.job, entry) !== undefined
     const isLeaving = successorOf(edit.job, entry) !== undefined

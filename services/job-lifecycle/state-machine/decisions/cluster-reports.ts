@@ -7,9 +7,9 @@ import { editJob } from '../job-change.js'
 import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 
-/** True when a cluster's word on its instances of a job would change this one. */
+/** True when a cluster's word on its instances of a job may change one of this status. Only the job itself says for sure. */
 export function changesStatus (status: Status, told: Status): boolean {
-  return mayBecome(status, 'reported', reportedStatus(told))
+  return mayBecome({ status, given_up: false }, 'reported', reportedStatus(told))
 }
 
 /** A cluster's word, in a heartbeat, on the instances of this job that are placed on it. */

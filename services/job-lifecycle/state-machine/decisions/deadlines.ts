@@ -1,5 +1,4 @@
 import type { Instance, Job } from '../../../../schemas/job.js'
-import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { deadlineAgain, rollBack } from '../consequences/rollout.js'
@@ -14,9 +13,7 @@ function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   const source = sourceOf(job, entry)
   // A user can do with a move that failed; any other has to come to its end somewhere.
   const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
-  const isGivenUp = entry.attempts >= policy.maxAttempts && !source &&
-    !(WAY_UP as readonly Status[]).includes(entry.status)
-  if (entry.cluster_id === '' || entry.silent || isGivenUp || successorOf(job, entry)) return moveEnd
+  if (entry.cluster_id === '' || entry.silent || entry.given_up || successorOf(job, entry)) return moveEnd
   const patience = deadlineOf(entry.status, policy)
   return Math.min(moveEnd, patience === undefined ? Infinity : Date.parse(entry.status_since) + patience)
 }
@@ -95,7 +92,7 @@ function endPatience (edit: JobEdit, entry: Instance, policy: Policy): void {
     )
     const reason = `given up after ${entry.attempts} starts: ${told}`
     // It stays where it was tried last, so that it shows should it run there after all.
-    if (!edit.move(entry, 'gave_up', 'FAILED', reason)) entry.status_reason = reason
+    if (!edit.move(entry, 'gave_up', 'FAILED', reason)) Object.assign(entry, { status_reason: reason, given_up: true })
     edit.event('gave_up', `instance ${number}: ${reason}`, { instance_number: number, cluster_id: clusterId })
     return
   }

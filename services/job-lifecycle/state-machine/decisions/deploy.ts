@@ -155,8 +155,7 @@ function startRollout (
 function askAnew (edit: JobEdit): void {
   for (const entry of edit.job.instance_list) {
     if (entry.cluster_id === '' && entry.status !== 'REQUESTED') edit.move(entry, 'recalled', 'REQUESTED')
-    entry.refusals = []
-    entry.attempts = 0
+    Object.assign(entry, { refusals: [], attempts: 0, given_up: false })
   }
 }
 
