@@ -30,14 +30,20 @@ export interface Committer {
   /** Decides on the newest state of a job until the decision holds. Gives the job as it is then, undefined for none. */
   change (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
   /**
-   * {@link Committer.change} for each job that has an instance on this cluster, or one to be removed from it. A job
-   * that cannot be decided on does not stop the others. Gives the errors of those; rejects when the store fails.
+   * {@link Committer.change} for each of these jobs. One that cannot be decided on is logged and never stops the
+   * others. Gives the errors of those; rejects when the store fails.
    */
+  changeEach (ids: Iterable<JobId>, decide: Decide, fence?: number): Promise<unknown[]>
+  /** The same for each job that has an instance on this cluster, or one to be removed from it. */
   changeOn (clusterId: ClusterId, decide: Decide, fence?: number): Promise<unknown[]>
+  /** Changes for these jobs, to be committed together. One that cannot be decided on is logged and left out. */
+  decideEach (jobs: Job[], decide: (job: Job) => JobChange | undefined): JobChange[]
 }
 
 /** Jobs read at a time. */
 const PAGE = 200
+
+const UNDECIDED = 'a job could not be decided on, the others go on'
 
 /** Tries of one change against others of the same job; each round at least one of them wins. */
 export const MAX_TRIES = 200
@@ -84,26 +90,42 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
       throw new ApiError('conflict', `Job ${id} kept changing`, { hint: 'Try again' })
     },
 
+    async changeEach (ids, decide, fence) {
+      const undecided: unknown[] = []
+      for (const id of ids) {
+        try {
+          await committer.change(id, decide, fence)
+        } catch (err) {
+          // The store, or others who change it all the time: not the fault of this job.
+          if (err instanceof ApiError) throw err
+          log.error({ err, job_id: id }, UNDECIDED)
+          undecided.push(err)
+        }
+      }
+      return undecided
+    },
+
     async changeOn (clusterId, decide, fence) {
       const undecided: unknown[] = []
       let page: Job[]
       let after: JobId | undefined
       do {
         page = await jobs.list({ cluster_id: clusterId, limit: PAGE, ...(after !== undefined && { after }) })
-        for (const { id, job_name: job } of page) {
-          try {
-            await committer.change(id, decide, fence)
-          } catch (err) {
-            // The store, or others who change it all the time: not the fault of this job.
-            if (err instanceof ApiError) throw err
-            log.error({ err, job }, 'a job could not be decided on, the others go on')
-            undecided.push(err)
-          }
-        }
+        undecided.push(...await committer.changeEach(page.map(({ id }) => id), decide, fence))
         after = page.at(-1)?.id
       } while (page.length === PAGE)
       return undecided
-    }
+    },
+
+    decideEach: (jobs, decide) =>
+      jobs.flatMap(job => {
+        try {
+          return decide(job) ?? []
+        } catch (err) {
+          log.error({ err, job_id: job.id }, UNDECIDED)
+          return []
+        }
+      })
   }
   return committer
 }

@@ -37,11 +37,17 @@ export async function watchSilence (
 ): Promise<void> {
   const { clusters, graceMs, failoverMs } = context
   const about = ({ id, cluster_name: cluster }: Cluster) => ({ cluster_id: id, cluster })
-  await eachPage(turn, after => clusters.returned({ activeSince: now - graceMs, limit: PAGE, ...after }), page =>
-    turn.each(page, cluster => recover(context, cluster, turn.fence, now), about))
+  await eachPage(
+    turn,
+    after => clusters.returned({ activeSince: now - graceMs, limit: PAGE, ...after }),
+    page => turn.each(page, cluster => recover(context, cluster, turn.fence, now), about)
+  )
   if (!hasListened) return
-  await eachPage(turn, after => clusters.silent({ silentSince: now - failoverMs, limit: PAGE, ...after }), page =>
-    turn.each(page, cluster => lose(context, cluster, turn.fence, now), about))
+  await eachPage(
+    turn,
+    after => clusters.silent({ silentSince: now - failoverMs, limit: PAGE, ...after }),
+    page => turn.each(page, cluster => lose(context, cluster, turn.fence, now), about)
+  )
 }
 
 async function eachPage (
@@ -63,7 +69,8 @@ async function lose (
   now: number
 ): Promise<void> {
   log.warn({ cluster: name, cluster_id: id }, 'a cluster gives no sign of life, what it runs is started elsewhere')
-  // The jobs first: should the process end in between, the next one finds the cluster not lost yet and goes on.
+  // A job that cannot be decided on is its own trouble, and logged. The jobs first: should the process end in between,
+  // the next one finds the cluster not lost yet and goes on.
   await committer.changeOn(id, job => lost(job, id, name, 'system', new Date(now)), fence)
   const again = recoveredAt !== null && now - Date.parse(recoveredAt) < FLAPPING_MS
   await clusters.update(id, { lost_at: new Date(now).toISOString(), losses: again ? losses + 1 : 1 })

@@ -37,7 +37,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
   committer: Committer
   drift: DriftDetection
 }): ClusterReports {
-  const { commit, change } = committer
+  const { commit, change, changeEach } = committer
 
   return {
     async heartbeat (clusterId, body) {
@@ -53,11 +53,10 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       }
       if (affected.size === 0) return { warnings }
       const decide = (job: Job) => reported(job, clusterId, told.get(job.id)!)
-      const decisions = (await jobs.getMany([...affected])).map(decide).filter(decision => decision !== undefined)
+      const decisions = committer.decideEach(await jobs.getMany([...affected]), decide)
       const outcomes = await commit(decisions)
-      await Promise.all(
-        decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved').map(({ job }) => change(job.id, decide))
-      )
+      const stale = decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved')
+      await changeEach(stale.map(({ job }) => job.id), decide)
       return { warnings }
     },
 
@@ -68,17 +67,18 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
     },
 
     async acknowledged (clusterId, commands) {
+      // What cannot be decided must not keep the later commands of the cluster in the outbox for ever.
       for (const { job_id, command_id } of commands) {
-        await change(job_id, job => acknowledged(job, clusterId, command_id))
+        await changeEach([job_id], job => acknowledged(job, clusterId, command_id))
       }
     },
 
     async refused (clusterId, command, error) {
-      await change(command.job_id, job => refused(job, clusterId, command, error))
+      await changeEach([command.job_id], job => refused(job, clusterId, command, error))
     },
 
     async delivery (clusterId, jobIds, reason) {
-      for (const id of new Set(jobIds)) await change(id, job => delivery(job, clusterId, reason))
+      await changeEach(new Set(jobIds), job => delivery(job, clusterId, reason))
     },
 
     async desiredOn (clusterId) {

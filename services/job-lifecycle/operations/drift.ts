@@ -25,6 +25,9 @@ interface Seen {
   unknown: Cluster['unknown_jobs'] | undefined
 }
 
+/** What was seen of a cluster is forgotten after so long without a report, ms. */
+const FORGET_MS = 600_000
+
 /** Most unknown jobs that are shown of a cluster. */
 const MAX_UNKNOWN = 100
 
@@ -41,7 +44,9 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
   intervalMs: number
   log: FastifyBaseLogger
 }): DriftDetection {
+  /** In the order in which they were last checked. */
   const seen = new Map<ClusterId, Seen>()
+  const forgetMs = Math.max(FORGET_MS, 10 * intervalMs)
   const running = new Set<Promise<void>>()
 
   async function check (
@@ -57,9 +62,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       [jobId]
     ) => jobId)
     now.missing = new Set(lacking)
-    for (const jobId of lacking) {
-      if (before?.missing.has(jobId)) await committer.change(jobId, job => missing(job, clusterId))
-    }
+    await committer.changeEach(lacking.filter(jobId => before?.missing.has(jobId)), job => missing(job, clusterId))
 
     const strangers = [...told.keys()].filter(jobId => !placed.has(jobId)).slice(0, MAX_UNKNOWN)
     const known = new Map((await jobs.getMany(strangers)).map(job => [job.id, job]))
@@ -74,11 +77,17 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       }
     }
     now.unknown = unknown
-    for (const { job_id: jobId, status } of unknown) {
-      const twice = before?.unknown?.some(entry => entry.job_id === jobId)
-      if (twice && status !== 'UNDEPLOYED' && known.has(jobId)) {
-        await committer.change(jobId, job => lingering(job, clusterId))
-      }
+    const lingers = unknown.filter(({ job_id: jobId, status }) =>
+      status !== 'UNDEPLOYED' && known.has(jobId) && before?.unknown?.some(entry => entry.job_id === jobId)
+    )
+    await committer.changeEach(lingers.map(({ job_id: jobId }) => jobId), job => lingering(job, clusterId))
+  }
+
+  /** Forgets clusters that have not reported for long: deleted ones, or those that another process hears. */
+  function prune (now: number): void {
+    for (const [clusterId, { at }] of seen) {
+      if (now - at < forgetMs) return
+      seen.delete(clusterId)
     }
   }
 
@@ -88,11 +97,13 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       const at = performance.now()
       if (before && at - before.at < intervalMs) return
       const now: Seen = { at, missing: new Set(), unknown: before?.unknown }
+      seen.delete(clusterId)
       seen.set(clusterId, now)
+      prune(at)
       const work = check(clusterId, told, before, now)
         .catch(err => {
           seen.delete(clusterId)
-          log.error({ err, cluster_id: clusterId }, 'what a cluster reports could not be compared, it is tried again')
+          log.error({ err, cluster_id: clusterId }, 'a cluster could not be checked for drift, it is tried again')
         })
         .finally(() => running.delete(work))
       running.add(work)

@@ -7,7 +7,10 @@ import { editJob } from '../job-change.js'
 import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 
-/** True when a cluster's word on its instances of a job may change one of this status. Only the job itself says for sure. */
+/**
+ * True when a cluster's word on its instances of a job may change one of this status. Only the job itself says for
+ * sure.
+ */
 export function changesStatus (status: Status, told: Status): boolean {
   return mayBecome({ status, given_up: false }, 'reported', reportedStatus(told))
 }
