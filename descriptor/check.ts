@@ -2,7 +2,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Descriptor } from '../schemas/descriptor.js'
 import { adviceFor, similarField } from './advice.js'
 import { fieldName, type Path } from './positions.js'
-import { expectationOf, kindOf } from './wording.js'
+import { expectationOf, kindOf } from '../schemas/wording.js'
 
 /** A field that is wrong. */
 export interface Finding {

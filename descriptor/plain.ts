@@ -2,7 +2,7 @@ import { isAlias, isMap, isPair, isScalar, isSeq, type Pair, type ParsedNode, ty
 import { unreadable, type Defect } from './defects.js'
 import { MAX_DEPTH, type FilledDocument } from './parse.js'
 import type { Position, PositionedTree, Source, Span } from './positions.js'
-import { kindOf } from './wording.js'
+import { kindOf } from '../schemas/wording.js'
 
 /** Keys that reach into the prototype of whatever the data is later copied into. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])

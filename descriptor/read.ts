@@ -8,7 +8,7 @@ import { fieldName, positionOf, positionsIn, type Path, type PositionedTree } fr
 import { plainTrees } from './plain.js'
 import { servicesOf, type Service } from './services.js'
 import { fillNode, nodesDiffer, withDefaults, withoutBlanks } from './shorthand.js'
-import { kindOf } from './wording.js'
+import { kindOf } from '../schemas/wording.js'
 
 export { jobName }
 

@@ -1,8 +1,9 @@
+import { IsStandardObject } from '@sinclair/typebox/value'
 import { MAX_SERVICES } from '../schemas/descriptor.js'
 import type { Finding } from './check.js'
 import type { Path, PositionedTree } from './positions.js'
 import { MAX_REPEATED } from './plain.js'
-import { kindOf } from './wording.js'
+import { kindOf } from '../schemas/wording.js'
 
 type Fields = Record<string, unknown>
 
@@ -63,7 +64,7 @@ export function servicesOf ({ value }: Pick<PositionedTree, 'value'>): { service
     .map(field => ({ path: [field], message: `expected no ${field} beside microservices: each service has its own` }))
   for (const [index, entry] of entries.entries()) {
     const path = ['microservices', index]
-    if (!isFields(entry)) {
+    if (!IsStandardObject(entry)) {
       findings.push({ path, message: `expected a mapping of fields, got ${kindOf(entry)}` })
       continue
     }
@@ -102,8 +103,4 @@ function misplaced (entry: Fields, shared: Fields, path: Path): Finding[] {
     })
   }
   return findings
-}
-
-function isFields (value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

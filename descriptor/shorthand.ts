@@ -1,4 +1,5 @@
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
+import { IsStandardObject } from '@sinclair/typebox/value'
 import { Descriptor } from '../schemas/descriptor.js'
 import { NAME_PARTS } from './name.js'
 
@@ -16,7 +17,9 @@ export function withoutBlanks (given: Fields, schema: TObject = Descriptor): Fie
   for (const [key, value] of Object.entries(given)) {
     const property: TSchema | undefined = Object.hasOwn(schema.properties, key) ? schema.properties[key] : undefined
     if (property && mayBeOmitted(property) && isBlank(value)) continue
-    kept[key] = property && KindGuard.IsObject(property) && isFields(value) ? withoutBlanks(value, property) : value
+    kept[key] = property && KindGuard.IsObject(property) && IsStandardObject(value)
+      ? withoutBlanks(value, property)
+      : value
   }
   return kept
 }
@@ -44,7 +47,7 @@ export function withDefaults (given: Fields): Fields {
 
 /** The two names of the wanted node, when both are given and not the same. */
 export function nodesDiffer ({ node: outer, requirements }: Fields): { outer: string, inner: string } | undefined {
-  const inner = isFields(requirements) ? requirements.node : undefined
+  const inner = IsStandardObject(requirements) ? requirements.node : undefined
   return typeof outer === 'string' && typeof inner === 'string' && outer !== inner ? { outer, inner } : undefined
 }
 
@@ -56,8 +59,4 @@ export function fillNode (descriptor: Descriptor): Descriptor {
 
 function isBlank (value: unknown): boolean {
   return value === undefined || value === null || value === ''
-}
-
-function isFields (value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -4,7 +4,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import Negotiator from 'negotiator'
 import { ApiError, catalogue, type Problem, type Violation } from '../schemas/errors.js'
-import { dotted } from '../schemas/expectation.js'
+import { dotted } from '../schemas/wording.js'
 
 /** Seconds after which a client may try again what the server could not do for now. */
 const RETRY_AFTER_S = 2

@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Value } from '@sinclair/typebox/value'
 import type { FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
-import { expectation } from '../schemas/expectation.js'
+import { complaintOf } from '../schemas/wording.js'
 
 /**
  * Checks requests by their TypeBox schemas, and says of each field what was expected. Parts of the address are text and
@@ -21,7 +21,7 @@ export default fp(async function validation (app) {
         if (violations.has(error.path)) continue
         violations.set(error.path, {
           instancePath: error.path,
-          message: expectation(error),
+          message: complaintOf(error),
           keyword: 'schema',
           schemaPath: '',
           params: {}

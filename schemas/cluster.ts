@@ -14,7 +14,7 @@ export type Worker = Static<typeof Worker>
 const Port = Type.Union([
   Type.Integer({ minimum: 1, maximum: 65535 }),
   Type.String({ pattern: '^([1-9]\\d{0,3}|[1-5]\\d{4}|6[0-4]\\d{3}|65[0-4]\\d{2}|655[0-2]\\d|6553[0-5])$' })
-], { description: 'Port, as a number or in digits' })
+], { description: 'Port: 1 to 65535, as a number or in digits' })
 
 /** `cs1`: a cluster presents itself, in both shapes of contract section 5. */
 export const ClusterRegistration = Type.Object({
@@ -22,7 +22,7 @@ export const ClusterRegistration = Type.Object({
     minLength: 1,
     maxLength: 255,
     pattern: '^[^\\x00-\\x1f\\x7f]*$',
-    description: 'What the cluster is known by; no control characters'
+    description: 'Name that the cluster is known by: 1 to 255 characters, none of them a control character'
   }),
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),

@@ -90,7 +90,7 @@ export const Descriptor = Type.Object({
   RR_ip: Type.Optional(Type.String({
     pattern:
       '^172\\.30\\.(?!0\\.0$|255\\.255$)(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)$',
-    description: 'Service (round robin) address wished for, from 172.30.0.1 to 172.30.255.254'
+    description: 'Service (round robin) address, from 172.30.0.1 to 172.30.255.254'
   })),
   environment: Type.Optional(Type.Unknown({ description: 'Environment variables, handed to the cluster' })),
   cmd: Type.Optional(Type.Unknown({ description: 'Command, handed to the cluster' })),

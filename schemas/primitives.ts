@@ -4,7 +4,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 /** Identifier of a cluster or a job: 24 hexadecimal digits, as MongoDB's ObjectId prints (contract section 1). */
 export const HexId = Type.String({
   pattern: '^[0-9a-f]{24}$',
-  description: '24 hexadecimal digits',
+  description: 'an id of 24 hexadecimal digits',
   examples: ['65a1b2c3d4e5f60718293a4b']
 })
 
@@ -14,7 +14,7 @@ export const Timestamp = Type.String({ description: 'ISO 8601, UTC', examples: [
 /** Dotted IPv4 address. */
 const Ipv4 = Type.String({
   pattern: '^((25[0-5]|2[0-4]\\d|1?\\d?\\d)(\\.(?!$)|$)){4}$',
-  description: 'IPv4 address',
+  description: 'an IPv4 address',
   examples: ['172.30.0.1']
 })
 

@@ -1,7 +1,9 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { IsStandardObject } from '@sinclair/typebox/value'
 import { ApiError } from './errors.js'
 import { isHexId } from './primitives.js'
 import { SchedulerResult, type SchedulerAnswer } from './scheduler.js'
+import { complaintOf, dotted } from './wording.js'
 
 const result = TypeCompiler.Compile(SchedulerResult)
 
@@ -13,11 +15,8 @@ export function readAnswer (text: string): SchedulerAnswer {
   const once = parse(text)
   const body = typeof once === 'string' ? parse(once) : once
   if (!result.Check(body)) {
-    const { path, schema, value } = result.Errors(body).First()!
-    throw invalid(
-      path.slice(1).replaceAll('/', '.'),
-      `expected ${schema.description ?? 'an object'}, got ${JSON.stringify(value)?.slice(0, 80)}`
-    )
+    const error = result.Errors(body).First()!
+    throw invalid(dotted(error.path), complaintOf(error))
   }
   const job = asRecord(body.job)
   const jobId = idOf(body.job_id) ?? idOf(job._id)
@@ -50,7 +49,7 @@ function idOf (id: unknown): string | undefined {
 }
 
 function asRecord (value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? value as Record<string, unknown> : {}
+  return IsStandardObject(value) ? value : {}
 }
 
 function invalid (field: string, message: string): ApiError {

@@ -22,7 +22,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Heartbeat of a cluster',
       description:
         'Figures and the status of its jobs, every 15 s. A job entry that cannot be understood is skipped and shown ' +
-          'as a warning on the cluster; the heartbeat still counts.',
+        'as a warning on the cluster; the heartbeat still counts.',
       tags: ['edgeio clusters'],
       params: ClusterRef,
       body: Heartbeat,
@@ -94,7 +94,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Set the number of worker nodes',
       tags: ['edgeio clusters'],
       // Digits, since the conversion of a number would take 1.5 for 1.
-      params: Type.Object({ ...ClusterRef.properties, count: Type.String({ pattern: '^\\d{1,9}$', examples: ['3'] }) }),
+      params: Type.Object({
+        ...ClusterRef.properties,
+        count: Type.String({
+          pattern: '^\\d{1,9}$',
+          description: 'Workers in all: 0 to 999999999, in digits',
+          examples: ['3']
+        })
+      }),
       response: { 200: text('Set', 'ok'), ...textErrors('bad_request', 'cluster_id_malformed', 'cluster_not_found') }
     }
   }, async ({ params }) => {

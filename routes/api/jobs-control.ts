@@ -14,7 +14,7 @@ const REPLICAS = '^(1000|[1-9]?\\d{1,2})$'
 const Replicas = Type.Union([
   Type.Integer({ minimum: 0, maximum: MAX_REPLICAS }),
   Type.String({ pattern: REPLICAS })
-], { description: 'Instances wanted in all, as a number or in digits; 0 for none', examples: [2] })
+], { description: 'Instances in all: 0 to 1000, as a number or in digits', examples: [2] })
 
 const ClusterMove = Type.Object({
   job_id: JobId,
@@ -32,7 +32,7 @@ const ReplicationRef = Type.Object({
   job: JobId,
   replicas: Type.String({
     pattern: REPLICAS,
-    description: `Instances wanted in all, 0 to ${MAX_REPLICAS}`,
+    description: `Instances in all: 0 to ${MAX_REPLICAS}, in digits`,
     examples: ['2']
   })
 })

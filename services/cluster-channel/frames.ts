@@ -3,7 +3,7 @@ import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
 import { ApiError } from '../../schemas/errors.js'
-import { expectation } from '../../schemas/expectation.js'
+import { complaintOf as wordsOf } from '../../schemas/wording.js'
 
 type Events = typeof clusterEvents
 type ClusterEvent = keyof Events
@@ -71,7 +71,7 @@ export function complaintOf (err: unknown, event: string): Complaint {
 
 /** One sentence; for a field that may be one thing or another, with all of them. */
 function complaintAbout (error: ValueError): string {
-  return `data${error.path.replaceAll('/', '.')}: ${expectation(error)}`
+  return `data${error.path.replaceAll('/', '.')}: ${wordsOf(error)}`
 }
 
 function isDeeperThan (levels: number, value: unknown): boolean {

@@ -11,6 +11,7 @@ import {
 import { isActive } from '../../schemas/cluster-facts.js'
 import { ApiError } from '../../schemas/errors.js'
 import { isHexId } from '../../schemas/primitives.js'
+import { complaintOf } from '../../schemas/wording.js'
 import type { ClusterFigures, Store } from '../../stores/store.js'
 
 /** What other services may listen to. */
@@ -143,11 +144,8 @@ function readReports (entries: unknown[]): { reports: JobReport[], warnings: str
     if (jobReport.Check(entry)) {
       reports.push(entry)
     } else if (warnings.length < MAX_WARNINGS) {
-      const { path, schema, value } = jobReport.Errors(entry).First() ?? { path: '', schema: JobReport, value: entry }
-      warnings.push(
-        `jobs[${index}]${path.replaceAll('/', '.')}: expected ${schema.description ?? 'an object'}, got ` +
-          `${JSON.stringify(value)?.slice(0, 80)}`
-      )
+      const error = jobReport.Errors(entry).First()!
+      warnings.push(`jobs[${index}]${error.path.replaceAll('/', '.')}: ${complaintOf(error)}`)
     }
   }
   return { reports, warnings }

@@ -67,7 +67,7 @@ const undeploys: Row[] = [
 
 const UNKNOWN = 'f'.repeat(24)
 const noCluster = (place: string) => text(`cluster_not_found: No cluster has the location, name or id ${place}\n  hint: GET /api/v1/clusters lists them\n`, 404)
-const required = (field: string) => text(`bad_request: The body is not valid\n  ${field}: expected required property\n`, 400)
+const required = (field: string) => text(`bad_request: The body is not valid\n  ${field}: expected …, but it is missing\n`, 400)
 const move = (from: string, to: string, job = '<job>') => asJson({ job_id: job, from_location: from, to_location: to })
 const nodeMove = (cluster: string) => asJson({ job_id: '<job>', cluster, from_node: 'a', to_node: 'b' })
 const replicas = (replicas: number, job = '<job>') => asJson({ job_id: job, replicas })

@@ -49,7 +49,7 @@ t.test('a body of the wrong kind is named as the body', async t => {
   const server = await startServer(t)
   const answer = await server.fetch(`/api/information/${'f'.repeat(24)}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: '[]' })
   t.equal(answer.status, 400)
-  t.equal(await answer.text(), 'bad_request: The body is not valid\n  body: expected object\n')
+  t.equal(await answer.text(), 'bad_request: The body is not valid\n  body: expected an object, got a list\n')
 })
 
 t.test('control characters of the address do not reach the terminal of whoever reads the answer or the log', async t => {

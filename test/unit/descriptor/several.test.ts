@@ -99,7 +99,7 @@ t.test('beside the services, nothing may stand that each has for itself', async 
 })
 
 t.test('a list of services is a list, with something in it', async (t) => {
-  t.same(complaints(application('', '  a: 1\n')), ['5:3 microservices: expected a list of services, got a mapping'])
+  t.same(complaints(application('', '  a: 1\n')), ['5:3 microservices: expected a list of services, got an object'])
   t.same(complaints(application('  []\n')), ['5:3 microservices: expected a list of services, got an empty list'])
   t.same(complaints(application('\n')), ['4:1 microservices: expected a list of services, got nothing'])
 })

@@ -33,7 +33,7 @@ RR_ip: 10.0.0.1
     '10:8 requirements.cpu: expected a number of at least 0, got the string "lots"',
     '11:11 requirements.memory: expected a number of at least 0, got the number -1',
     '12:11 replicas: expected a whole number of at least 0, got the number -1',
-    '13:8 RR_ip: expected a service (round robin) address wished for, from 172.30.0.1 to 172.30.255.254, got the string "10.0.0.1"'
+    '13:8 RR_ip: expected a service (round robin) address, from 172.30.0.1 to 172.30.255.254, got the string "10.0.0.1"'
   ])
   t.equal(refusal(text).message, 'Line 2, column 9: app_ns: expected 1 to 63 letters, digits, "-" or "_", got the string "my.ns" (and 8 more)')
 })

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { IsStandardObject } from '@sinclair/typebox/value'
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Descriptor } from '../../../../schemas/descriptor.js'
 import type { Job } from '../../../../schemas/job.js'
@@ -64,11 +65,7 @@ function changesBetween (before: Fields, after: Fields, path: Path): FieldChange
   return [...new Set([...Object.keys(before), ...Object.keys(after)])].flatMap(key => {
     const [from, to] = [before[key], after[key]]
     if (isDeepStrictEqual(from, to)) return []
-    if (isFields(from) && isFields(to)) return changesBetween(from, to, [...path, key])
+    if (IsStandardObject(from) && IsStandardObject(to)) return changesBetween(from, to, [...path, key])
     return [{ path: fieldName([...path, key]), ...(from !== undefined && { from }), ...(to !== undefined && { to }) }]
   })
-}
-
-function isFields (value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,0 +1,87 @@
+import { KindGuard, type TSchema } from '@sinclair/typebox'
+import type { ValueError } from '@sinclair/typebox/errors'
+
+/** The one wording of what a schema found wrong: in bodies, frames, descriptors and what the Cloud Scheduler sends. */
+
+/** Longest string that is repeated in a message, in characters. */
+const MAX_SHOWN = 40
+
+/** What a value is, in words: `the string "lots"`, `a list`, `nothing`. */
+export function kindOf (value: unknown): string {
+  if (value === undefined || value === null) return 'nothing'
+  if (typeof value === 'string') {
+    if (value === '') return 'an empty string'
+    return `the string ${JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value)}`
+  }
+  if (typeof value === 'number') {
+    return Number.isFinite(value) ? `the number ${value}` : `the non-finite number ${value}`
+  }
+  if (typeof value === 'boolean') return String(value)
+  return Array.isArray(value) ? 'a list' : 'an object'
+}
+
+/** What a schema asks for, in words; of several bounds it names the one that `value` breaks. Never a pattern. */
+export function expectationOf (schema: TSchema, value: unknown): string {
+  if (KindGuard.IsNumber(schema) || KindGuard.IsInteger(schema)) {
+    const kind = KindGuard.IsInteger(schema) ? 'a whole number' : 'a number'
+    if (schema.maximum !== undefined && typeof value === 'number' && value > schema.maximum) {
+      return `${kind} of at most ${schema.maximum}`
+    }
+    return schema.minimum === undefined ? kind : `${kind} of at least ${schema.minimum}`
+  }
+  if (KindGuard.IsNull(schema)) return 'null'
+  if (KindGuard.IsBoolean(schema)) return 'true or false'
+  if (KindGuard.IsLiteral(schema)) return JSON.stringify(schema.const)
+  if (KindGuard.IsArray(schema)) return listOf(schema)
+  // What is described in a word, as "an id of 24 hexadecimal digits", is better told so than by what it is made of.
+  if (isPhrase(schema.description)) return schema.description!
+  if (KindGuard.IsObject(schema) || KindGuard.IsRecord(schema)) return 'an object'
+  if (KindGuard.IsUnion(schema) && !hasRule(schema)) {
+    return [...new Set(schema.anyOf.map(variant => expectationOf(variant, value)))].join(' or ')
+  }
+  if (KindGuard.IsString(schema)) {
+    if (Array.isArray(schema.enum)) return `one of ${schema.enum.join(', ')}`
+    if (schema.pattern === undefined) {
+      const { minLength = 0, maxLength } = schema
+      if (maxLength !== undefined) return `a string of ${minLength} to ${maxLength} characters`
+      return minLength > 0 ? 'a string that is not empty' : 'a string'
+    }
+  }
+  // No words can be had from a pattern: the descriptions of such schemas are worded to stand here.
+  return ruleOf(schema)
+}
+
+/**
+ * A complaint about a value: `expected a whole number of at least 0, got the string "lots"`. Where the value may be one
+ * thing or another, of the variant that comes nearest: the one whose parts are wrong, and not the whole.
+ */
+export function complaintOf ({ path, schema, value, errors, message }: ValueError): string {
+  for (const variant of errors) {
+    const inner = [...variant].find(error => error.path !== path)
+    if (inner) return `${dotted(inner.path.slice(path.length))}: ${complaintOf(inner)}`
+  }
+  if (message === 'Unexpected property') return `expected no such field, got ${kindOf(value)}`
+  const expected = expectationOf(schema, value)
+  return value === undefined ? `expected ${expected}, but it is missing` : `expected ${expected}, got ${kindOf(value)}`
+}
+
+/** A JSON pointer as people write it, `jobs.0.status`. */
+export function dotted (pointer: string): string {
+  return pointer.slice(1).replaceAll('/', '.')
+}
+
+function listOf ({ minItems = 0, maxItems }: TSchema): string {
+  if (minItems > 0) return `a list of at least ${minItems === 1 ? 'one' : minItems}`
+  return maxItems === undefined ? 'a list' : `a list of at most ${maxItems}`
+}
+
+const isPhrase = (description = '') => /^(an?|the) /.test(description)
+
+const hasRule = ({ description }: TSchema): boolean => description?.includes(': ') ?? false
+
+/** The rule in a description such as `Application name: 1 to 63 letters`, else the description as a noun. */
+function ruleOf ({ description = 'a valid value' }: TSchema): string {
+  if (isPhrase(description)) return description
+  const colon = description.indexOf(': ')
+  return colon === -1 ? `a ${description.charAt(0).toLowerCase()}${description.slice(1)}` : description.slice(colon + 2)
+}
