@@ -172,6 +172,12 @@ export const Config = Type.Object({
     maximum: 86400,
     description: 'Seconds between comparisons of what a cluster reports with what it is to run'
   }),
+  LOOP_STUCK_S: Type.Number({
+    default: 300,
+    minimum: 0.05,
+    maximum: 86400,
+    description: 'Seconds that one turn of a background loop may take before /healthz answers 503'
+  }),
   JOB_RETENTION_H: Type.Number({
     default: 168,
     minimum: 0,

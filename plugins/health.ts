@@ -18,9 +18,6 @@ export interface Health {
   readiness (): Promise<Readiness>
 }
 
-/** A turn of a loop that takes longer hangs: the slowest work of one is bounded by the store's own deadlines, 60 s. */
-const LONGEST_TURN_MS = 300_000
-
 /** Milliseconds that one check may take. */
 const CHECK_MS = 2000
 
@@ -32,9 +29,10 @@ type Check = () => Promise<string>
 
 export default fp(async function health (app) {
   const { config, loops, leases, store } = app
+  const stuckMs = config.LOOP_STUCK_S * 1000
 
   function stuck (): string | undefined {
-    const hanging = loops.all().find(loop => loop.busyMs() > LONGEST_TURN_MS)
+    const hanging = loops.all().find(loop => loop.busyMs() > stuckMs)
     return hanging && `${hanging.name} has been in one turn for ${Math.round(hanging.busyMs() / 1000)} s`
   }
 
@@ -51,7 +49,8 @@ export default fp(async function health (app) {
     },
 
     async leadership () {
-      const campaigns = leases.campaigns()
+      // The lease of the process itself says that it lives, not that it leads.
+      const campaigns = leases.campaigns().filter(({ lease }) => lease !== leases.processLease)
       const unanswered = campaigns.filter(({ lease }) => lease.answeredSince === undefined).map(({ name }) => name)
       if (unanswered.length > 0) throw new Error(`the store has not answered who leads: ${unanswered.join(', ')}`)
       const names = (leads: boolean) =>

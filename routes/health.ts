@@ -12,9 +12,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['server'],
       response: { 200: text('Ready', 'ok'), ...textErrors() }
     }
-  }, async (_request, reply) => {
+  }, async () => {
     await app.store.check()
-    reply.type('text/plain; charset=utf-8')
     return 'ok'
   })
 
@@ -29,7 +28,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       response: { 200: text('It lives', 'ok'), 503: text('A loop hangs: restart the server', 'placement hangs') }
     }
   }, async (_request, reply) => {
-    reply.type('text/plain; charset=utf-8')
     const stuck = app.health.stuck()
     if (stuck === undefined) return 'ok'
     reply.code(503)

@@ -9,9 +9,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['server'],
       response: { 200: text('Where to go from here', 'EdgeIO System Manager') }
     }
-  }, async (_request, reply) => {
-    reply.type('text/plain; charset=utf-8')
-    return 'EdgeIO System Manager: the API is described at /docs\n'
-  })
+  }, async () => 'EdgeIO System Manager: the API is described at /docs\n')
 }
 export default routes

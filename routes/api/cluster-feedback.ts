@@ -12,10 +12,6 @@ const ClusterRef = Type.Object({
  * (RFC 9110, section 9.2.1).
  */
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.type('text/plain; charset=utf-8')
-  })
-
   app.post('/information/:id', {
     schema: {
       operationId: 'sendHeartbeat',
@@ -123,10 +119,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...textErrors('subnets_exhausted')
       }
     }
-  }, async (_request, reply) => {
-    reply.type('application/json; charset=utf-8')
-    return { subnet_addr: await app.clusterRegistry.takeSubnet() }
-  })
+  }, async () => ({ subnet_addr: await app.clusterRegistry.takeSubnet() }))
 
   app.get('/feedback', {
     schema: {

@@ -46,10 +46,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     { parseAs: 'string' },
     app.getDefaultJsonParser('error', 'error')
   )
-  app.addHook('onRequest', async (_request, reply) => {
-    reply.type('text/plain; charset=utf-8')
-  })
-
   const ofJob = ['job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'job_not_running', 'conflict'] as const
   const bodyErrors = ['bad_request', 'json_invalid', 'media_type_unsupported'] as const
 

@@ -1,5 +1,4 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import { wantsJson } from '../../plugins/errors.js'
 import { ApiError } from '../../schemas/errors.js'
 import { contractInstance } from '../../schemas/job-document.js'
@@ -40,9 +39,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
     }
   }
-  const undeployHandler = async ({ params }: { params: { job: string } }, reply: FastifyReply) => {
+  const undeployHandler = async ({ params }: { params: { job: string } }) => {
     await app.jobLifecycle.jobs.undeploy(params.job, 'user')
-    return asText(reply, 'ok\n')
+    return 'ok\n'
   }
   // HEAD is safe by definition (RFC 9110, section 9.2.1), and this GET is not.
   app.get(
@@ -70,8 +69,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
       }
     }
-  }, async (request, reply) => {
-    if (!wantsJson(request)) return asText(reply, `${await app.jobLifecycle.jobs.status(request.params.job)}\n`)
+  }, async request => {
+    if (!wantsJson(request)) return `${await app.jobLifecycle.jobs.status(request.params.job)}\n`
     const { id, job_name, status, status_reason } = await app.jobLifecycle.jobs.find(request.params.job)
     return { job_id: id, job_name, status, status_reason }
   })
@@ -134,9 +133,4 @@ function instancesOf (job: Job | undefined, nameAskedFor: string) {
     service_ip_list: job?.service_ip_list ?? [],
     job_name: job?.job_name ?? nameAskedFor
   }
-}
-
-function asText (reply: FastifyReply, body: string): string {
-  reply.type('text/plain; charset=utf-8')
-  return body
 }

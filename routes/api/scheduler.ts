@@ -26,10 +26,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...textErrors('scheduler_unavailable')
       }
     }
-  }, async (request, reply) => {
+  }, async request => {
     const message = await app.schedulerClient.test()
     if (wantsJson(request)) return { answers: true as const, message }
-    reply.type('text/plain; charset=utf-8')
     return `${message}\n`
   })
 
@@ -51,9 +50,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       },
       // The reader of answers checks the body.
       validatorCompiler: () => value => ({ value })
-    }, async ({ body }, reply) => {
+    }, async ({ body }) => {
       await app.jobLifecycle.schedulerCallbacks.take(readAnswer(String(body ?? '')))
-      reply.type('text/plain; charset=utf-8')
       return 'ok'
     })
   }

@@ -56,5 +56,5 @@ t.test('no complaint about what peers send shows a regular expression', async t 
     [ClusterRegistration, { cluster_name: '\n' }], [ClusterRegistration, { cluster_name: 'a', manager_port: '0' }],
     [JobReport, { system_job_id: 'x', status: 'RUNNING' }], [JobReport, { system_job_id: id, status: 'WALKING' }],
     [Command, { seq: 1, command_id: 'a', kind: 'fly', job_id: id }], [SchedulerResult, { job_id: id, status: 'no' }]
-  ] as const) t.notMatch(complaint(schema, value), /[\[\]^$](?!oid)/)
+  ] as const) t.notMatch(complaint(schema, value), /[[\]^$](?!oid)/)
 })
