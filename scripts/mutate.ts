@@ -25,13 +25,16 @@ interface Room {
   tests: string[]
   /** The test files share one process, which saves most of the time. For tests that leave nothing behind. */
   together?: boolean
+  /** Milliseconds after which a property ends with the runs that it has had. Default {@link PROPERTY_MS}. */
+  propertyMs?: number
 }
 
 const ROOMS: Record<string, Room> = {
   'state-machine': {
     code: ['services/job-lifecycle/state-machine/'],
     tests: ['test/unit/state-machine/', 'test/unit/model.property.test.ts'],
-    together: true
+    together: true,
+    propertyMs: 2000
   },
   'embedded-scheduler': {
     code: ['services/scheduler-client/embedded/'],
@@ -60,8 +63,11 @@ const COPIES = 2
 const PATIENCE = 4
 const SLACK_MS = 5000
 
-/** Milliseconds after which a property test is content with the runs it has had. */
+/** Milliseconds after which a property ends with the runs that it has had. */
 const PROPERTY_MS = 400
+
+/** What tests start as a process of its own. */
+const STARTED = /^(test\/|server\.ts$)/
 
 type Verdict = 'noticed' | 'timed out' | 'survived'
 
@@ -71,6 +77,7 @@ interface Run {
   limitMs: number
 }
 
+const texts = new Map<string, string>()
 const children = new Set<number>()
 const stop = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -95,7 +102,7 @@ async function main (): Promise<void> {
   const verdicts: Array<[Mutant, Verdict]> = []
   for (const name of work) {
     const [room, code] = find(name, files)
-    const all = (await Promise.all(code.map(async file => mutantsOf(file, await readFile(file, 'utf8'))))).flat()
+    const all = (await Promise.all(code.map(async file => mutantsOf(file, await textOf(file))))).flat()
     const mutants = values.sample === undefined ? all : sample(all, Number(values.sample), Number(values.seed))
     if (values.list) for (const mutant of mutants) console.log(describe(mutant))
     else verdicts.push(...await runRoom(room, mutants, files))
@@ -124,7 +131,7 @@ async function runRoom (room: Room, mutants: Mutant[], files: string[]): Promise
   const verdicts: Array<[Mutant, Verdict]> = []
   try {
     const copies = await makeCopies(root, files)
-    const runs = await baseline(copies[0]!, room.together ? [tests] : tests.map(test => [test]))
+    const runs = await baseline(copies, room, tests)
     const queue = [...mutants]
     await Promise.all(copies.map(async copy => {
       const order = [...runs]
@@ -141,18 +148,25 @@ async function runRoom (room: Room, mutants: Mutant[], files: string[]): Promise
   return verdicts
 }
 
-/** Copies of the project, each with the JavaScript beside the TypeScript, which some tests give to tsx. */
+/** Copies of the project as JavaScript; what tests start with tsx stays TypeScript too. */
 async function makeCopies (root: string, files: string[]): Promise<string[]> {
   const [first, ...others] = Array.from({ length: COPIES }, (_, n) => join(root, String(n)))
   for (const file of files) {
     const to = join(first!, file)
     await mkdir(dirname(to), { recursive: true })
-    await cp(file, to)
-    if (file.endsWith('.ts')) await writeFile(scriptOf(to), compile(await readFile(file, 'utf8')).script)
+    if (file.endsWith('.ts')) await writeFile(scriptOf(to), compile(await textOf(file)).script)
+    if (!file.endsWith('.ts') || STARTED.test(file)) await cp(file, to)
   }
   await symlink(join(process.cwd(), 'node_modules'), join(first!, 'node_modules'))
   for (const other of others) await cp(first!, other, { recursive: true, verbatimSymlinks: true })
   return [first!, ...others]
+}
+
+/** The text of a file when it was first read, since the work tree may change while this runs. */
+async function textOf (file: string): Promise<string> {
+  const text = texts.get(file) ?? await readFile(file, 'utf8')
+  texts.set(file, text)
+  return text
 }
 
 const scriptOf = (file: string) => file.replace(/\.ts$/, '.js')
@@ -170,24 +184,26 @@ function compile (text: string): { script: string, isValid: boolean } {
 }
 
 /** Runs the tests without a mutant: they have to pass, and their time sets the limits. */
-async function baseline (copy: string, groups: string[][]): Promise<Run[]> {
+async function baseline (
+  copies: string[],
+  { together, propertyMs = PROPERTY_MS }: Room,
+  tests: string[]
+): Promise<Run[]> {
   const runs: Run[] = []
-  for (const [n, tests] of groups.entries()) {
+  for (const [n, group] of (together ? [tests] : tests.map(test => [test])).entries()) {
     const entry = `mutate-${n}.mjs`
-    const texts = await Promise.all(tests.map(test => readFile(test, 'utf8')))
+    const texts = await Promise.all(group.map(textOf))
     const properties = texts.some(text => text.includes("from 'fast-check'"))
       ? "import fc from 'fast-check'\n" +
-        `fc.configureGlobal({ interruptAfterTimeLimit: ${PROPERTY_MS}, endOnFailure: true })\n`
+        `fc.configureGlobal({ interruptAfterTimeLimit: ${propertyMs}, endOnFailure: true })\n`
       : ''
     // Not static imports: these would run before the line above.
-    const imports = tests.map(test => `await import('./${scriptOf(test)}')\n`).join('')
-    for (let copyNumber = 0; copyNumber < COPIES; copyNumber++) {
-      await writeFile(join(dirname(copy), String(copyNumber), entry), properties + imports)
-    }
+    const imports = group.map(test => `await import('./${scriptOf(test)}')\n`).join('')
+    for (const copy of copies) await writeFile(join(copy, entry), properties + imports)
     const began = performance.now()
-    const { code, output } = await run(copy, entry, 600_000)
+    const { code, output } = await run(copies[0]!, entry, 600_000)
     if (stop.signal.aborted) break
-    if (code !== 0) throw new Error(`${tests.join(', ')} fails without a mutant:\n${output}`)
+    if (code !== 0) throw new Error(`${group.join(', ')} fails without a mutant:\n${output}`)
     runs.push({ entry, limitMs: (performance.now() - began) * PATIENCE + SLACK_MS })
   }
   return runs
@@ -198,14 +214,11 @@ async function baseline (copy: string, groups: string[][]): Promise<Run[]> {
  * @returns undefined when the mutant is no valid program.
  */
 async function judge (copy: string, mutant: Mutant, runs: Run[]): Promise<Verdict | undefined> {
-  const file = join(copy, mutant.file)
-  const text = await readFile(file, 'utf8')
-  const script = await readFile(scriptOf(file), 'utf8')
-  const mutated = text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end)
-  const compiled = compile(mutated)
-  if (!compiled.isValid) return undefined
-  await writeFile(file, mutated)
-  await writeFile(scriptOf(file), compiled.script)
+  const file = scriptOf(join(copy, mutant.file))
+  const text = await textOf(mutant.file)
+  const mutated = compile(text.slice(0, mutant.start) + mutant.replacement + text.slice(mutant.end))
+  if (!mutated.isValid) return undefined
+  await writeFile(file, mutated.script)
   try {
     for (const [n, { entry, limitMs }] of runs.entries()) {
       const { code } = await run(copy, entry, limitMs)
@@ -215,8 +228,7 @@ async function judge (copy: string, mutant: Mutant, runs: Run[]): Promise<Verdic
     }
     return 'survived'
   } finally {
-    await writeFile(file, text)
-    await writeFile(scriptOf(file), script)
+    await writeFile(file, compile(text).script)
   }
 }
 

@@ -11,7 +11,7 @@ t.test('a job is asked about once, and goes where the scheduler says', async t =
   const { path, body } = await scheduler.take()
   t.equal(path, '/api/calculate/deploy')
   t.match(body, { system_job_id: id, job: { job_name: 'demo.default.service1.test', image: /nginx/, requirements: { cpu: 1, memory: 100 } } })
-  t.match(await until(id, /was asked, its answer is awaited/), { status: 'REQUESTED', explanation: { outcome: 'waiting' } })
+  t.match(await until(id, /waiting for the answer/), { status: 'REQUESTED', explanation: { outcome: 'waiting' } })
   hpi.send('information', { cpu_percent: 11 })
   await new Promise(resolve => setTimeout(resolve, 300))
   t.equal(scheduler.asked.length, 1, 'not asked again while the answer is awaited')
@@ -27,7 +27,7 @@ t.test('what the job says is stored before the question goes out, so nothing tha
     response.end('ok')
   }))
   await deploy()
-  t.match(await seen, { status_reason: /its answer is awaited/ })
+  t.match(await seen, { status_reason: /waiting for the answer/ })
 })
 
 t.test('every shape of an answer is taken, whatever its content type', async t => {

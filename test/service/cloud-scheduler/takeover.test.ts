@@ -45,7 +45,7 @@ t.test('a verdict that the scheduler writes into the database stands, is explain
   const hpi = await cluster('hpi', { cpu_cores: 0.5 })
   const [small, phantom] = [await deploy('small', 'cluster_location: hpi\n'), await deploy('phantom', 'cluster_location: tum\n')]
   await cluster('tum')
-  for (const id of [small, phantom]) await until(id, /its answer is awaited/)
+  for (const id of [small, phantom]) await until(id, /waiting for the answer/)
   const asked = await eventually(async () => scheduler.asked.length, count => count === 2)
 
   await writeVerdict(server, small, 'TargetClusterNoCapacity')
@@ -66,7 +66,7 @@ t.test('a verdict that the scheduler writes into the database stands, is explain
 t.test('the same verdict written once more cannot be seen: the first one stands when the time to call back is over', async t => {
   const { server, scheduler, deploy, until, job } = await startOrchestrator(t, { SCHEDULER_CALLBACK_S: 0.3 })
   const id = await deploy()
-  await until(id, /its answer is awaited/)
+  await until(id, /waiting for the answer/)
   await writeVerdict(server, id, 'NoActiveClusterWithCapacity')
   const { revision } = await until(id, /found no place: no cluster is registered/)
   await eventually(async () => scheduler.asked.length, count => count >= 4)
