@@ -45,6 +45,10 @@ const ROOMS: Record<string, Room> = {
     code: ['services/scheduler-client/cloud/'],
     tests: ['test/service/cloud-scheduler/']
   },
+  loop: {
+    code: ['background/'],
+    tests: ['test/unit/loop.test.ts']
+  },
   channel: {
     code: ['services/cluster-channel/'],
     tests: ['test/service/channel/', 'test/service/http-push/']
