@@ -45,7 +45,7 @@ export interface Loop {
   busyMs (): number
   /** There may be something to do: the next turn comes now. */
   wake (): void
-  /** Ends it: nothing new is begun, and the promise resolves when the turn under way is over. */
+  /** Ends it: nothing new is begun, and the promise resolves when the turn under way is over. Never rejects. */
   stop (): Promise<void>
   /** Resolves once it was stopped; rejects when it died. */
   ended: Promise<void>
@@ -70,8 +70,17 @@ export function startLoop (options: LoopOptions): Loop {
       try {
         await act(item)
       } catch (err) {
-        log.error({ err, ...about(item) }, `${name}: one item failed, the others go on`)
+        log.error({ err, ...described(() => about(item)) }, `${name}: one item failed, the others go on`)
       }
+    }
+  }
+
+  /** An item that fails may be too broken to be described. */
+  function described (about: () => object): object {
+    try {
+      return about()
+    } catch {
+      return {}
     }
   }
 
@@ -120,7 +129,8 @@ export function startLoop (options: LoopOptions): Loop {
     async stop () {
       stopping.abort()
       endNap()
-      await ended
+      // That it died is for `ended` to say: whoever stops loops stops all of them.
+      await ended.catch(() => {})
     },
     ended
   }

@@ -4,11 +4,11 @@ import type { Questions } from './cloud/questions.js'
 
 const STATES: readonly BreakerState[] = ['closed', 'half-open', 'open']
 
-/** What the Cloud Scheduler is asked, how it answers, and whether it is asked at all. */
+/** Attempts to ask the Cloud Scheduler, questions it has not answered, and the state of the breaker. */
 export function measureScheduler (metrics: Registry, link: Link, questions: Questions): void {
   const attempts = new Counter({
-    name: 'scheduler_requests_total',
-    help: 'Attempts to ask the Cloud Scheduler, by what came of them: ok, down, refused',
+    name: 'edgeio_scheduler_requests_total',
+    help: 'Attempts to ask the Cloud Scheduler, by result: ok, down, refused',
     labelNames: ['result'],
     registers: [metrics]
   })
@@ -16,8 +16,8 @@ export function measureScheduler (metrics: Registry, link: Link, questions: Ques
   link.events.on('attempt', result => attempts.inc({ result }))
 
   const breaker = new Gauge({
-    name: 'scheduler_breaker_state',
-    help: '1 for the state that the circuit breaker to the Cloud Scheduler is in',
+    name: 'edgeio_scheduler_breaker_state',
+    help: '1 for the present state of the circuit breaker to the Cloud Scheduler',
     labelNames: ['state'],
     registers: [metrics],
     collect () {
@@ -26,8 +26,8 @@ export function measureScheduler (metrics: Registry, link: Link, questions: Ques
   })
 
   const pending = new Gauge({
-    name: 'scheduler_pending_questions',
-    help: 'Questions that the Cloud Scheduler has taken and not called back about',
+    name: 'edgeio_scheduler_pending_questions',
+    help: 'Questions that the Cloud Scheduler has accepted and not called back about',
     registers: [metrics],
     collect () {
       pending.set(questions.pending())

@@ -8,8 +8,9 @@ import type { SchedulerClient } from './scheduler.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
+    /** The scheduler that decides: the Cloud Scheduler where the settings name one, else the embedded scheduler. */
     schedulerClient: SchedulerClient
-    /** Judges what is only planned, whichever scheduler decides. */
+    /** Decides at once by the figures here, with `CLUSTER_GRACE_S`. Plans are made with it, whichever one decides. */
     embeddedScheduler: EmbeddedScheduler
   }
 }
@@ -17,14 +18,13 @@ declare module 'fastify' {
 /** Milliseconds of silence after which the Cloud Scheduler counts a cluster as inactive (contract section 4). */
 const CLOUD_GRACE_MS = 30_000
 
-/** The Cloud Scheduler where the settings name one, else the embedded scheduler. */
 export default fp(async function schedulerClient (app) {
-  const { config, store, metrics } = app
+  const { config, store, metrics, log } = app
   const graceMs = config.CLUSTER_GRACE_S * 1000
+  const embedded = createEmbeddedScheduler({ store, graceMs, log })
+  app.decorate('embeddedScheduler', embedded)
   if (config.CLOUD_SCHEDULER_URL === '') {
-    const embedded = createEmbeddedScheduler(store, graceMs)
     app.decorate('schedulerClient', embedded)
-    app.decorate('embeddedScheduler', embedded)
     return
   }
 
@@ -32,8 +32,6 @@ export default fp(async function schedulerClient (app) {
   const retryMs = config.PLACEMENT_RETRY_S * 1000
   const link = createLink({ origin, timeoutMs: config.SCHEDULER_TIMEOUT_S * 1000, probeMs: retryMs })
   const questions = createQuestions(retryMs)
-  const judge = createEmbeddedScheduler(store, Math.min(graceMs, CLOUD_GRACE_MS))
-  app.decorate('embeddedScheduler', judge)
   app.decorate(
     'schedulerClient',
     createCloudScheduler({
@@ -41,21 +39,18 @@ export default fp(async function schedulerClient (app) {
       link,
       questions,
       callbackMs: config.SCHEDULER_CALLBACK_S * 1000,
-      embedded: createEmbeddedScheduler(store, graceMs),
+      embedded,
       fallback: config.SCHEDULER_FALLBACK === 'embedded',
-      judge
+      verdictJudge: createEmbeddedScheduler({ store, graceMs: Math.min(graceMs, CLOUD_GRACE_MS), log }),
+      log
     })
   )
   measureScheduler(metrics, link, questions)
-  link.events.on(
-    'opened',
-    () =>
-      app.log.warn(
-        { origin, reason: link.lastFailure() },
-        'the Cloud Scheduler does not answer, it is not asked until it does'
-      )
-  )
-  link.events.on('closed', () => app.log.info({ origin }, 'the Cloud Scheduler answers again'))
+  link.events.on('opened', () => {
+    const reason = link.lastFailure()
+    log.warn({ origin, reason }, 'the Cloud Scheduler does not answer, it gets no questions until it does')
+  })
+  link.events.on('closed', () => log.info({ origin }, 'the Cloud Scheduler answers again'))
   app.addHook('onClose', () => link.close())
 }, { name: 'scheduler-client', dependencies: ['config', 'store', 'metrics'] })
 

@@ -5,7 +5,7 @@ import type { PlacementFailure } from '../../schemas/status.js'
 
 /** What a scheduler decides about one job. */
 export type PlacementDecision =
-  /** Some or all of the unplaced instances have a cluster now. `failure` tells why the rest has none. */
+  /** Some or all of the unplaced instances have a cluster now. `failure` says why the others have none. */
   | {
     kind: 'placed'
     assignments: Array<{ instance_number: number, cluster_id: ClusterId }>
@@ -15,15 +15,15 @@ export type PlacementDecision =
   /** No cluster can take any. */
   | { kind: 'unplaceable', failure: PlacementFailure, explanation: Explanation }
   /**
-   * A cluster may be able to, but has not told its figures yet (contract section 2, "seen on the wire"): ask again
-   * after its heartbeat.
+   * A cluster may be able to, but has not reported its figures yet (contract section 2, "seen on the wire"): ask
+   * again after its heartbeat.
    */
   | { kind: 'waiting', explanation: Explanation }
 
 /**
- * Nothing is decided yet: the question is with a scheduler that calls back, or could not be brought to it. `send`
- * brings it there; it is called after the change of the job is stored, so that nothing which the scheduler writes
- * into the database can be older than that (contract section 4).
+ * Nothing is decided yet: a scheduler that calls back has the question, or could not be reached. `send` sends it, and
+ * is called after the change of the job is stored, so that nothing which the scheduler writes into the database can be
+ * older than that change (contract section 4).
  */
 export interface Question {
   kind: 'asked'
@@ -31,26 +31,29 @@ export interface Question {
   send?: () => void
 }
 
-/** A cluster with what is on its way to it already. */
+/** A cluster, with what is on its way to it already. */
 export interface Candidate {
   cluster: Cluster
   /** Requirements of instances placed here that its figures do not show yet. */
   reserved: { cpu: number, memory: number }
 }
 
-/** What the placement loop may listen to. */
+/** What wakes the placement loop. */
 interface SchedulerEvents {
-  /** It may say something else about some jobs now than it did in the last pass. */
+  /** It may decide differently about some jobs than in the last pass. */
   changed: []
 }
 
 /** Finds clusters for the instances of jobs that have none. */
 export interface SchedulerClient {
   events: EventEmitter<SchedulerEvents>
-  /** In the order of the jobs; one pass sees its own earlier decisions as taken capacity. Does not wait for a peer. */
-  place (jobs: Job[]): Promise<Array<PlacementDecision | Question>>
-  /** The scheduler has called back about this job, so the question is not pending any more. */
+  /**
+   * In the order of the jobs; one pass counts its own earlier decisions as taken capacity. Does not wait for a peer.
+   * Undefined for a job about which no decision is possible, which is logged: the job stays as it is.
+   */
+  place (jobs: Job[]): Promise<Array<PlacementDecision | Question | undefined>>
+  /** The scheduler has called back about this job: its question is no longer pending. */
   answered (id: JobId): void
-  /** A sentence that it answers; `scheduler_unavailable`, within 2 s, when it does not. */
+  /** Resolves with a sentence when it answers; rejects with `scheduler_unavailable`, within 2 s, when it does not. */
   test (): Promise<string>
 }

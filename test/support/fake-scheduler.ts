@@ -6,13 +6,13 @@ import type { Config } from '../../plugins/config.js'
 
 interface Asked { path: string, body: any }
 
-/** A Cloud Scheduler on a loopback port (contract section 4). It takes every question and calls back about none by itself. */
+/** A Cloud Scheduler on a loopback port (contract section 4). It accepts every question and calls back about none. */
 export interface FakeScheduler {
-  /** Settings of a server that is to ask it. */
+  /** Settings of a server that asks it. */
   config: Partial<Config>
   /** Every question so far. */
   asked: Asked[]
-  /** How it answers from now on; undefined takes what it is asked. */
+  /** How it answers from now on; undefined accepts every question. */
   behave (answer: ((request: IncomingMessage, response: ServerResponse) => void) | undefined): void
   /** The next question that was not taken yet. */
   take (): Promise<Asked>
@@ -64,7 +64,7 @@ export async function startFakeScheduler (t: Test): Promise<FakeScheduler> {
     asked,
     behave (next) { answer = next },
     async take () {
-      const deadline = Date.now() + 5000
+      const deadline = Date.now() + 30_000
       while (asked.length <= taken) {
         if (Date.now() > deadline) throw new Error('nothing more was asked')
         await new Promise(resolve => setTimeout(resolve, 10))

@@ -42,7 +42,7 @@ export async function startServer (t: Test, config: Partial<Config> = {}): Promi
 }
 
 /** Repeats a look until it satisfies, for what happens soon but not at once. Fails after `ms`. */
-export async function eventually<T> (look: () => Promise<T>, satisfies: (seen: T) => boolean, ms = 5000): Promise<T> {
+export async function eventually<T> (look: () => Promise<T>, satisfies: (seen: T) => boolean, ms = 30_000): Promise<T> {
   const deadline = Date.now() + ms
   for (;;) {
     const seen = await look()

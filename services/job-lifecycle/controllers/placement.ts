@@ -44,7 +44,7 @@ export async function placeUnplaced (
       if (change) changes.push(change)
     }, ([, { id, job_name: job }]) => ({ job_id: id, job }))
     await committer.commit(changes, fence)
-    for (const decision of decisions) if (decision.kind === 'asked') decision.send?.()
+    for (const decision of decisions) if (decision?.kind === 'asked') decision.send?.()
     after = page.length === PAGE ? page.at(-1)?.id : undefined
     // Requests that came in meanwhile go first.
     await setImmediate()

@@ -1,19 +1,19 @@
 import { errors, type Pool } from 'undici'
 
-/** The scheduler could not be reached, was too slow, spoke no HTTP, or is not well itself: what time may mend. */
+/** The scheduler could not be reached, was too slow, spoke no HTTP, or is unwell: time may mend it. */
 export class SchedulerDown extends Error {}
 
 /** The scheduler failed on this question (500): the same again would fail the same way. */
 export class SchedulerFault extends SchedulerDown {}
 
-/** The scheduler is well but does not take this question. */
+/** The scheduler is well but does not accept this question. */
 export class SchedulerRefusal extends Error {}
 
-/** Bytes read of an answer. What it says does not matter, and one without end is cut off. */
+/** Bytes read of an answer. Its content does not matter, and an endless one is cut off. */
 const MAX_ANSWER_BYTES = 64 * 1024
 
-/** What a server in front of the scheduler, or one under load, says in passing (RFC 9110, section 15.6). */
-const PASSING: readonly number[] = [502, 503, 504]
+/** Statuses of a proxy, or of a server under load, that are soon over (RFC 9110, section 15.6). */
+const TRANSIENT: readonly number[] = [502, 503, 504]
 
 interface Call {
   method: 'GET' | 'POST'
@@ -22,9 +22,9 @@ interface Call {
 }
 
 /**
- * One request, with nothing taken from the answer but that it is one. Rejects with {@link SchedulerDown},
+ * One request. Nothing but the status is read of the answer. Rejects with {@link SchedulerDown},
  * {@link SchedulerFault} or {@link SchedulerRefusal}, whose messages are for users. Redirects are not followed.
- * @param timeoutMs For all of it, from the connection to the end of the answer.
+ * @param timeoutMs For the whole of it, from the connection to the end of the answer.
  */
 export async function call (pool: Pool, { method, path, body }: Call, timeoutMs: number): Promise<void> {
   const signal = AbortSignal.timeout(timeoutMs)
@@ -41,7 +41,7 @@ export async function call (pool: Pool, { method, path, body }: Call, timeoutMs:
   } catch (err) {
     throw new SchedulerDown(signal.aborted ? `no answer within ${timeoutMs / 1000} s` : wording(err), { cause: err })
   }
-  if (PASSING.includes(status)) throw new SchedulerDown(`it answered ${status}`)
+  if (TRANSIENT.includes(status)) throw new SchedulerDown(`it answered ${status}`)
   if (status >= 500) throw new SchedulerFault(`it answered ${status}`)
   if (status >= 300) throw new SchedulerRefusal(`it answered ${status}`)
 }
@@ -49,7 +49,7 @@ export async function call (pool: Pool, { method, path, body }: Call, timeoutMs:
 function wording (err: unknown): string {
   if (err instanceof errors.HTTPParserError) return 'it does not speak HTTP'
   if (err instanceof errors.ConnectTimeoutError) return 'it cannot be reached'
-  // A name with several addresses fails with an error that has a code and no words.
+  // A name with several addresses fails with an error that has a code and no message.
   const { message, code } = err as { message?: string, code?: string }
   return message || code || 'the connection failed'
 }

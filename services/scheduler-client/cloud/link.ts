@@ -15,10 +15,10 @@ import {
 import { Pool } from 'undici'
 import { call, SchedulerDown, SchedulerFault, SchedulerRefusal } from './call.js'
 
-/** Questions on the wire at a time: the original works them off one by one anyway. */
+/** Questions on the wire at a time; the original takes one after the other anyway. */
 const CONNECTIONS = 16
 
-/** With more questions than this on their way, further ones are left to a later pass. */
+/** With this many questions on their way, further ones are left to a later pass. */
 const MAX_ON_THE_WAY = 1024
 
 /** Failures in a row after which the scheduler is not asked until it answers GET /status. */
@@ -27,10 +27,10 @@ const FAILURES_TO_OPEN = 5
 /** Tries of one question after the first. */
 const RETRIES = 2
 
-/** Longest waits before those tries, ms: full jitter, so that many questions do not come back at once. */
+/** Waits before those tries, ms, with full jitter, so that many questions do not come back at once. */
 const BACKOFF = { initialDelay: 100, maxDelay: 2000, generator: fullJitterGenerator }
 
-/** Milliseconds that a test may take: the route that shows it promises an answer within 2 s. */
+/** Milliseconds that a test may take: its route promises an answer within 2 s. */
 const TEST_MS = 1500
 
 export type BreakerState = 'closed' | 'half-open' | 'open'
@@ -38,29 +38,28 @@ export type BreakerState = 'closed' | 'half-open' | 'open'
 interface LinkEvents {
   /** One attempt to ask has ended. */
   attempt: ['ok' | 'down' | 'refused']
-  /** The breaker has opened: nobody is asked until it closes. */
+  /** The breaker has opened: no questions are sent until it closes. */
   opened: []
   /** The breaker has closed: the scheduler answers again. */
   closed: []
 }
 
-/** The way to the Cloud Scheduler (contract section 4): bounded, retried, and cut off while it does not answer. */
+/** Connection to the Cloud Scheduler (contract section 4): bounded, with retries, and a circuit breaker. */
 export interface Link {
   events: EventEmitter<LinkEvents>
   /**
-   * Posts a question; resolves when the scheduler has taken it. Rejects with SchedulerDown or SchedulerRefusal.
-   * @param optional A scheduler may be well and yet fail on it: that is a refusal then, and says nothing about the
-   *   others.
+   * Posts a question; resolves when the scheduler has accepted it. Rejects with SchedulerDown or SchedulerRefusal.
+   * @param optional A scheduler that is well may fail on it: a 500 is a refusal then, and the breaker ignores it.
    */
   ask (path: string, body: unknown, options?: { optional?: boolean }): Promise<void>
-  /** Whether it answers, past the breaker and whatever is queued. Rejects with SchedulerDown within 2 s. */
+  /** Resolves when it answers, whatever the breaker and the queue are like. Rejects with SchedulerDown within 2 s. */
   test (): Promise<void>
   state (): BreakerState
   /** Why the breaker is open, for users. */
   lastFailure (): string
-  /** True when another question would have to wait for too many. */
+  /** True when too many questions are on their way for another one. */
   isFull (): boolean
-  /** Drops what is on its way and lets go of the connections. */
+  /** Drops what is on its way and closes the connections. */
   close (): Promise<void>
 }
 
@@ -74,7 +73,7 @@ export function createLink (
 ): Link {
   const options = { connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
   const questions = new Pool(origin, { ...options, connections: CONNECTIONS })
-  // Of their own, so that questions which hang do not hide that it answers.
+  // Connections of their own, so that questions which hang do not hide that it answers.
   const tests = new Pool(origin, { ...options, connections: 2 })
   const events = new EventEmitter<LinkEvents>()
   const closing = new AbortController()
@@ -96,7 +95,7 @@ export function createLink (
 
   breaker.onBreak(reason => {
     if ('error' in reason) lastFailure = reason.error.message
-    // By GET /status, so that one question which breaks the scheduler cannot keep the others away.
+    // By GET /status, so that one question which breaks the scheduler cannot keep the breaker open for the others.
     probeTimer = setTimeout(probe, probeMs + 1).unref()
     events.emit('opened')
   })
@@ -104,7 +103,7 @@ export function createLink (
 
   function probe (): void {
     breaker.execute(test).catch(err => {
-      // Too early by the breaker's clock: nothing was tried.
+      // Too early by the breaker's clock: no request was made.
       if (err instanceof BrokenCircuitError && !closing.signal.aborted) probeTimer = setTimeout(probe, probeMs).unref()
     })
   }
@@ -113,7 +112,7 @@ export function createLink (
     try {
       await call(tests, { method: 'GET', path: '/status' }, Math.min(timeoutMs, TEST_MS))
     } catch (err) {
-      // Whoever says that there is no /status answers.
+      // One that has no /status answers all the same.
       if (err instanceof SchedulerDown) throw err
     }
   }

@@ -4,8 +4,8 @@ import { SchedulerRefusal } from './call.js'
 import type { Link } from './link.js'
 
 /**
- * Asks about the instances of a job that have no cluster (contract section 4): /api/calculate/deploy while it has
- * none anywhere, else /api/calculate/replicate.
+ * Asks about the unplaced instances of a job (contract section 4): /api/calculate/deploy while none of them has a
+ * cluster, else /api/calculate/replicate.
  */
 export async function ask (link: Link, job: Job): Promise<void> {
   if (!job.instance_list.some(instance => instance.cluster_id !== '')) return await askToDeploy(link, job)
@@ -15,14 +15,14 @@ export async function ask (link: Link, job: Job): Promise<void> {
       replicas: job.instance_list.length
     }, { optional: true })
   } catch (err) {
-    // The original fails on every such question; the other one names a cluster just as well.
+    // The original fails on every such question; the other one gets a cluster just as well.
     if (!(err instanceof SchedulerRefusal)) throw err
     await askToDeploy(link, job)
   }
 }
 
 function askToDeploy (link: Link, job: Job): Promise<void> {
-  // The generation comes back where the job is echoed to us, and tells an answer about an earlier descriptor.
+  // The generation comes back where the scheduler echoes the job, and shows an answer about an earlier descriptor.
   const described = {
     ...job.descriptor,
     _id: job.id,
@@ -32,7 +32,7 @@ function askToDeploy (link: Link, job: Job): Promise<void> {
   return link.ask('/api/calculate/deploy', { job: withRequirements(described), system_job_id: job.id })
 }
 
-/** The original computes with both figures, and loses the question where one is missing. */
+/** The original computes with both figures, and drops a question that lacks one. */
 function withRequirements (document: Record<string, unknown>): Record<string, unknown> {
   return { ...document, requirements: { cpu: 0, memory: 0, ...document.requirements as object | undefined } }
 }

@@ -1,6 +1,6 @@
 import type { Explanation, Job, JobId } from '../../../schemas/job.js'
 
-/** What was asked about a job, and what came of it so far. Kept in memory: after a restart it is asked again. */
+/** A question about a job and its state. Kept in memory: after a restart it is asked again. */
 export interface Asked {
   /** A newer descriptor is a new question. */
   generation: number
@@ -8,26 +8,26 @@ export interface Asked {
   at: number
   /**
    * - `asking`: on its way to the scheduler.
-   * - `pending`: the scheduler has taken it and is to call back.
-   * - `resting`: it came to nothing, and is asked again after `again`.
+   * - `pending`: the scheduler has accepted it and is to call back.
+   * - `resting`: it came to nothing, and is asked again at `again`.
    */
   state: 'asking' | 'pending' | 'resting'
-  /** Unix milliseconds before which a resting question is not asked again. */
+  /** Unix milliseconds from which a resting question may be asked again. */
   again: number
   /** Times in a row that it came to nothing. */
   failures: number
-  /** True when the last try to bring it to the scheduler failed; the explanation says why. */
+  /** True when the last try to send it failed; the explanation says why. */
   failed: boolean
   /**
-   * True once the figures here agreed that there is no place, since it was asked: room is news then, and worth asking
-   * again.
+   * True once the figures here have agreed, since it was asked, that there is no place: room is news from then on, and
+   * worth asking again.
    */
   lackedCapacity: boolean
-  /** What the job shows of it. */
+  /** What the job shows. */
   explanation: Explanation
 }
 
-/** Least milliseconds after which a question that no pass looks up any more is forgotten: its job is placed or gone. */
+/** Milliseconds, at least, after which a question that no pass looks up is forgotten: its job is placed or gone. */
 const FORGET_MS = 120_000
 
 /** Longest rest of a question that came to nothing again and again, ms. */
@@ -35,18 +35,18 @@ const MAX_REST_MS = 60_000
 
 /** The questions by job. */
 export interface Questions {
-  /** Of this generation of the job, if there is one. Forgets those that nobody has looked up for long. */
+  /** The one about this generation of the job. Forgets those that no pass has looked up for long. */
   get (job: Job, now: number): Asked | undefined
-  /** Remembers one that is being asked. */
+  /** Adds one that is about to be asked. */
   begin (job: Job, now: number, explanation: Explanation): Asked
   byId (id: JobId): Asked | undefined
-  /** The job has moved on: what was asked about it is of no use any more. */
+  /** The job has moved on, and the question is of no use any more. */
   forget (id: JobId): void
-  /** Lets one rest, each time twice as long as the last, half of it by chance. */
+  /** Lets one rest, each time for twice as long, less up to half of it by chance. */
   rest (asked: Asked, failed: boolean, now?: number): void
-  /** All that rest because they could not be asked may be asked at once. */
+  /** All that rest because they could not be sent may be asked at once. */
   wakeAll (): void
-  /** Questions that the scheduler has taken and not answered. */
+  /** Questions that the scheduler has accepted and not called back about. */
   pending (): number
 }
 

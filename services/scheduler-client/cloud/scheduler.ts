@@ -3,6 +3,7 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { Explanation, Instance, Job, JobId } from '../../../schemas/job.js'
 import { isForCloudScheduler, isUnplaced } from '../../../schemas/job-facts.js'
 import { PLACEMENT_FAILURES, type Status } from '../../../schemas/status.js'
+import type { FastifyBaseLogger } from 'fastify'
 import type { EmbeddedScheduler } from '../embedded/scheduler.js'
 import type { PlacementDecision, Question, SchedulerClient } from '../scheduler.js'
 import { SchedulerDown } from './call.js'
@@ -18,26 +19,27 @@ interface CloudSchedulerOptions {
   questions: Questions
   /** Milliseconds that it has to call back. */
   callbackMs: number
-  /** Places what moves, and everything while the breaker is open where `fallback` says so. */
+  /** Places what moves; with `fallback`, everything while the breaker is open. */
   embedded: EmbeddedScheduler
   fallback: boolean
-  /** Judges by the figures here and the scheduler's rule of liveness, to explain what it says without a reason. */
-  judge: EmbeddedScheduler
+  /** Finds reasons for verdicts of the Cloud Scheduler, by the figures here and that scheduler's rule of liveness. */
+  verdictJudge: EmbeddedScheduler
+  log: Pick<FastifyBaseLogger, 'error'>
 }
 
-/** What the Cloud Scheduler's finding no place looks like from here. */
+/** A verdict of the Cloud Scheduler that a job has no place, as it looks from here. */
 interface Verdict {
   explanation: Explanation
-  /** By the figures of now there is a place. */
+  /** By the present figures there is a place. */
   hasCapacity: boolean
 }
 
 /**
- * Asks the Cloud Scheduler, which calls back later (contract section 4). A pass only looks up what has become of its
- * questions and sends new ones off, so whatever the scheduler does, a pass takes no longer.
+ * Asks the Cloud Scheduler, which calls back later (contract section 4). A pass only looks up the state of its
+ * questions and sends new ones off, so it takes no longer whatever the scheduler does.
  */
 export function createCloudScheduler (
-  { origin, link, questions, callbackMs, embedded, fallback, judge }: CloudSchedulerOptions
+  { origin, link, questions, callbackMs, embedded, fallback, verdictJudge, log }: CloudSchedulerOptions
 ): SchedulerClient {
   const events: SchedulerClient['events'] = new EventEmitter()
   const changed = () => events.emit('changed')
@@ -66,7 +68,7 @@ export function createCloudScheduler (
     changed()
   }
 
-  /** Asks, and shows this on the job until there is more to say. */
+  /** Asks, with the explanation that the job shows meanwhile. */
   function begin (job: Job, now: number, explanation: Explanation, failed = false): Question {
     const asked = questions.begin(job, now, explanation)
     asked.failed = failed
@@ -79,9 +81,7 @@ export function createCloudScheduler (
     }
   }
 
-  /**
-   * Looks up whether the job has changed since it was asked about: that is an answer, or makes the question useless.
-   */
+  /** A job that has changed since its question has an answer, or its question is of no use any more. */
   function notice (job: Job, now: number): void {
     const asked = questions.get(job, now)
     if (!asked || !unplaced(job).some(({ status_since: since }) => Date.parse(since) > asked.at)) return
@@ -90,22 +90,22 @@ export function createCloudScheduler (
   }
 
   /**
-   * What is to be said of the jobs that have a verdict. The scheduler writes it into the database without a reason
-   * (contract section 4); the figures here tell one, and later that there is room.
+   * Explains the verdicts. The scheduler writes them into the database without a reason (contract section 4); the
+   * figures here provide one, and show when there is room again.
    */
   async function judgeVerdicts (jobs: Job[], now: number): Promise<Map<JobId, Verdict>> {
     const judged = jobs.filter(job => hasVerdict(job) && !questions.byId(job.id)?.failed)
-    const found = judged.length > 0 ? await judge.place(judged) : []
+    const found = judged.length > 0 ? await verdictJudge.place(judged) : []
     return new Map(judged.map((job, index) => {
-      const here = found[index]!
+      const here = found[index]
       const explanation = job.explanation?.outcome === 'unplaceable'
         ? job.explanation
-        : notPlaced(now, here.explanation)
-      return [job.id, { explanation, hasCapacity: here.kind === 'placed' }]
+        : notPlaced(now, here?.explanation)
+      return [job.id, { explanation, hasCapacity: here?.kind === 'placed' }]
     }))
   }
 
-  /** @param verdict Stands while it is asked again: the same one written once more could not be seen. */
+  /** @param verdict Stands while the job is asked about again: the same one, written again, could not be seen. */
   function decide (
     job: Job,
     now: number,
@@ -125,7 +125,8 @@ export function createCloudScheduler (
     return begin(job, now, known ?? awaited(now), asked?.failed)
   }
 
-  async function placeMoves (jobs: Job[]): Promise<Map<Job, PlacementDecision>> {
+  /** For jobs with instances that the Cloud Scheduler cannot place, the decision about these. */
+  async function placeMoves (jobs: Job[]): Promise<Map<Job, PlacementDecision | undefined>> {
     const moving = jobs.filter(job =>
       job.instance_list.some(entry => isUnplaced(entry) && !isForCloudScheduler(entry))
     )
@@ -133,22 +134,24 @@ export function createCloudScheduler (
     const decisions = await embedded.place(
       moving.map(job => ({ ...job, instance_list: job.instance_list.filter(entry => !isForCloudScheduler(entry)) }))
     )
-    return new Map(moving.map((job, index) => [job, decisions[index]!]))
+    return new Map(moving.map((job, index) => [job, decisions[index]]))
   }
 
   return {
     events,
 
     async place (jobs) {
-      if (fallback && link.state() !== 'closed') return (await embedded.place(jobs)).map(standIn)
+      if (fallback && link.state() !== 'closed') {
+        return (await embedded.place(jobs)).map(decision => decision && standIn(decision))
+      }
       const now = Date.now()
-      const asked = jobs.filter(job => unplaced(job).length > 0)
+      const asked = new Set(jobs.filter(job => unplaced(job).length > 0))
       for (const job of asked) notice(job, now)
-      const verdicts = await judgeVerdicts(asked, now)
+      const verdicts = await judgeVerdicts([...asked], now)
       const moves = await placeMoves(jobs)
       return jobs.map(job => {
         const move = moves.get(job)
-        return move && (move.kind === 'placed' || !asked.includes(job)) ? move : decide(job, now, verdicts.get(job.id))
+        return move?.kind === 'placed' || !asked.has(job) ? move : decide(job, now, verdicts.get(job.id))
       })
     },
 

@@ -1,39 +1,40 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import { closedReason, isActive, silenceOf } from '../../../schemas/cluster-facts.js'
+import { MAX_QUANTITY } from '../../../schemas/primitives.js'
 import type { Candidate } from '../scheduler.js'
 import type { PlacementRequest } from './placement-request.js'
 
-/** Free cores and MB; null where the cluster has not told. */
+/** Free cores and MB; null where the cluster has not reported them. */
 export interface Free {
   cpu: number | null
   memory: number | null
 }
 
-/** A worker node with what is left of it in this pass. */
+/** A worker node, with what it has left in this pass. */
 export interface WorkerCapacity {
   name: string
   technology: readonly string[]
   free: { cpu: number, memory: number }
 }
 
-/** A cluster with what is left of it in this pass. */
+/** A cluster, with what it has left in this pass. */
 export interface ClusterCapacity {
   id: ClusterId
   name: string
   location: string | null
-  /** Rank among all by cluster id: breaks ties, so that the order in which clusters were read decides nothing. */
+  /** Its position by cluster id. Breaks ties, so that the order in which clusters were read decides nothing. */
   rank: number
   /** Milliseconds since its last sign of life. */
   silentMs: number
   alive: boolean
-  /** Why it takes nothing new, where it does not. */
+  /** Why it takes nothing new; undefined when it does. */
   closed: string | undefined
-  /** It has sent a heartbeat, so its figures mean something. */
+  /** It has sent a heartbeat: only then do its figures mean anything. */
   heard: boolean
   technology: readonly string[]
-  /** Over the whole cluster, less what is reserved and what this pass gave away. */
+  /** Of the whole cluster, less what is reserved and what this pass gave away. */
   free: Free
-  /** Empty where the cluster lists none: it will find the worker itself (contract section 6). */
+  /** Empty when the cluster lists none: then it picks the worker (contract section 6). */
   workers: WorkerCapacity[]
 }
 
@@ -41,17 +42,17 @@ export interface ClusterCapacity {
 export interface Capacities {
   /** In order of cluster id. */
   all: ClusterCapacity[]
-  /** The clusters with this location or name; without a location, all of them. In order of cluster id. */
+  /** The clusters with this location or name, in order of cluster id. Undefined: all of them. */
   at (location: string | undefined): ClusterCapacity[]
 }
 
 /**
- * Shortfalls below a millionth of a core or MB are rounding: 0.3 cores hold three times 0.1.
- * Public, so that whoever checks a placement uses the same measure.
+ * Shortfalls below a millionth of a core or MB are rounding errors: 0.3 cores hold three times 0.1.
+ * Exported, so that a check of a placement uses the same measure.
  */
 export const ROUNDING = 1e-6
 
-/** Contract section 6: what a cluster offers that has not told its technology. */
+/** What a cluster offers when it lists no technology (contract section 6). */
 const DEFAULT_TECHNOLOGY = ['docker']
 
 /** @param now Unix milliseconds. @param graceMs Milliseconds of silence after which a cluster is inactive. */
@@ -71,14 +72,23 @@ export function createCapacities (candidates: Candidate[], now: number, graceMs:
   return { all, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
 }
 
-/** Whether `free` holds `asked`. Asking nothing always fits, not knowing never does. */
+/** Whether `asked` fits into `free`. Nothing always fits; anything more does not fit into an unknown figure. */
 export function holds (free: number | null, asked: number): boolean {
   return asked <= 0 || (free !== null && free + ROUNDING >= asked)
 }
 
 /**
- * Gives the wish to a cluster that fits. Of its workers that fit, the one with most cores left bears it, then the one
- * with most memory left.
+ * A figure as a number that can be reckoned with. A database that another program filled may hold text or a number
+ * beyond all bounds, and one score of NaN would put all clusters out of order. Null for what is no number.
+ */
+export function toFigure (stored: unknown): number | null {
+  const n = typeof stored === 'string' && stored !== '' ? Number(stored) : stored
+  return typeof n === 'number' && Number.isFinite(n) ? Math.min(n, MAX_QUANTITY) : null
+}
+
+/**
+ * Takes what one instance asks for off a cluster that fits. Of the workers that fit, the one with the most cores left
+ * bears it; among equals, the one with the most memory left.
  */
 export function take (capacity: ClusterCapacity, request: PlacementRequest): void {
   let bearer: WorkerCapacity | undefined
@@ -105,7 +115,7 @@ function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number
   const workers = (cluster.workers ?? []).map(worker => ({
     name: worker.name,
     technology: listed(worker.technology) ?? technology,
-    free: { cpu: worker.cpu_cores, memory: worker.memory_in_mb }
+    free: { cpu: toFigure(worker.cpu_cores) ?? 0, memory: toFigure(worker.memory_in_mb) ?? 0 }
   }))
   return {
     id: cluster.id,
@@ -122,14 +132,14 @@ function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number
   }
 }
 
-/** The cluster's own sums; where it tells none but lists workers, the sums over these. */
+/** The cluster's own sums; where it reports none but lists workers, the sums over these. */
 function freeOf (cluster: Cluster, workers: WorkerCapacity[], reserved: Candidate['reserved']): Free {
   const summed = (key: 'cpu' | 'memory') =>
     workers.length === 0 ? null : workers.reduce((sum, { free }) => sum + free[key], 0)
-  const less = (figure: number | null, taken: number) => figure === null ? null : figure - taken
+  const less = (total: number | null, taken: number) => total === null ? null : toFigure(total - taken)
   return {
-    cpu: less(cluster.total_cpu_cores ?? summed('cpu'), reserved.cpu),
-    memory: less(cluster.memory_in_mb ?? summed('memory'), reserved.memory)
+    cpu: less(toFigure(cluster.total_cpu_cores) ?? summed('cpu'), reserved.cpu),
+    memory: less(toFigure(cluster.memory_in_mb) ?? summed('memory'), reserved.memory)
   }
 }
 

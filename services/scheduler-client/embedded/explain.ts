@@ -6,24 +6,24 @@ import type { Free, ClusterCapacity, Capacities } from './capacity.js'
 import { count, freeSentence, shortfall } from './sentences.js'
 import type { PlacementRequest } from './placement-request.js'
 
-/** A cluster that got instances of a job, as it was before the first of them. */
+/** A cluster that got instances of a job, with its figures from before the first of them. */
 export interface Chosen {
   capacity: ClusterCapacity
   score: number
   free: Free
-  /** Instances of the same job that it had before. */
+  /** Instances of the job that it had before. */
   sameJob: number
   /** Instances it got now. */
   took: number
 }
 
-/** Why no cluster can take another instance with some wish. */
+/** Why no cluster can take another instance with a certain request. */
 export interface DeadEnd {
-  /** Undefined: nothing is decided, because a cluster that may fit has not told its figures. */
+  /** Undefined: nothing is decided, because a cluster that may fit has not reported its figures. */
   failure: PlacementFailure | undefined
   /** One sentence. */
   summary: string
-  /** Of the clusters, the nearest to fitting first. */
+  /** The nearest to fitting first. */
   verdicts: ClusterVerdict[]
 }
 
@@ -31,8 +31,8 @@ export interface DeadEnd {
 const MAX_NAMED = 5
 
 /**
- * @param scope The clusters of the asked place.
- * @param stopped The same clusters, each with its nearness (see filters.ts) as score. Taken over.
+ * @param scope The clusters at the requested location.
+ * @param stopped The same clusters, each with its nearness (see feasibility.ts) as score. Takes ownership of it.
  */
 export function explainDeadEnd (
   request: PlacementRequest,
@@ -51,7 +51,8 @@ export function explainDeadEnd (
 }
 
 /**
- * Verdicts of a job that found room for all: the chosen, then those that fit too by score, then the nearest to fitting.
+ * Verdicts for a job whose instances all found room: the chosen clusters, then the others that fit, by score, then
+ * those that do not, the nearest to fitting first.
  */
 export function placedVerdicts (
   chosen: Chosen[],
@@ -65,7 +66,7 @@ export function placedVerdicts (
     verdict(
       capacity,
       score,
-      `${took === 1 ? 'chosen' : `chosen for ${took} instances`}, ${freeSentence(free)}${ranThere(sameJob)}`
+      `${took === 1 ? 'chosen' : `chosen for ${took} instances`}, ${freeSentence(free)}${alreadyThere(sameJob)}`
     )
   )
   const taken = new Set(chosen.map(({ capacity }) => capacity))
@@ -77,7 +78,7 @@ export function placedVerdicts (
         verdict(
           entry.capacity,
           entry.score,
-          `fits, ${freeSentence(entry.capacity.free)}${ranThere(sameJob(entry.capacity))}`
+          `fits, ${freeSentence(entry.capacity.free)}${alreadyThere(sameJob(entry.capacity))}`
         )
       )
     }
@@ -89,8 +90,8 @@ export function placedVerdicts (
 }
 
 /**
- * Verdicts of a job of which a rest found no room, as the first instance of the rest saw it; the clusters that took
- * some come first.
+ * Verdicts for a job of which some instances found no room, as the first of those saw the clusters. The clusters that
+ * took the others come first.
  */
 export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, request: PlacementRequest): ClusterVerdict[] {
   const taken = new Set(chosen.map(({ capacity }) => capacity.id))
@@ -134,7 +135,7 @@ function deadEndSummary (
   if (!nearest) {
     return capacities.all.length === 0
       ? 'no cluster is registered'
-      : `no cluster named ${request.location ?? ''} is registered`
+      : `no cluster named ${request.location} is registered`
   }
   if (unknown > 1) return `waiting for the figures of ${nearest.name} and ${count(unknown - 1, 'more cluster')}`
   if (unknown === 1) return `waiting for the figures of ${nearest.name}: ${shortfall(nearest, request)}`
@@ -145,7 +146,7 @@ function deadEndSummary (
   return anyAlive ? `${clusters} can take it; nearest is ${reason}` : `${clusters} is alive; one is ${reason}`
 }
 
-/** Verdicts on clusters of the asked place, then on those elsewhere: the alive before the silent, in order of id. */
+/** Verdicts on clusters at the requested location, then on those elsewhere: alive before silent, in order of id. */
 function stoppedVerdicts (
   ranking: Ranking,
   request: PlacementRequest,
@@ -153,19 +154,18 @@ function stoppedVerdicts (
   most: number
 ): ClusterVerdict[] {
   const verdicts: ClusterVerdict[] = []
-  const list = (capacity: ClusterCapacity) => verdicts.push(verdict(capacity, null, shortfall(capacity, request)))
+  const add = (capacity: ClusterCapacity) => verdicts.push(verdict(capacity, null, shortfall(capacity, request)))
   while (verdicts.length < most) {
     const entry = ranking.next()
     if (!entry) break
-    list(entry.capacity)
+    add(entry.capacity)
   }
   if (request.location === undefined) return verdicts
   for (const alive of [true, false]) {
     for (const capacity of capacities.all) {
       if (verdicts.length >= most) return verdicts
-      if (
-        capacity.alive === alive && capacity.location !== request.location && capacity.name !== request.location
-      ) { list(capacity) }
+      const isElsewhere = capacity.location !== request.location && capacity.name !== request.location
+      if (isElsewhere && capacity.alive === alive) add(capacity)
     }
   }
   return verdicts
@@ -181,6 +181,6 @@ function verdict ({ id, name }: ClusterCapacity, score: number | null, reason: s
   }
 }
 
-function ranThere (sameJob: number): string {
+function alreadyThere (sameJob: number): string {
   return sameJob === 0 ? '' : `, has ${count(sameJob, 'instance')} of this job already`
 }

@@ -2,9 +2,9 @@ import { holds, type Free, type ClusterCapacity, type WorkerCapacity } from './c
 import type { PlacementRequest } from './placement-request.js'
 
 /**
- * How near a cluster is to fitting: the filter that stopped it, later ones being nearer. Clusters of the asked place
- * come before all others, or the one silent cluster that matters would be lost among a hundred elsewhere; one that
- * may fit for all that it has told is nearest of all.
+ * How near a cluster is to fitting: the filter that stopped it, the later the nearer. Clusters at the requested
+ * location come before all others, or the one silent cluster that matters would be lost among a hundred elsewhere. A
+ * cluster that fits by all that it has reported, but has not reported everything, is nearest of all.
  */
 export const STOPPED_BY = {
   elsewhereAndSilent: 0,
@@ -24,15 +24,15 @@ export const STOPPED_BY = {
 /** Nearness of a cluster that fits. */
 export const FITS = 12
 
-/** Closeness within cpu and memory stays below the next filter. */
+/** Keeps the share of cpu or memory that is free below the next filter. */
 const MOST_SHARE = 0.99
 
 /**
- * Puts a cluster through the hard filters: alive (contract section 4), location, open to new instances, not excluded,
+ * Puts a cluster through the hard filters: location, alive (contract section 4), open to new instances, not excluded,
  * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused
  * the job a short while ago.
- * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the free share (0 to 0.99) of what
- *   is asked.
+ * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the share (0 to 0.99) of the
+ *   request that is free.
  */
 export function feasibility (capacity: ClusterCapacity, request: PlacementRequest): number {
   if (request.location !== undefined && capacity.location !== request.location && capacity.name !== request.location) {
@@ -50,7 +50,7 @@ export function feasibility (capacity: ClusterCapacity, request: PlacementReques
   return found === FITS && request.refusals.has(capacity.id) ? STOPPED_BY.refused : found
 }
 
-/** Whether the figures hold what is asked. Known to be too little counts before not known. */
+/** Whether the request fits into the figures. A figure that is too small counts before one that is not known. */
 export function feasibilityOfFigures (free: Free, request: PlacementRequest): number {
   const cpuHeld = holds(free.cpu, request.cpu)
   if (!cpuHeld && free.cpu !== null) return STOPPED_BY.cpu + share(free.cpu, request.cpu)
@@ -59,7 +59,7 @@ export function feasibilityOfFigures (free: Free, request: PlacementRequest): nu
   return cpuHeld && memoryHeld ? FITS : STOPPED_BY.unknown
 }
 
-/** One worker must have it all, so the nearest of them counts. */
+/** One worker must hold the whole request, so the nearest of them counts. */
 function feasibilityOfWorkers (workers: WorkerCapacity[], request: PlacementRequest): number {
   let nearest = 0
   for (const worker of workers) {

@@ -16,15 +16,16 @@ import { createCapacities, take, type ClusterCapacity } from './capacity.js'
 import { bestOf, scoreOf } from './score.js'
 import { requestsOf, requestKey, type PlacementRequest, type RequestGroup } from './placement-request.js'
 
-/** Decisions over one set of clusters, each of which leaves less room for the next. */
+/** Decisions about jobs over one set of clusters. Each leaves less room for the next. */
 interface Pass {
   /**
-   * Finds clusters for the job's instances that have none, in order of instance number. All that fit are placed; the
-   * rest fails together, or waits when a cluster that may fit has not told its figures (then `failure` is absent).
+   * Finds clusters for the job's unplaced instances, in order of instance number. All that fit are placed; the others
+   * fail together, or wait when a cluster that may fit has not reported its figures (then `failure` is absent).
    *
-   * The explanation tells the clusters as the job's first unplaced instance saw them or, where a rest found no room,
-   * as the first of that rest saw them. A later job with the same wish as one that found no room is told what that
-   * one was told: room only shrinks within a pass.
+   * The explanation shows the clusters as the first unplaced instance saw them or, where some found no room, as the
+   * first of those saw them. Once a request has found no room, later jobs with the same request get the same
+   * explanation: room only shrinks within a pass.
+   * @throws TypeError when the job is not what its type promises; the pass goes on with the next one.
    */
   decide (job: Job): PlacementDecision
 }
@@ -34,11 +35,11 @@ interface PassOptions {
   now: number
   /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
   graceMs: number
-  /** For so many milliseconds a cluster that refused a job is not asked again. */
+  /** Milliseconds that a cluster is left alone after it refused a job for the first time. */
   refusalRestMs?: number
 }
 
-/** Starts a pass over all clusters, active or not. Changes neither them nor the jobs. */
+/** Starts a pass over all clusters, active or not. Changes neither `candidates` nor the jobs. */
 export function createPass (
   candidates: Candidate[],
   { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions
@@ -56,7 +57,7 @@ export function createPass (
     }
   }
 
-  /** Remembers why nobody can take this wish any more. */
+  /** Remembers why no cluster can take this request any more. */
   function deadEnd (key: string, request: PlacementRequest): DeadEnd {
     const scope = capacities.at(request.location)
     const end = explainDeadEnd(
@@ -69,13 +70,13 @@ export function createPass (
     return end
   }
 
-  function none ({ failure, summary, verdicts }: DeadEnd): PlacementDecision {
+  function noRoom ({ failure, summary, verdicts }: DeadEnd): PlacementDecision {
     const outcome = failure ? 'unplaceable' : 'waiting'
     const said = explanation(outcome, summary, [...verdicts])
     return failure ? { kind: 'unplaceable', failure, explanation: said } : { kind: 'waiting', explanation: said }
   }
 
-  /** For instances that ask for the same. */
+  /** For instances with the same request. */
   function decideGroup (
     { request, numbers: unplaced }: RequestGroup,
     before: ReadonlyMap<ClusterId, number>,
@@ -83,7 +84,7 @@ export function createPass (
   ): PlacementDecision {
     const key = requestKey(request)
     const known = deadEnds.get(key)
-    if (known) return none(known)
+    if (known) return noRoom(known)
 
     const { fitting, stopped } = survey(capacities.at(request.location), request)
     const sameJob = (capacity: ClusterCapacity) => before.get(capacity.id) ?? 0
@@ -118,7 +119,7 @@ export function createPass (
       }
     }
     const end = deadEnd(key, request)
-    if (assignments.length === 0) return none(end)
+    if (assignments.length === 0) return noRoom(end)
     const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
     return {
       kind: 'placed',
@@ -146,7 +147,7 @@ export function createPass (
 }
 
 /**
- * Groups of a job that ask for different things: told as one decision, with the explanation of the first that failed.
+ * One decision from those about groups with different requests, with the verdicts of the first that failed.
  */
 function together (decisions: PlacementDecision[]): PlacementDecision {
   const assignments = decisions.flatMap(decision => decision.kind === 'placed' ? decision.assignments : [])
@@ -161,7 +162,7 @@ function together (decisions: PlacementDecision[]): PlacementDecision {
   return { kind: 'placed', assignments, explanation: { ...explanation, outcome: 'placed' }, ...failure && { failure } }
 }
 
-/** Puts the clusters through the filters. `stopped` has the nearness as score. */
+/** Sorts the clusters by whether they fit. `stopped` has their nearness as score. */
 function survey (
   scope: ClusterCapacity[],
   request: PlacementRequest
@@ -176,7 +177,7 @@ function survey (
   return { fitting, stopped }
 }
 
-/** How many instances of a job each cluster has. */
+/** How many instances of the job each cluster has. */
 function instancesPerCluster (job: Job): Map<ClusterId, number> {
   const counts = new Map<ClusterId, number>()
   for (const { cluster_id: id } of job.instance_list) {

@@ -1,60 +1,63 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../schemas/job.js'
-import { isUnplaced, requirementsOf } from '../../../schemas/job-facts.js'
+import { isUnplaced, requirementsOf, type Resources } from '../../../schemas/job-facts.js'
+import { toFigure } from './capacity.js'
 
-/** A cluster said, shortly ago, that it cannot take the job. */
-interface Refusal {
-  /** Milliseconds. */
+/** The newest time that a cluster refused an instance of the job. */
+export interface Refusal {
+  /** Milliseconds since. */
   ago: number
   /** In the cluster's words. */
   error: string
 }
 
-/** What one instance of a job asks of the cluster that is to take it. */
+/** What one instance of a job asks of a cluster. */
 export interface PlacementRequest {
-  /** A cluster's location or name; undefined: any cluster will do. */
+  /** Location or name of the cluster; undefined: any cluster will do. */
   location: string | undefined
-  /** Worker node that has to run it. */
+  /** Worker node that has to run it; undefined: any. */
   node: string | undefined
-  /** Technology that has to be on offer. */
+  /** Technology that the cluster, and the worker, must offer. */
   runtime: string
   /** Cores; 0 asks nothing. */
   cpu: number
   /** MB; 0 asks nothing. */
   memory: number
-  /** Clusters that are not to be asked again yet. */
+  /** Clusters that refused it too recently to be tried again. */
   refusals: ReadonlyMap<ClusterId, Refusal>
-  /** Clusters that must not have it now, and why. */
+  /** Clusters that must not get it now, and why: "still has to remove an earlier instance of it". */
   excluded: ReadonlyMap<ClusterId, string>
 }
 
-/** Instances of a job that ask for the same. */
+/** Instances of a job with the same request. */
 export interface RequestGroup {
   request: PlacementRequest
   /** Instance numbers, rising. */
   numbers: number[]
 }
 
-/** After several refusals a cluster is asked again no later than this, ms. */
+/** Longest time that a cluster is left alone after refusals, ms. */
 const LONGEST_REST_MS = 1_800_000
 
 /**
- * What the instances of a job that have no cluster ask for. They are alike but for where a move sends them, so what a
- * cluster refused of one it is not asked for another. Each further refusal doubles the time that it is left alone.
- * @param now Unix milliseconds. @param refusalRestMs For so long a cluster is not asked again after its first refusal.
+ * What the unplaced instances of a job ask for. They differ only in where a move sends them, so a cluster that refused
+ * one of them gets none of the others either. Each further refusal doubles the time that it is left alone.
+ * @param now Unix milliseconds.
+ * @param refusalRestMs How long a cluster is left alone after its first refusal.
+ * @throws TypeError when the requirements are no numbers: a database that another program filled may hold anything.
  */
 export function requestsOf (job: Job, now: number, refusalRestMs: number): RequestGroup[] {
   const { descriptor } = job
   const { requirements } = descriptor
   const waiting = job.instance_list.filter(isUnplaced)
+  const resources = numbersOf(requirementsOf(descriptor))
   const refusals = refusalsOf(waiting, now, refusalRestMs)
-  const removing = job.retiring.map((
-    { cluster_id: id }
-  ): [ClusterId, string] => [id, 'still has to remove an earlier instance of it'])
+  const removing = job.retiring.map(({ cluster_id: id }): [ClusterId, string] =>
+    [id, 'still has to remove an earlier instance of it'])
 
   const groups = new Map<string, RequestGroup>()
   for (const { instance_number: number, location, move } of waiting) {
-    const key = `${location ?? ''} ${location === null} ${move?.from ?? ''}`
+    const key = JSON.stringify([location, move?.from])
     const known = groups.get(key)
     if (known) {
       known.numbers.push(number)
@@ -67,9 +70,9 @@ export function requestsOf (job: Job, now: number, refusalRestMs: number): Reque
         // Another place has other worker nodes.
         node: location === null ? descriptor.node ?? requirements?.node : undefined,
         runtime: descriptor.image_runtime,
-        ...requirementsOf(descriptor),
+        ...resources,
         refusals,
-        excluded: new Map(move ? [...removing, [move.from, 'is what it moves away from']] : removing)
+        excluded: new Map(move ? [...removing, [move.from, 'the instance is moving away from it']] : removing)
       }
     })
   }
@@ -77,6 +80,16 @@ export function requestsOf (job: Job, now: number, refusalRestMs: number): Reque
   return [...groups.values()]
 }
 
+function numbersOf ({ cpu, memory }: Resources): Resources {
+  const number = (field: keyof Resources, value: unknown) => {
+    const n = toFigure(value)
+    if (n !== null && n >= 0) return n
+    throw new TypeError(`requirements.${field}: expected a number of at least 0, got ${JSON.stringify(value)}`)
+  }
+  return { cpu: number('cpu', cpu), memory: number('memory', memory) }
+}
+
+/** Of each cluster that refused an instance and is still left alone for it, the newest refusal. */
 function refusalsOf (instances: Instance[], now: number, restMs: number): Map<ClusterId, Refusal> {
   const newest = new Map<ClusterId, Refusal & { times: number }>()
   for (const { refusals } of instances) {
@@ -93,7 +106,7 @@ function refusalsOf (instances: Instance[], now: number, restMs: number): Map<Cl
   )
 }
 
-/** Equal for wishes that every cluster answers alike. */
+/** Equal for requests that every cluster answers alike. */
 export function requestKey ({ location, node, runtime, cpu, memory, refusals, excluded }: PlacementRequest): string {
   return JSON.stringify([location ?? null, node ?? null, runtime, cpu, memory, [...refusals], [...excluded]])
 }

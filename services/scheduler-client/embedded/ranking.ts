@@ -6,18 +6,18 @@ export interface Ranked {
   score: number
 }
 
-/** Gives the best first: the highest score, then the lowest cluster id. */
+/** Best first: the highest score, then the lowest cluster id. */
 export interface Ranking {
-  /** The best, left in. */
+  /** The best, which stays in. */
   first (): Ranked | undefined
-  /** Takes the best out; undefined when none is left. */
+  /** Removes and returns the best; undefined when none is left. */
   next (): Ranked | undefined
   add (entry: Ranked): void
 }
 
 /**
- * A binary heap: a pass needs the first few of ten thousand, and puts one back after each instance, so sorting all of
- * them for every job would cost most of its time. Takes `heap` over.
+ * A binary heap: a pass needs the first few of ten thousand and puts one back after each instance, so sorting all of
+ * them for every job would cost most of its time. Takes ownership of `heap`.
  */
 export function createRanking (heap: Ranked[]): Ranking {
   for (let i = (heap.length >> 1) - 1; i >= 0; i--) sink(i)

@@ -1,34 +1,38 @@
 import { EventEmitter } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
 import type { ClusterId } from '../../../schemas/cluster.js'
+import type { Resources } from '../../../schemas/job-facts.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Store } from '../../../stores/store.js'
 import type { PlacementDecision, SchedulerClient } from '../scheduler.js'
 import { createPass } from './placement-pass.js'
 
-const NOTHING = { cpu: 0, memory: 0 }
+const NOTHING: Resources = { cpu: 0, memory: 0 }
 
 /**
  * Milliseconds of deciding after which requests get their turn: with ten thousand clusters a page of jobs takes longer.
  */
 const TURN_MS = 10
 
-/** What instances on their way to clusters ask for. */
-type Reserved = ReadonlyMap<ClusterId, { cpu: number, memory: number }>
-
 /** A scheduler that decides at once, by the figures in the store. */
 export interface EmbeddedScheduler extends SchedulerClient {
   /**
-   * @param more What is reserved beside what the store knows, below zero where it is less: for changes that are not
-   * made yet.
+   * @param more Per cluster, what is reserved beyond what the store knows, negative where it is less: for changes that
+   *   are not stored yet.
    */
-  place (jobs: Job[], more?: Reserved): Promise<PlacementDecision[]>
+  place (jobs: Job[], more?: ReadonlyMap<ClusterId, Resources>): Promise<Array<PlacementDecision | undefined>>
 }
 
-/** @param graceMs Milliseconds of silence after which a cluster is inactive. */
-export function createEmbeddedScheduler (
-  { clusters, jobs: jobStore }: Pick<Store, 'clusters' | 'jobs'>,
+interface EmbeddedSchedulerOptions {
+  store: Pick<Store, 'clusters' | 'jobs'>
+  /** Milliseconds of silence after which a cluster is inactive. */
   graceMs: number
+  log: Pick<FastifyBaseLogger, 'error'>
+}
+
+export function createEmbeddedScheduler (
+  { store: { clusters, jobs: jobStore }, graceMs, log }: EmbeddedSchedulerOptions
 ): EmbeddedScheduler {
   return {
     events: new EventEmitter(),
@@ -41,10 +45,15 @@ export function createEmbeddedScheduler (
         return { cluster, reserved: { cpu: cpu + added.cpu, memory: memory + added.memory } }
       })
       const pass = createPass(candidates, { now: Date.now(), graceMs })
-      const decisions = []
+      const decisions: Array<PlacementDecision | undefined> = []
       let turnBegan = performance.now()
       for (const job of jobs) {
-        decisions.push(pass.decide(job))
+        try {
+          decisions.push(pass.decide(job))
+        } catch (err) {
+          log.error({ err, job_id: job.id }, 'no decision about a job is possible, it stays as it is')
+          decisions.push(undefined)
+        }
         if (performance.now() - turnBegan < TURN_MS) continue
         await setImmediate()
         turnBegan = performance.now()

@@ -1,10 +1,7 @@
 import type { ClusterCapacity } from './capacity.js'
 import type { PlacementRequest } from './placement-request.js'
 
-/**
- * What each instance of the same job already on a cluster costs it, or is worth: half of the headroom there can be at
- * most.
- */
+/** What each instance of the same job on a cluster costs it (spread) or is worth (pack): half of the full headroom. */
 const SAME_JOB = 0.5
 
 /** The most free cores and MB among the clusters that fit a job. */
@@ -31,7 +28,7 @@ export function bestOf (fitting: ClusterCapacity[]): Best {
  *
  * where `cpuLeft` and `memoryLeft` are what the cluster has free after the placement, `best` is the most that any
  * fitting cluster had free before the job's first instance, and `sameJob` counts the job's instances already there.
- * A figure that is not known, or that no cluster has any of, adds 0. So the headroom is 0 to 1; `best` stays the same
+ * A figure that is not known, or of which no cluster has any, adds 0. So the headroom is 0 to 1. `best` stays the same
  * for all instances of a job, so that a placement changes the score of the chosen cluster only.
  */
 export function scoreOf (

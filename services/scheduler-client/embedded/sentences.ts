@@ -1,14 +1,14 @@
 import { FITS, feasibility, feasibilityOfFigures, STOPPED_BY } from './feasibility.js'
 import type { Free, ClusterCapacity } from './capacity.js'
-import type { PlacementRequest } from './placement-request.js'
+import type { PlacementRequest, Refusal } from './placement-request.js'
 
 /** Most technologies named in one sentence; a heartbeat may list 64. */
 const MAX_NAMED = 5
 
-/** Most characters of a cluster's own words in one sentence. */
+/** Most characters quoted of a cluster's own message. */
 const MAX_QUOTED = 200
 
-/** Why a cluster that does not fit does not: "0.2 cores free of 1 asked". For use after its name and a colon. */
+/** Why a cluster does not fit: "0.2 cores free of 1 asked". Follows its name and a colon. */
 export function shortfall (capacity: ClusterCapacity, request: PlacementRequest): string {
   switch (Math.floor(feasibility(capacity, request))) {
     case STOPPED_BY.elsewhereAndSilent:
@@ -16,15 +16,15 @@ export function shortfall (capacity: ClusterCapacity, request: PlacementRequest)
       return `silent for ${duration(capacity.silentMs)}`
     case STOPPED_BY.location:
       return `${capacity.location === null ? 'has no location' : `location is ${capacity.location}`}, ` +
-        `${request.location ?? 'none'} asked`
+        `${request.location} asked`
     case STOPPED_BY.closed:
-      return capacity.closed ?? 'takes nothing'
+      return capacity.closed!
     case STOPPED_BY.excluded:
-      return request.excluded.get(capacity.id) ?? 'is left out'
+      return request.excluded.get(capacity.id)!
     case STOPPED_BY.technology:
       return `offers ${someOf(capacity.technology)}, ${request.runtime} asked`
     case STOPPED_BY.refused:
-      return refusal(capacity, request)
+      return refusal(request.refusals.get(capacity.id)!)
     case STOPPED_BY.unknown:
       return unknownFigures(capacity, request)
     default:
@@ -36,8 +36,8 @@ export function shortfall (capacity: ClusterCapacity, request: PlacementRequest)
 
 /** What is free: "4 cores and 800 MB free". */
 export function freeSentence ({ cpu, memory }: Free): string {
-  const told = [cpu === null ? [] : cores(down(cpu)), memory === null ? [] : `${down(memory)} MB`].flat()
-  return told.length === 0 ? 'its free figures are not known' : `${told.join(' and ')} free`
+  const known = [cpu === null ? [] : cores(down(cpu)), memory === null ? [] : `${down(memory)} MB`].flat()
+  return known.length === 0 ? 'free capacity unknown' : `${known.join(' and ')} free`
 }
 
 /** "1 cluster", "3 clusters". */
@@ -45,7 +45,7 @@ export function count (n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`
 }
 
-/** The sums would do, but no worker does. */
+/** The sums suffice, but no single worker does. */
 function workerShortfall ({ workers, free }: ClusterCapacity, request: PlacementRequest): string {
   const named = request.node === undefined ? undefined : workers.find(worker => worker.name === request.node)
   if (named) {
@@ -55,13 +55,11 @@ function workerShortfall ({ workers, free }: ClusterCapacity, request: Placement
     return `worker node ${named.name} ${says}`
   }
   if (request.node !== undefined) return `has no worker node ${request.node}`
-  const asked = [request.cpu > 0 ? cores(up(request.cpu)) : [], request.memory > 0 ? `${up(request.memory)} MB` : []]
-    .flat().join(
-      ' and '
-    )
-  if (
-    asked === '' || !workers.some(({ technology }) => technology.includes(request.runtime))
-  ) {
+  const asked = [
+    request.cpu > 0 ? cores(up(request.cpu)) : [],
+    request.memory > 0 ? `${up(request.memory)} MB` : []
+  ].flat().join(' and ')
+  if (asked === '' || !workers.some(({ technology }) => technology.includes(request.runtime))) {
     return `no worker node offers ${request.runtime}`
   }
   const inAll = freeSentence({
@@ -78,16 +76,15 @@ function freeOfAsked (free: Free, request: PlacementRequest): string {
     : `${down(free.memory ?? 0)} MB free of ${up(request.memory)} asked`
 }
 
-function refusal (capacity: ClusterCapacity, request: PlacementRequest): string {
-  const { ago = 0, error = '' } = request.refusals.get(capacity.id) ?? {}
+function refusal ({ ago, error }: Refusal): string {
   return `refused it ${duration(ago)} ago: ${error.slice(0, MAX_QUOTED)}`
 }
 
 function unknownFigures ({ heard, free }: ClusterCapacity, request: PlacementRequest): string {
   if (!heard) return 'no heartbeat yet'
   return free.cpu === null && request.cpu > 0
-    ? `has not told its free cores, ${up(request.cpu)} asked`
-    : `has not told its free memory, ${up(request.memory)} MB asked`
+    ? `has not reported its free cores, ${up(request.cpu)} asked`
+    : `has not reported its free memory, ${up(request.memory)} MB asked`
 }
 
 function cores (n: string): string {
@@ -111,10 +108,12 @@ function someOf (names: readonly string[]): string {
 /** The two largest units: "2 min 10 s". */
 function duration (ms: number): string {
   const s = Math.floor(ms / 1000)
-  const parts: Array<[number, string]> = [[Math.floor(s / 86400), 'd'], [Math.floor(s / 3600) % 24, 'h'], [
-    Math.floor(s / 60) % 60,
-    'min'
-  ], [s % 60, 's']]
+  const parts: Array<[number, string]> = [
+    [Math.floor(s / 86400), 'd'],
+    [Math.floor(s / 3600) % 24, 'h'],
+    [Math.floor(s / 60) % 60, 'min'],
+    [s % 60, 's']
+  ]
   const first = parts.findIndex(([n]) => n > 0)
   return first < 0
     ? '0 s'

@@ -4,6 +4,7 @@ import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { startFakeScheduler, type FakeScheduler } from '../../support/fake-scheduler.js'
 import { connectCluster, ROOMY, type RawCluster } from '../../support/raw-cluster.js'
 import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { registered } from '../stores/samples.js'
 
 /** A System Manager that asks a fake Cloud Scheduler, and what the tests do with it. */
 export interface Orchestrator {
@@ -14,8 +15,16 @@ export interface Orchestrator {
   job (ref: string): Promise<any>
   /** The job once it has this status, or its reason matches. */
   until (ref: string, wanted: string | RegExp): Promise<any>
-  /** A cluster that has told that it has room. */
+  /** A cluster whose figures say that it has room. */
   cluster (name: string, figures?: Record<string, unknown>): Promise<RawCluster>
+}
+
+/** A cluster in the store that gave its last sign of life, and its figures, so many seconds ago. Its id. */
+export async function silentFor ({ store: { clusters } }: TestServer, seconds: number, name = 'hpi'): Promise<string> {
+  const then = Date.now() - seconds * 1000
+  const { id } = await registered({ clusters }, name, then)
+  await clusters.heartbeat(id, { total_cpu_cores: 4, memory_in_mb: 8000, technology: ['docker'], warnings: [] }, then)
+  return id
 }
 
 export async function startOrchestrator (t: Test, config: Partial<Config> = {}): Promise<Orchestrator> {

@@ -15,7 +15,7 @@ async function writeVerdict ({ store: { jobs } }: TestServer, id: string, status
   if (result?.outcome !== 'saved') throw new Error(result?.outcome)
 }
 
-t.test('where it is wished for, the embedded scheduler takes over while the other does not answer', async t => {
+t.test('with the fallback, the embedded scheduler takes over while the Cloud Scheduler does not answer', async t => {
   const { server, scheduler, deploy, job, until, cluster } = await startOrchestrator(t, { SCHEDULER_FALLBACK: 'embedded' })
   const hpi = await cluster('hpi', { cpu_cores: 6 })
   await scheduler.stop()
@@ -33,7 +33,7 @@ t.test('where it is wished for, the embedded scheduler takes over while the othe
   t.match(await job(ids[0]!), { explanation: { summary: /by the embedded scheduler/ } }, 'a late answer changes nothing')
 })
 
-t.test('without that, jobs wait for the scheduler', async t => {
+t.test('without the fallback, jobs wait for the Cloud Scheduler', async t => {
   const { scheduler, deploy, until, cluster } = await startOrchestrator(t)
   await cluster('hpi')
   await scheduler.stop()
@@ -45,9 +45,10 @@ t.test('a verdict that the scheduler writes into the database stands, is explain
   const hpi = await cluster('hpi', { cpu_cores: 0.5 })
   const [small, phantom] = [await deploy('small', 'cluster_location: hpi\n'), await deploy('phantom', 'cluster_location: tum\n')]
   await cluster('tum')
-  for (const id of [small, phantom]) await until(id, /its answer is awaited/)
+  for (const id of [small, phantom]) await until(id, /waiting for the answer/)
   const asked = await eventually(async () => scheduler.asked.length, count => count === 2)
 
+  const began = Date.now()
   await writeVerdict(server, small, 'TargetClusterNoCapacity')
   await writeVerdict(server, phantom, 'TargetClusterNoCapacity')
 
@@ -57,23 +58,24 @@ t.test('a verdict that the scheduler writes into the database stands, is explain
     explanation: { outcome: 'unplaceable', clusters: [{ cluster_name: 'hpi', fits: false }] }
   }, 'explained by the figures here')
   t.match(await until(phantom, /found no place/), { status: 'TargetClusterNoCapacity', status_reason: /^the Cloud Scheduler found no place, though by the figures here there is one: tum: / })
-  t.equal(scheduler.asked.length, asked, 'not at once')
+  await eventually(async () => scheduler.asked.length, count => count > asked)
+  t.ok(Date.now() - began >= 250, 'not before half of the first rest is over')
   await eventually(async () => scheduler.asked.length, count => count >= asked + 2)
   await callBack(server.url, { job_id: small, cluster_id: hpi.id })
   await until(small, 'CLUSTER_SCHEDULED')
 })
 
-t.test('the same verdict written once more cannot be seen: the first one stands when the time to call back is over', async t => {
+t.test('the same verdict, written again, cannot be seen: the first one stands when the time to call back is over', async t => {
   const { server, scheduler, deploy, until, job } = await startOrchestrator(t, { SCHEDULER_CALLBACK_S: 0.3 })
   const id = await deploy()
-  await until(id, /its answer is awaited/)
+  await until(id, /waiting for the answer/)
   await writeVerdict(server, id, 'NoActiveClusterWithCapacity')
   const { revision } = await until(id, /found no place: no cluster is registered/)
   await eventually(async () => scheduler.asked.length, count => count >= 4)
   t.match(await job(id), { status: 'NoActiveClusterWithCapacity', status_reason: /found no place/, revision })
 })
 
-t.test('a question that is pending when the process is killed is asked again, and either answer is taken', async t => {
+t.test('a question that is pending when the process is killed is asked again, and either answer counts', async t => {
   const scheduler = await startFakeScheduler(t)
   const env = { DATA_DIR: t.testdir(), ...Object.fromEntries(Object.entries(scheduler.config).map(([name, value]) => [name, String(value)])) }
   const first = await startServerProcess(t, env)
@@ -99,7 +101,7 @@ t.test('a server that closes does not wait for a scheduler that hangs', async t 
   await scheduler.take()
   const began = Date.now()
   t.equal(await server.end('SIGTERM'), 0)
-  t.ok(Date.now() - began < 2000)
+  t.ok(Date.now() - began < 30_000, 'not for the 60 s that the scheduler has')
 })
 
 t.test('without a Cloud Scheduler the embedded one answers the test', async t => {

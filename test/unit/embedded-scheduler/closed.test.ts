@@ -39,7 +39,7 @@ t.test('an instance goes neither back to where it moves away from nor to where a
   const moving = job({ instances: [idOf(1)] })
   moving.instance_list.push({ ...moving.instance_list[0]!, cluster_id: '', move: { from: idOf(1), why: 'drain', since: ago(1) } })
   t.match(createPass([candidate(1, 'hpi'), candidate(2, 'tum')], PASS).decide(moving), { assignments: [{ instance_number: 0, cluster_id: idOf(2) }] })
-  t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(moving)), 'hpi: is what it moves away from')
+  t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(moving)), 'hpi: the instance is moving away from it')
 
   const removed = { ...job(), retiring: [{ command_id: 'c', cluster_id: idOf(1), instances: [], error: null }] }
   t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(removed)), 'hpi: still has to remove an earlier instance of it')

@@ -48,11 +48,11 @@ t.test('a cluster without a heartbeat is waited for, whatever is asked', async t
 
 t.test('a figure that is not told is waited for where something is asked of it, and only there', async t => {
   const noCores = candidate(1, 'hpi', { total_cpu_cores: null })
-  t.equal(verdictOn(noCores), 'waiting: hpi: has not told its free cores, 1 asked')
+  t.equal(verdictOn(noCores), 'waiting: hpi: has not reported its free cores, 1 asked')
   t.equal(verdictOn(noCores, { cpu: 0 }), 'placed: hpi: chosen, 8000 MB free')
   t.equal(verdictOn(noCores, { memory: 9000 }), 'unplaceable: hpi: 8000 MB free of 9000 asked', 'too little memory is known already')
-  t.equal(verdictOn(candidate(1, 'hpi', { memory_in_mb: null })), 'waiting: hpi: has not told its free memory, 100 MB asked')
-  t.equal(verdictOn(candidate(1, 'hpi', { total_cpu_cores: null, memory_in_mb: null }), { cpu: 0, memory: 0 }), 'placed: hpi: chosen, its free figures are not known')
+  t.equal(verdictOn(candidate(1, 'hpi', { memory_in_mb: null })), 'waiting: hpi: has not reported its free memory, 100 MB asked')
+  t.equal(verdictOn(candidate(1, 'hpi', { total_cpu_cores: null, memory_in_mb: null }), { cpu: 0, memory: 0 }), 'placed: hpi: chosen, free capacity unknown')
 })
 
 t.test('the runtime must be among the technologies of the cluster; one that lists none has docker only', async t => {

@@ -35,7 +35,10 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
     )
     if (asked.length === 0) return new Map()
     const found = await scheduler.place(asked, reservations(previews))
-    return new Map(asked.map(({ id }, index) => [id, found[index]!]))
+    return new Map(asked.flatMap(({ id }, index) => {
+      const decision = found[index]
+      return decision ? [[id, decision]] : []
+    }))
   }
 
   async function namesOf (differences: Difference[]): Promise<(id: ClusterId) => string> {
