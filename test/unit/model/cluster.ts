@@ -57,10 +57,10 @@ export class ModelCluster {
     else this.jobs.delete(jobId)
   }
 
-  /** Each container takes a step on its way; those of an image that `fails` stop instead of running. */
+  /** Each container takes a step on its way; those of an image that `fails` stop instead of running, and are restarted. */
   climb (fails: (image: string) => boolean): void {
     for (const container of [...this.jobs.values()].flatMap(containers => [...containers.values()])) {
-      if (container.status === 'NODE_SCHEDULED') container.status = 'CREATED'
+      if (['NODE_SCHEDULED', 'FAILED', 'DEAD'].includes(container.status)) container.status = 'CREATED'
       else container.status = fails(container.image) ? 'FAILED' : 'RUNNING'
     }
   }

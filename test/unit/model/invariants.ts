@@ -14,7 +14,7 @@ function must (condition: boolean, message: string): asserts condition {
 
 /** What holds of a job after every change, whatever came before. */
 export function checkChange (before: Job | undefined, job: Job, { events }: JobChange, store: ModelStore): void {
-  must(jobSchema.Check(job), `not a job: ${JSON.stringify([...jobSchema.Errors(job)].slice(0, 2))}`)
+  if (!jobSchema.Check(job)) throw new Error(`not a job: ${JSON.stringify([...jobSchema.Errors(job)].slice(0, 2))}`)
   must(job.revisions.length <= MAX_REVISIONS, 'too many revisions')
   const numbers = numbersOf(job)
   const wanted = job.desired_state === 'running' ? job.replicas + (job.rollout?.max_surge ?? 0) : 0

@@ -15,8 +15,8 @@ export type Step =
   | { do: 'old heartbeat', cluster: number, age: number }
   | { do: 'stop', cluster: number, status: 'FAILED' | 'DEAD' }
   | { do: 'ghost', cluster: number }
-  | { do: 'wait', seconds: number }
-  | { do: 'place' | 'upkeep' | 'rest' | 'restart' | 'former leader' }
+  | { do: 'rest' | 'wait', seconds: number }
+  | { do: 'place' | 'upkeep' | 'restart' | 'former leader' }
 
 const name = fc.constantFrom('one', 'two')
 const cluster = fc.nat(CLUSTERS.length - 1)
@@ -46,7 +46,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('wait'), seconds: fc.constantFrom(1, 15, 50, 125, 310) }) },
   { weight: 5, arbitrary: fc.record({ do: kind('place') }) },
   { weight: 4, arbitrary: fc.record({ do: kind('upkeep') }) },
-  { weight: 4, arbitrary: fc.record({ do: kind('rest') }) },
+  { weight: 4, arbitrary: fc.record({ do: kind('rest'), seconds: fc.constantFrom(15, 125) }) },
   { weight: 2, arbitrary: fc.record({ do: kind('restart', 'former leader') }) }
 )
 
@@ -75,14 +75,14 @@ export async function take (world: World, step: Step): Promise<unknown> {
     case 'wait': return world.wait(step.seconds)
     case 'place': return world.manager.place()
     case 'upkeep': return world.upkeep()
-    case 'rest': return rest(world)
+    case 'rest': return rest(world, step.seconds)
     case 'restart': return world.restart()
     case 'former leader': return world.former && (await world.upkeep(world.former), await world.former.place())
   }
 }
 
-/** A quarter of a minute in which all that can be done is done. */
-export async function rest (world: World, seconds = 15): Promise<void> {
+/** A while in which all that can be done is done. */
+export async function rest (world: World, seconds: number): Promise<void> {
   world.wait(seconds)
   for (const member of world.members) {
     while (await world.deliver(member, 'ack'));

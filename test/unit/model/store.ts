@@ -155,8 +155,7 @@ export class ModelStore {
       if (!this.#clusters.has(clusterId)) continue
       const seq = (this.#lastSeq.get(clusterId) ?? 0) + 1
       this.#lastSeq.set(clusterId, seq)
-      const stored = asStored({ ...command, seq, ...carriesDocument(command) && { job: jobWithPlainId(saved) } })
-      this.outbox.set(clusterId, [...this.pending(clusterId), stored])
+      this.outbox.set(clusterId, [...this.pending(clusterId), { ...command, seq, ...carriesDocument(command) && { job: jobWithPlainId(saved) } }])
     }
     this.#saved(before, saved, change)
     return { outcome: 'saved', job: saved }

@@ -106,8 +106,9 @@ export class World {
     told.push(body)
     await this.manager.heartbeat(model.id, body)
     for (const [jobId, containers] of model.jobs) {
-      const instances = [...containers.keys()].map(instance_number => ({ instance_number, host_ip: `192.168.0.${instance_number}`, host_port: 50_000 }))
-      await this.manager.reports.result({ job_id: jobId, instances }, model.id)
+      const up = [...containers].filter(([, { status }]) => status === 'CREATED' || status === 'RUNNING')
+      const instances = up.map(([instance_number]) => ({ instance_number, host_ip: `192.168.0.${instance_number}`, host_port: 50_000 }))
+      if (up.length > 0) await this.manager.reports.result({ job_id: jobId, instances }, model.id)
     }
   }
 
