@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import type { Descriptor } from '../../../schemas/descriptor.js'
+import { ApiError } from '../../../schemas/errors.js'
 import { sampleDescriptor } from '../state-machine/sample.js'
 import { CLUSTERS, type Member, type World } from './world.js'
 
@@ -17,6 +18,10 @@ export type Step =
   | { do: 'ghost', cluster: number }
   | { do: 'rest' | 'wait', seconds: number }
   | { do: 'place' | 'upkeep' | 'restart' | 'former leader' }
+  | { do: 'at once', steps: Step[] }
+
+/** What is said to those who ask for what cannot be, or speak for a cluster that was just deleted. */
+const REFUSED = ['instance_not_found', 'revision_not_found', 'address_taken', 'job_not_running', 'cluster_not_found']
 
 const name = fc.constantFrom('one', 'two')
 const cluster = fc.nat(CLUSTERS.length - 1)
@@ -30,7 +35,7 @@ const more: fc.Arbitrary<Partial<Descriptor>> = fc.record({
 }, { requiredKeys: ['image'] })
 const kind = <T extends string>(...kinds: T[]) => fc.constantFrom(...kinds)
 
-export const step: fc.Arbitrary<Step> = fc.oneof(
+const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('deploy'), name, more }) },
   { weight: 2, arbitrary: fc.record({ do: kind('scale'), name, replicas: fc.nat(4) }) },
   { weight: 4, arbitrary: fc.record({ do: kind('move'), name, to: place, number: fc.option(fc.nat(3), { nil: undefined }), order: kind('start-first', 'stop-first') }) },
@@ -50,15 +55,29 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: kind('restart', 'former leader') }) }
 )
 
-export async function take (world: World, step: Step): Promise<unknown> {
+/** Of what a System Manager does at the same time, none knows of the other. */
+const atOnce: fc.Arbitrary<Step> = fc.record({ do: fc.constant('at once' as const), steps: fc.array(single.filter(({ do: what }) => !['rest', 'wait'].includes(what)), { minLength: 2, maxLength: 3 }) })
+
+export const step: fc.Arbitrary<Step> = fc.oneof({ weight: 6, arbitrary: single }, { weight: 1, arbitrary: atOnce })
+
+/** Does the step, which may be refused. */
+export async function take (world: World, step: Step): Promise<void> {
+  try {
+    await tryTo(world, step)
+  } catch (err) {
+    if (!(err instanceof ApiError) || !REFUSED.includes(err.code)) throw err
+  }
+}
+
+async function tryTo (world: World, step: Step): Promise<unknown> {
   const { manager: { users, operators } } = world
   const member = 'cluster' in step ? world.members[step.cluster]! : undefined
   const job = 'name' in step ? world.jobs.find(job => job.descriptor.service_name === step.name && job.desired_state === 'running') : undefined
   switch (step.do) {
-    case 'deploy': return world.request(users.deploy([sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })], 'user'))
+    case 'deploy': return users.deploy([sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })], 'user')
     case 'scale': return job && users.scale(job.id, step.replicas, 'user')
-    case 'move': return job && world.request(users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, 'user'))
-    case 'roll back': return job && world.request(users.rollBack(job.id, undefined, 'user'))
+    case 'move': return job && users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, 'user')
+    case 'roll back': return job && users.rollBack(job.id, undefined, 'user')
     case 'undeploy': return job && users.undeploy(job.id, 'user')
     case 'drain': return operators.drain(member!.model.id, 'user')
     case 'uncordon': return operators.uncordon(member!.model.id, 'user')
@@ -77,6 +96,7 @@ export async function take (world: World, step: Step): Promise<unknown> {
     case 'upkeep': return world.upkeep()
     case 'rest': return rest(world, step.seconds)
     case 'restart': return world.restart()
+    case 'at once': return Promise.all(step.steps.map(one => take(world, one)))
     case 'former leader': return world.former && (await world.upkeep(world.former), await world.former.place())
   }
 }

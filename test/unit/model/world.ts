@@ -1,6 +1,5 @@
 import { mock } from 'node:test'
 import type { Heartbeat } from '../../../schemas/cluster.js'
-import { ApiError } from '../../../schemas/errors.js'
 import type { Job } from '../../../schemas/job.js'
 import { PASS } from '../embedded-scheduler/sample.js'
 import { ModelCluster } from './cluster.js'
@@ -18,9 +17,6 @@ export interface Member {
 
 /** Where each cluster is. */
 export const CLUSTERS: ReadonlyArray<[name: string, location: string]> = [['a', 'north'], ['b', 'north'], ['c', 'south'], ['d', 'south']]
-
-/** What users are told who ask for what cannot be. */
-const REFUSED_REQUESTS = ['instance_not_found', 'revision_not_found', 'address_taken']
 
 /**
  * Clusters, a System Manager on a store, and a clock, which is `Date` under the mock timers of node:test. Whatever is
@@ -56,15 +52,6 @@ export class World {
   check (): void {
     checkAddresses(this.store)
     checkCommands(this.store, this.members.map(({ model }) => model), this.excused)
-  }
-
-  /** What a user asks for, which may be refused. */
-  async request (ask: Promise<unknown>): Promise<void> {
-    try {
-      await ask
-    } catch (err) {
-      if (!(err instanceof ApiError) || !REFUSED_REQUESTS.includes(err.code)) throw err
-    }
   }
 
   /** All that the System Manager has in memory is gone. It may not know so itself, and go on for a while. */
