@@ -1,6 +1,7 @@
 import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
-import type { JobId } from '../../../schemas/job.js'
+import type { Instance, Job, JobId } from '../../../schemas/job.js'
+import { jobWithPlainId } from '../../../schemas/job-document.js'
 import type { Status } from '../../../schemas/status.js'
 
 interface Container {
@@ -13,7 +14,7 @@ interface Container {
 interface Document {
   _id: JobId
   image: string
-  instance_list: Array<{ instance_number: number, cluster_id: ClusterId, generation: number }>
+  instance_list: Array<Pick<Instance, 'instance_number' | 'cluster_id' | 'generation'>>
 }
 
 /** A heartbeat has one status for all containers of a job: the first of these that one of them has. */
@@ -35,10 +36,15 @@ export class ModelCluster {
     if (this.taken.has(commandId)) return
     this.taken.add(commandId)
     if (kind === 'delete') this.jobs.delete(jobId)
-    else if (kind !== 'move') this.bring(job as unknown as Document)
+    else if (kind !== 'move') this.#bring(job as unknown as Document)
   }
 
-  bring ({ _id: jobId, image, instance_list: list }: Document): void {
+  /** It is told what it is to run of a job, without a command. */
+  bring (job: Job): void {
+    this.#bring(jobWithPlainId(job) as unknown as Document)
+  }
+
+  #bring ({ _id: jobId, image, instance_list: list }: Document): void {
     const before = this.jobs.get(jobId)
     const after = new Map<number, Container>()
     for (const { instance_number: number, cluster_id: clusterId, generation } of list) {
@@ -51,10 +57,10 @@ export class ModelCluster {
     else this.jobs.delete(jobId)
   }
 
-  /** Each container takes a step on its way; those of an image that `fails` stop instead of running. */
+  /** Each container takes a step on its way; those of an image that `fails` stop instead of running, and are restarted. */
   climb (fails: (image: string) => boolean): void {
     for (const container of [...this.jobs.values()].flatMap(containers => [...containers.values()])) {
-      if (container.status === 'NODE_SCHEDULED') container.status = 'CREATED'
+      if (['NODE_SCHEDULED', 'FAILED', 'DEAD'].includes(container.status)) container.status = 'CREATED'
       else container.status = fails(container.image) ? 'FAILED' : 'RUNNING'
     }
   }

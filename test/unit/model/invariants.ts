@@ -1,9 +1,10 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Job, MAX_REVISIONS } from '../../../schemas/job.js'
+import { WAY_UP, type Status } from '../../../schemas/status.js'
 import { isUp, numbersOf } from '../../../services/job-lifecycle/state-machine/instances.js'
 import type { JobChange } from '../../../stores/store.js'
 import type { ModelCluster } from './cluster.js'
-import type { ModelStore } from './store.js'
+import { addressesOf, type ModelStore } from './store.js'
 
 const jobSchema = TypeCompiler.Compile(Job)
 
@@ -13,7 +14,7 @@ function must (condition: boolean, message: string): asserts condition {
 
 /** What holds of a job after every change, whatever came before. */
 export function checkChange (before: Job | undefined, job: Job, { events }: JobChange, store: ModelStore): void {
-  must(jobSchema.Check(job), `not a job: ${JSON.stringify([...jobSchema.Errors(job)].slice(0, 2))}`)
+  if (!jobSchema.Check(job)) throw new Error(`not a job: ${JSON.stringify([...jobSchema.Errors(job)].slice(0, 2))}`)
   must(job.revisions.length <= MAX_REVISIONS, 'too many revisions')
   const numbers = numbersOf(job)
   const wanted = job.desired_state === 'running' ? job.replicas + (job.rollout?.max_surge ?? 0) : 0
@@ -43,7 +44,27 @@ export function checkChange (before: Job | undefined, job: Job, { events }: JobC
   for (const entry of job.retiring) {
     if (entry.error === null) must(store.pending(entry.cluster_id).some(command => command.command_id === entry.command_id), 'a removal that nobody is asked for')
   }
-  if (before) checkAvailability(before, job, events)
+  if (!before) return
+  must(job.fence >= before.fence, 'one that leads no more overwrote what its successor did')
+  checkSteadiness(before, job, events)
+  checkAvailability(before, job, events)
+}
+
+/** On one cluster, and of one descriptor, an instance climbs, unless that cluster is told again; given up, it stays so. */
+function checkSteadiness (before: Job, job: Job, events: JobChange['events']): void {
+  if (events.some(({ type, cause }) => type === 'resent' || cause === 'user')) return
+  for (const earlier of before.instance_list) {
+    const entry = job.instance_list.find(({ instance_number: number, cluster_id: clusterId, generation }) =>
+      number === earlier.instance_number && clusterId === earlier.cluster_id && generation === earlier.generation)
+    if (!entry || entry.cluster_id === '') continue
+    must(rung(entry.status) < 0 || rung(entry.status) >= rung(earlier.status), `${earlier.status} went back to ${entry.status}`)
+    must(!earlier.given_up || (entry.given_up && entry.status === 'FAILED') || ['RUNNING', 'COMPLETED'].includes(entry.status),
+      `what was given up is ${entry.status} without a user's wish`)
+  }
+}
+
+function rung (status: Status): number {
+  return (WAY_UP as readonly Status[]).indexOf(status === 'CREATING' ? 'CREATED' : status)
 }
 
 /** An update takes down what runs only while enough others run. */
@@ -58,9 +79,9 @@ function checkAvailability (before: Job, job: Job, events: JobChange['events']):
 }
 
 /** No address is held twice, or by nobody. */
-export function checkAddresses (store: ModelStore, addressesOf: (job: Job) => string[]): void {
+export function checkAddresses (store: ModelStore): void {
   const seen = new Map<string, string>()
-  for (const job of store.jobs.values()) {
+  for (const job of store.allJobs) {
     for (const address of addressesOf(job)) {
       must((seen.get(address) ?? job.id) === job.id, `${address} is held twice`)
       seen.set(address, job.id)
@@ -77,7 +98,7 @@ export function checkCommands (store: ModelStore, clusters: Iterable<ModelCluste
   for (const cluster of clusters) {
     const then = cluster.copy()
     for (const command of store.pending(cluster.id)) then.take(command)
-    for (const job of store.jobs.values()) {
+    for (const job of store.allJobs) {
       if (excused.has(`${cluster.id} ${job.id}`)) continue
       const listed = job.instance_list.filter(entry => entry.cluster_id === cluster.id).map(entry => entry.instance_number).sort()
       const runs = [...then.jobs.get(job.id)?.keys() ?? []].sort()

@@ -1,12 +1,8 @@
 import fc from 'fast-check'
 import type { Descriptor } from '../../../schemas/descriptor.js'
-import type { Job } from '../../../schemas/job.js'
-import { created, rolledBackTo, updated } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
-import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
-import { drainEnded, moved } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
-import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
+import { ApiError } from '../../../schemas/errors.js'
 import { sampleDescriptor } from '../state-machine/sample.js'
-import { CLUSTERS, POLICY, type Member, type World } from './world.js'
+import { CLUSTERS, type Member, type World } from './world.js'
 
 /** Something that happens to the world, as data, so that a counterexample can be read and shrunk. */
 export type Step =
@@ -20,8 +16,12 @@ export type Step =
   | { do: 'old heartbeat', cluster: number, age: number }
   | { do: 'stop', cluster: number, status: 'FAILED' | 'DEAD' }
   | { do: 'ghost', cluster: number }
-  | { do: 'wait', seconds: number }
-  | { do: 'place' | 'upkeep' | 'rest' }
+  | { do: 'rest' | 'wait', seconds: number }
+  | { do: 'place' | 'upkeep' | 'restart' | 'former leader' }
+  | { do: 'at once', steps: Step[] }
+
+/** What is said to those who ask for what cannot be, or speak for a cluster that was just deleted. */
+const REFUSED = ['instance_not_found', 'revision_not_found', 'address_taken', 'job_not_running', 'cluster_not_found']
 
 const name = fc.constantFrom('one', 'two')
 const cluster = fc.nat(CLUSTERS.length - 1)
@@ -31,11 +31,11 @@ const rollout = fc.record({
   max_unavailable: fc.nat(2), max_surge: fc.nat(2), deadline_s: fc.constantFrom(60, 600), auto_rollback: fc.boolean()
 }, { requiredKeys: [] })
 const more: fc.Arbitrary<Partial<Descriptor>> = fc.record({
-  image, replicas: fc.nat(4), cluster_location: place, failover: fc.constant('any' as const), placement: fc.constant('pack' as const), rollout
+  image, replicas: fc.nat(4), cluster_location: place, failover: fc.constant('any' as const), RR_ip: fc.constantFrom('172.30.99.1', '172.30.99.2'), placement: fc.constant('pack' as const), rollout
 }, { requiredKeys: ['image'] })
 const kind = <T extends string>(...kinds: T[]) => fc.constantFrom(...kinds)
 
-export const step: fc.Arbitrary<Step> = fc.oneof(
+const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('deploy'), name, more }) },
   { weight: 2, arbitrary: fc.record({ do: kind('scale'), name, replicas: fc.nat(4) }) },
   { weight: 4, arbitrary: fc.record({ do: kind('move'), name, to: place, number: fc.option(fc.nat(3), { nil: undefined }), order: kind('start-first', 'stop-first') }) },
@@ -51,72 +51,66 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('wait'), seconds: fc.constantFrom(1, 15, 50, 125, 310) }) },
   { weight: 5, arbitrary: fc.record({ do: kind('place') }) },
   { weight: 4, arbitrary: fc.record({ do: kind('upkeep') }) },
-  { weight: 4, arbitrary: fc.record({ do: kind('rest') }) }
+  { weight: 4, arbitrary: fc.record({ do: kind('rest'), seconds: fc.constantFrom(15, 125) }) },
+  { weight: 2, arbitrary: fc.record({ do: kind('restart', 'former leader') }) }
 )
 
-export function take (world: World, step: Step): unknown {
-  const at = world.at
+/** Of what a System Manager does at the same time, none knows of the other. */
+const atOnce: fc.Arbitrary<Step> = fc.record({ do: fc.constant('at once' as const), steps: fc.array(single.filter(({ do: what }) => !['rest', 'wait'].includes(what)), { minLength: 2, maxLength: 3 }) })
+
+export const step: fc.Arbitrary<Step> = fc.oneof({ weight: 6, arbitrary: single }, { weight: 1, arbitrary: atOnce })
+
+/** Does the step, which may be refused. */
+export async function take (world: World, step: Step): Promise<void> {
+  try {
+    await tryTo(world, step)
+  } catch (err) {
+    if (!(err instanceof ApiError) || !REFUSED.includes(err.code)) throw err
+  }
+}
+
+async function tryTo (world: World, step: Step): Promise<unknown> {
+  const { manager: { users, operators } } = world
   const member = 'cluster' in step ? world.members[step.cluster]! : undefined
   const job = 'name' in step ? world.jobs.find(job => job.descriptor.service_name === step.name && job.desired_state === 'running') : undefined
   switch (step.do) {
-    case 'deploy': return deploy(world, job, sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more }))
-    case 'scale': return (job && world.commit(scaled(job, step.replicas, 'user', at)))
-    case 'move': return (job && move(world, job, step))
-    case 'roll back': return (job?.revisions[0] && world.commit(rolledBackTo(job, job.revisions[0], { policy: POLICY, cause: 'user', mayStay: world.mayStay(job.revisions[0].descriptor) }, at)))
-    case 'undeploy': return (job && world.commit(undeploying(job, 'user', at)))
-    case 'drain':
-      member!.known.scheduling = 'draining'
-      return world.decide(job => moved(job, { from: new Set([member!.known.id]), location: null, why: 'drain', order: 'start-first' }, 'user', at))
-    case 'uncordon': return uncordon(world, member!)
-    case 'cordon': member!.known.scheduling = 'cordoned'; return
-    case 'die': return world.die(member!)
+    case 'deploy': return users.deploy([sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })], 'user')
+    case 'scale': return job && users.scale(job.id, step.replicas, 'user')
+    case 'move': return job && users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, 'user')
+    case 'roll back': return job && users.rollBack(job.id, undefined, 'user')
+    case 'undeploy': return job && users.undeploy(job.id, 'user')
+    case 'drain': return operators.drain(member!.model.id, 'user')
+    case 'uncordon': return operators.uncordon(member!.model.id, 'user')
+    case 'cordon': return operators.cordon(member!.model.id, 'user')
+    case 'die': member!.alive = false; return
     case 'forget': return world.forget(step.cluster)
     case 'come back': return world.comeBack(member!, step.having)
     case 'deliver': return world.deliver(member!, step.answer)
     case 'heartbeat': return world.heartbeat(member!)
     case 'climb': return member!.model.climb(world.failing)
-    case 'old heartbeat': return world.report(member!, member!.told.at(-1 - step.age) ?? new Map())
+    case 'old heartbeat': return world.oldHeartbeat(member!, step.age)
     case 'stop': return [...member!.model.jobs.keys()].forEach(id => member!.model.stop(id, step.status))
     case 'ghost': return ghost(world, member!)
-    case 'wait': world.now += step.seconds * 1000; return
-    case 'place': return world.place()
-    case 'upkeep': return world.maintenance()
-    case 'rest': return rest(world)
+    case 'wait': return world.wait(step.seconds)
+    case 'place': return world.manager.place()
+    case 'upkeep': return world.upkeep()
+    case 'rest': return rest(world, step.seconds)
+    case 'restart': return world.restart()
+    case 'at once': return Promise.all(step.steps.map(one => take(world, one)))
+    case 'former leader': return world.former && (await world.upkeep(world.former), await world.former.place())
   }
 }
 
-/** A quarter of a minute in which all that can be done is done. */
-export function rest (world: World, seconds = 15): void {
-  world.now += seconds * 1000
+/** A while in which all that can be done is done. */
+export async function rest (world: World, seconds: number): Promise<void> {
+  world.wait(seconds)
   for (const member of world.members) {
-    while (world.deliver(member, 'ack'));
+    while (await world.deliver(member, 'ack'));
     if (member.alive) for (let climbs = 0; climbs < 2; climbs++) member.model.climb(world.failing)
-    world.heartbeat(member)
+    await world.heartbeat(member)
   }
-  world.maintenance()
-  world.place()
-}
-
-export function deploy (world: World, job: Job | undefined, descriptor: Descriptor): void {
-  if (!job) {
-    world.commit(created(descriptor, 'user', world.at))
-    return
-  }
-  const isElsewhere = descriptor.cluster_location !== undefined && descriptor.cluster_location !== job.descriptor.cluster_location
-  world.commit(updated(job, descriptor, { policy: POLICY, cause: 'user', mayStay: isElsewhere ? world.mayStay(descriptor) : () => true }, world.at))
-}
-
-export function uncordon (world: World, { known }: Member): void {
-  known.scheduling = 'active'
-  world.decide(job => drainEnded(job, known.id, 'user', world.at))
-}
-
-/** As the user's side finds out what is meant. */
-function move (world: World, job: Job, { to, number, order }: Extract<Step, { do: 'move' }>): void {
-  const isTarget = world.mayStay(sampleDescriptor({ cluster_location: to }))
-  const leaving = job.instance_list.filter(entry => entry.cluster_id !== '' && entry.move === null && !isTarget(entry.cluster_id) && (number === undefined || entry.instance_number === number))
-  if (leaving.length === 0) return
-  world.commit(moved(job, { from: new Set(leaving.map(entry => entry.cluster_id)), ...number !== undefined && { numbers: new Set([number]) }, location: to, why: 'asked', order }, 'user', world.at))
+  await world.upkeep()
+  await world.manager.place()
 }
 
 /** The cluster runs a job that it was never told to, or told to remove. */
