@@ -4,7 +4,7 @@ import { createClient } from '../../../stores/mongodb/client.js'
 import { collectionsOf, type Collections } from '../../../stores/mongodb/collections.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
 import type { Store } from '../../../stores/store.js'
-import type { Opened } from './contract.js'
+import type { Opened } from './opened.js'
 
 /** The databases that the store uses; tests empty them. */
 const DATABASES = ['clusters', 'jobs', 'netcache', 'system_manager']
