@@ -6,7 +6,7 @@ interface Stored {
   /** Its id; of a command that of its cluster. */
   id: string
   /** What changes when it is written again: its revision, or the `seq` of a command. */
-  revision?: number | string | undefined
+  revision?: unknown
 }
 
 /** Where the store says what it cannot understand. A Fastify logger fits. */

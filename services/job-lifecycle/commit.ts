@@ -30,6 +30,11 @@ export interface Committer {
   /** Decides on the newest state of a job until the decision holds. Gives the job as it is then, undefined for none. */
   change (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
   /**
+   * {@link Committer.change} of one job of many. One whose stored document cannot be understood counts as none, so that
+   * it does not keep the others from being changed: the store has logged it.
+   */
+  changeOneOfMany (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
+  /**
    * {@link Committer.change} for each job that has an instance on this cluster, or one to be removed from it. A job
    * that cannot be decided on does not stop the others. Gives the errors of those; rejects when the store fails.
    */
@@ -84,6 +89,15 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
       throw new ApiError('conflict', `Job ${id} kept changing`, { hint: 'Try again' })
     },
 
+    async changeOneOfMany (id, decide, fence) {
+      try {
+        return await committer.change(id, decide, fence)
+      } catch (err) {
+        if (err instanceof ApiError && err.code === 'job_unreadable') return undefined
+        throw err
+      }
+    },
+
     async changeOn (clusterId, decide, fence) {
       const undecided: unknown[] = []
       let page: Job[]
@@ -92,7 +106,7 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
         page = await jobs.list({ cluster_id: clusterId, limit: PAGE, ...(after !== undefined && { after }) })
         for (const { id, job_name: job } of page) {
           try {
-            await committer.change(id, decide, fence)
+            await committer.changeOneOfMany(id, decide, fence)
           } catch (err) {
             // The store, or others who change it all the time: not the fault of this job.
             if (err instanceof ApiError) throw err

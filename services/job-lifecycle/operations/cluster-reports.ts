@@ -27,8 +27,11 @@ export interface ClusterReports {
    * Repeating it changes nothing.
    */
   delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
-  /** All live jobs with an instance on this cluster: what it should be running. */
-  desiredOn (clusterId: ClusterId): Promise<Job[]>
+  /**
+   * All live jobs with an instance on this cluster: what it should be running. Undefined when the stored document of
+   * one of them cannot be understood: the cluster would remove what is not told.
+   */
+  desiredOn (clusterId: ClusterId): Promise<Job[] | undefined>
 }
 
 export function createClusterReports ({ jobs, registry, committer, drift }: {
@@ -37,7 +40,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
   committer: Committer
   drift: DriftDetection
 }): ClusterReports {
-  const { commit, change } = committer
+  const { commit, change, changeOneOfMany } = committer
 
   return {
     async heartbeat (clusterId, body) {
@@ -56,7 +59,9 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       const decisions = (await jobs.getMany([...affected])).map(decide).filter(decision => decision !== undefined)
       const outcomes = await commit(decisions)
       await Promise.all(
-        decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved').map(({ job }) => change(job.id, decide))
+        decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved').map(({ job }) =>
+          changeOneOfMany(job.id, decide)
+        )
       )
       return { warnings }
     },
@@ -69,20 +74,25 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     async acknowledged (clusterId, commands) {
       for (const { job_id, command_id } of commands) {
-        await change(job_id, job => acknowledged(job, clusterId, command_id))
+        await changeOneOfMany(job_id, job => acknowledged(job, clusterId, command_id))
       }
     },
 
     async refused (clusterId, command, error) {
-      await change(command.job_id, job => refused(job, clusterId, command, error))
+      await changeOneOfMany(command.job_id, job => refused(job, clusterId, command, error))
     },
 
     async delivery (clusterId, jobIds, reason) {
-      for (const id of new Set(jobIds)) await change(id, job => delivery(job, clusterId, reason))
+      for (const id of new Set(jobIds)) await changeOneOfMany(id, job => delivery(job, clusterId, reason))
     },
 
     async desiredOn (clusterId) {
       const held = await jobs.list({ cluster_id: clusterId, undeployed: false })
+      const ids = new Set(held.map(({ id }) => id))
+      const placed = new Set((await jobs.instancesOn(clusterId)).map(({ job_id: id }) => id))
+      const others = [...placed].filter(id => !ids.has(id))
+      // Those that can be understood were placed there meanwhile, and come as commands.
+      if ((await jobs.getMany(others)).length < others.length) return undefined
       return held.filter(job => job.instance_list.some(instance => instance.cluster_id === clusterId))
     }
   }

@@ -58,7 +58,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
     ) => jobId)
     now.missing = new Set(lacking)
     for (const jobId of lacking) {
-      if (before?.missing.has(jobId)) await committer.change(jobId, job => missing(job, clusterId))
+      if (before?.missing.has(jobId)) await committer.changeOneOfMany(jobId, job => missing(job, clusterId))
     }
 
     const strangers = [...told.keys()].filter(jobId => !placed.has(jobId)).slice(0, MAX_UNKNOWN)
@@ -77,7 +77,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
     for (const { job_id: jobId, status } of unknown) {
       const twice = before?.unknown?.some(entry => entry.job_id === jobId)
       if (twice && status !== 'UNDEPLOYED' && known.has(jobId)) {
-        await committer.change(jobId, job => lingering(job, clusterId))
+        await committer.changeOneOfMany(jobId, job => lingering(job, clusterId))
       }
     }
   }

@@ -6,6 +6,8 @@ import { jobQueryContract } from './contract-job-queries.js'
 import { leaseContract } from './contract-leases.js'
 import { outboxContract } from './contract-outbox.js'
 import type { Open } from './opened.js'
+import { unreadableContract } from './contract-unreadable.js'
+import { versionContract } from './contract-versions.js'
 import { registered, saved, aJob } from './samples.js'
 
 /** The promises of the store port. Every adapter has to pass all of it. */
@@ -16,6 +18,8 @@ export function storeContract (t: Test, open: Open): void {
   jobQueryContract(t, open)
   outboxContract(t, open)
   leaseContract(t, open)
+  versionContract(t, open)
+  unreadableContract(t, open)
 
   t.test('check answers while the store is open and rejects once it is closed', async t => {
     const { store } = await open(t)
