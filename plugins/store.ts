@@ -18,13 +18,13 @@ declare module 'fastify' {
 export default fp(async function store (app) {
   const uri = mongoUri(app.config)
   const store = uri === undefined
-    ? await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db') })
+    ? await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db'), log: app.log })
     : await openMongo(app, uri)
   app.decorate('store', store)
   app.addHook('onClose', () => store.close())
-}, { name: 'store', dependencies: ['config'] })
+}, { name: 'store', dependencies: ['config', 'loops'] })
 
-/** The plugin is given a client, since one that it makes by itself cannot wait for a database that starts later. */
+/** @fastify/mongodb gets a client, since one that it makes cannot wait for a database that starts later. */
 async function openMongo (app: FastifyInstance, uri: string): Promise<Store> {
   let client
   try {
@@ -33,10 +33,15 @@ async function openMongo (app: FastifyInstance, uri: string): Promise<Store> {
     throw new ConfigError(`MONGO_URI cannot be used: ${(err as Error).message}`)
   }
   await app.register(mongodb, { client })
-  return await openMongoStore({ client: app.mongo.client, waitMs: app.config.MONGO_WAIT_S * 1000, log: app.log })
+  return await openMongoStore({
+    client: app.mongo.client,
+    waitMs: app.config.MONGO_WAIT_S * 1000,
+    startLoop: app.loops.start,
+    log: app.log
+  })
 }
 
-/** Undefined when no MongoDB is asked for. */
+/** Undefined when no MongoDB is configured. */
 function mongoUri ({ MONGO_URI: uri, CLOUD_MONGO_URL: host, CLOUD_MONGO_PORT: port }: Config): string | undefined {
   if (uri !== '') return uri
   if (host === '') return undefined

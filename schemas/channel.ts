@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ClusterRegistration, Heartbeat } from './cluster.js'
 import { DeployResult } from './job.js'
-import { Count, HexId, MAX_QUANTITY, OneOf } from './primitives.js'
+import { Count, HexId, MAX_QUANTITY, OneOf, shapeOf } from './primitives.js'
 
 /** Version of the raw WebSocket protocol, told in `sc1`. */
 export const PROTOCOL_VERSION = 1
@@ -24,6 +24,8 @@ export const Command = Type.Object({
   node_to: Type.Optional(Type.String())
 })
 export type Command = Static<typeof Command>
+/** For what a database held; throws an Error that says where it differs. */
+export const asCommand = shapeOf(Command, 'a command')
 
 /** What a change of a job asks of a cluster; the store gives it its `seq` and the job document. */
 export type CommandDraft = Omit<Command, 'seq' | 'job'> & { cluster_id: string }

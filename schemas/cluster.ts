@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Count, HexId, Nullable, OneOf, Quantity, Timestamp } from './primitives.js'
+import { Count, HexId, Nullable, OneOf, Quantity, shapeOf, Timestamp } from './primitives.js'
 import { Status } from './status.js'
 
 /** A worker node as a cluster on the raw WebSocket channel lists it (contract section 6). */
@@ -163,6 +163,8 @@ export const Cluster = Type.Object({
 }, { $id: 'Cluster', examples: [exampleCluster] })
 export type Cluster = Static<typeof Cluster>
 export type ClusterId = Cluster['id']
+/** For what a database held; throws an Error that says where it differs. */
+export const asCluster = shapeOf(Cluster, 'a cluster')
 
 /** A cluster as /api/v1 shows it: with the verdict of the 45 s rule. */
 export const ClusterView = Type.Composite([

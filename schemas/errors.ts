@@ -31,6 +31,8 @@ export const catalogue = {
   media_type_unsupported: { status: 415, title: 'This content type is not taken here' },
   upgrade_required: { status: 426, title: 'This address speaks WebSocket only' },
   headers_too_large: { status: 431, title: 'The address or the headers are too long' },
+  job_unreadable: { status: 500, title: 'The stored document of this job cannot be understood' },
+  cluster_unreadable: { status: 500, title: 'The stored document of this cluster cannot be understood' },
   internal_error: { status: 500, title: 'Something went wrong here; it has been logged under the request id' },
   addresses_exhausted: { status: 503, title: 'No address of 172.30.0.0/16 is free' },
   subnets_exhausted: { status: 503, title: 'No subnet is left' },

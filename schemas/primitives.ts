@@ -1,4 +1,4 @@
-import { Type, type SchemaOptions, type TSchema } from '@sinclair/typebox'
+import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 
 /** Identifier of a cluster or a job: 24 hexadecimal digits, as MongoDB's ObjectId prints (contract section 1). */
@@ -44,3 +44,17 @@ export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
  */
 export const OneOf = <T extends string>(values: readonly T[], options: SchemaOptions = {}) =>
   Type.Unsafe<T>(Type.String({ ...options, enum: [...values], pattern: `^(${values.join('|')})$` }))
+
+/**
+ * Makes a function that gives a value back when it has the shape of `schema`. It throws an Error that says where the
+ * value differs.
+ * @param what What the value is to be, with its article: "a job".
+ */
+export function shapeOf<T extends TSchema> (schema: T, what: string): (value: unknown) => Static<T> {
+  const compiled = TypeCompiler.Compile(schema)
+  return value => {
+    if (compiled.Check(value)) return value
+    const { path = '', message = '' } = compiled.Errors(value).First() ?? {}
+    throw new Error(`it is not ${what}: ${path} ${message}`)
+  }
+}

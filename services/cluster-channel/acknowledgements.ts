@@ -52,7 +52,7 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
       return {
         resumed,
         nextSeq: next?.seq ?? last + 1,
-        desired: isUnknown ? (await reports.desiredOn(clusterId)).map(jobWithPlainId) : undefined
+        desired: isUnknown ? (await reports.desiredOn(clusterId))?.map(jobWithPlainId) : undefined
       }
     },
 

@@ -96,6 +96,8 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
         try {
           await committer.change(id, decide, fence)
         } catch (err) {
+          // Its document cannot be understood, which the store has logged: for the others it is not there.
+          if (err instanceof ApiError && err.code === 'job_unreadable') continue
           // The store, or others who change it all the time: not the fault of this job.
           if (err instanceof ApiError) throw err
           log.error({ err, job_id: id }, UNDECIDED)

@@ -1,4 +1,4 @@
-import type { Cluster } from '../../schemas/cluster.js'
+import { asCluster, type Cluster } from '../../schemas/cluster.js'
 import type { MaintenanceFields } from '../store.js'
 import type { ClusterDocument } from './collections.js'
 
@@ -13,16 +13,17 @@ const NO_MAINTENANCE: Required<MaintenanceFields> = {
 
 /**
  * A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings.
+ * @throws Error that says why the document cannot be understood.
  */
 export function toCluster (document: ClusterDocument): Cluster {
   const { seen_at: seenAt, acked, last, channel, ...ours } = document.system_manager ?? {}
-  return {
+  return asCluster({
     id: document._id.toHexString(),
-    cluster_name: document.cluster_name ?? '',
+    cluster_name: String(document.cluster_name ?? ''),
     ip: String(document.ip ?? ''),
     port: toNumber(document.port),
     clusterinfo: document.clusterinfo ?? null,
-    cluster_location: document.cluster_location ?? null,
+    cluster_location: toText(document.cluster_location),
     nodes: toNumber(document.nodes) ?? 0,
     active_nodes: toNumber(document.active_nodes),
     aggregated_cpu_percent: toNumber(document.aggregated_cpu_percent),
@@ -41,7 +42,7 @@ export function toCluster (document: ClusterDocument): Cluster {
     ...NO_MAINTENANCE,
     ...ours,
     last_modified_timestamp: Math.max(seenAt ?? 0, toNumber(document.last_modified_timestamp) ?? 0)
-  }
+  })
 }
 
 /** Null for what is no number. */
@@ -49,6 +50,10 @@ export function toNumber (value: unknown): number | null {
   if (value === null || value === undefined || value === '') return null
   const number = Number(value)
   return Number.isFinite(number) ? number : null
+}
+
+function toText (value: unknown): string | null {
+  return value === null || value === undefined ? null : String(value)
 }
 
 /** The original also has one technology as a plain string. */

@@ -7,6 +7,7 @@ import type { ClusterDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { isDuplicateKey } from './failures.js'
 import { toObjectId } from './ids.js'
+import { readPage } from './pages.js'
 import { storable } from './storable.js'
 
 /**
@@ -21,7 +22,7 @@ const MAX_TRIES = 100
 /** A heartbeat need not be on more than one disk: the next one brings the same. */
 const NOT_WAITED_FOR = { writeConcern: { w: 1, journal: false } }
 
-export function createClusterStore ({ collections: { clusters, outbox }, run }: Connection): ClusterStore {
+export function createClusterStore ({ collections: { clusters, outbox }, documents, run }: Connection): ClusterStore {
   const byId = (id: ClusterId): Filter<ClusterDocument> => ({ _id: toObjectId(id), ...REGISTERED })
 
   async function register (identity: ClusterIdentity, now: number): Promise<Cluster> {
@@ -41,7 +42,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
     }
     for (;;) {
       try {
-        return toCluster(
+        return readOne(
           (await clusters.findOneAndUpdate({ cluster_name: identity.cluster_name }, update, {
             upsert: true,
             returnDocument: 'after'
@@ -72,8 +73,23 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
     throw new ApiError('conflict', `The worker count of ${id} kept changing`, { hint: 'Try again' })
   }
 
-  async function page (filter: Filter<ClusterDocument>, limit: number): Promise<Cluster[]> {
-    return (await clusters.find(filter).sort({ _id: 1 }).limit(limit).toArray()).map(toCluster)
+  const about = ({ _id }: ClusterDocument) => ({ kind: 'cluster' as const, id: String(_id) })
+
+  /** The cluster that was asked for; throws `cluster_unreadable`. */
+  function readOne (document: ClusterDocument): Cluster {
+    return documents.one(about(document), () => toCluster(document))
+  }
+
+  /** Clusters in order of id, after `after`. */
+  async function page (filter: Filter<ClusterDocument>, after: ClusterId = '', limit = 0): Promise<Cluster[]> {
+    return await readPage(
+      // Also keeps away what has an id of another kind, which cannot be a cluster.
+      (before: ClusterDocument | undefined) =>
+        clusters.find({ $and: [{ ...REGISTERED, _id: { $gt: before?._id ?? toObjectId(after) } }, filter] })
+          .sort({ _id: 1 }).limit(limit).toArray(),
+      document => documents.ofMany(about(document), () => toCluster(document)),
+      limit
+    )
   }
 
   return {
@@ -118,7 +134,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
     get: id =>
       run(async () => {
         const found = await clusters.findOne(byId(id))
-        return found ? toCluster(found) : undefined
+        return found ? readOne(found) : undefined
       }),
 
     update: (id, fields) =>
@@ -130,44 +146,26 @@ export function createClusterStore ({ collections: { clusters, outbox }, run }: 
       }),
 
     list: ({ activeSince, after, limit }) =>
-      run(async () => {
-        const filter: Filter<ClusterDocument> = {
-          ...REGISTERED,
-          ...(activeSince !== undefined && seenAfter(activeSince)),
-          ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
-        }
-        return await page(filter, limit ?? 0)
-      }),
+      run(() => page(activeSince === undefined ? {} : seenAfter(activeSince), after, limit)),
 
     silent: ({ silentSince, after, limit }) =>
       run(() =>
-        page({
-          ...REGISTERED,
-          'system_manager.lost_at': null,
-          'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
-          last_modified_timestamp: { $not: { $gt: silentSince / 1000 } },
-          ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
-        }, limit)
+        page(
+          {
+            'system_manager.lost_at': null,
+            'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
+            last_modified_timestamp: { $not: { $gt: silentSince / 1000 } }
+          },
+          after,
+          limit
+        )
       ),
 
     returned: ({ activeSince, after, limit }) =>
-      run(() =>
-        page({
-          ...REGISTERED,
-          'system_manager.lost_at': { $ne: null },
-          ...seenAfter(activeSince),
-          ...(after !== undefined && { _id: { $gt: toObjectId(after) } })
-        }, limit)
-      ),
+      run(() => page({ 'system_manager.lost_at': { $ne: null }, ...seenAfter(activeSince) }, after, limit)),
 
     at: place =>
-      run(async () => {
-        const filter = {
-          ...REGISTERED,
-          $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }]
-        }
-        return (await clusters.find(filter).sort({ _id: 1 }).toArray()).map(toCluster)
-      }),
+      run(() => page({ $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] })),
 
     countActive: activeSince => run(() => clusters.countDocuments({ ...REGISTERED, ...seenAfter(activeSince) })),
 

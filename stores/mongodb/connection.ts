@@ -1,10 +1,11 @@
 import type { MongoClient } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
 import { collectionsOf, type Collections } from './collections.js'
+import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
 import { asStoreFailure } from './failures.js'
 
-/** Where the store tells what it did by itself. A Fastify logger fits. */
-export interface StoreLog {
+/** Where the store says what it did without being asked. A Fastify logger fits. */
+export interface StoreLog extends UnreadableLog {
   debug (details: object, message: string): void
   info (details: object, message: string): void
   warn (details: object, message: string): void
@@ -27,6 +28,7 @@ const MAX_UNDER_WAY = 16_384
 
 export interface Connection {
   collections: Collections
+  documents: DocumentReader
   log: StoreLog
   /**
    * Runs one operation of the store. Rejects with `store_unavailable` when the database fails, is silent for too long,
@@ -87,6 +89,7 @@ export function createConnection (client: MongoClient, log: StoreLog): Connectio
 
   return {
     collections: collectionsOf(client),
+    documents: createDocumentReader(log),
     log,
 
     async run (work, silenceMs = DEADLINE_MS) {

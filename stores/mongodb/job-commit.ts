@@ -11,6 +11,7 @@ import type { Connection } from './connection.js'
 import { duplicatesOf } from './failures.js'
 import { toObjectId } from './ids.js'
 import {
+  aboutJob,
   contractFields,
   foundByScheduler,
   numbered,
@@ -26,7 +27,7 @@ export interface JobCommit {
   /** As the port promises; commands are in the documents of their jobs, and have yet to be relayed. */
   commit (changes: JobChange[]): Promise<CommitOutcome[]>
   /**
-   * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, which is news to every
+   * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, and notifies every
    * process.
    */
   absorb (id: JobId): Promise<void>
@@ -68,7 +69,7 @@ interface Step {
 }
 
 export function createJobCommit (
-  { collections: { jobs }, log }: Connection,
+  { collections: { jobs }, documents, log }: Connection,
   addresses: AddressPool,
   notifications: Notifications
 ): JobCommit {
@@ -207,7 +208,8 @@ export function createJobCommit (
     const found = document && foundByScheduler(document)
     if (!found) return
     const now = new Date().toISOString()
-    const job = toJob(document)
+    const job = documents.ofMany(aboutJob(document), () => toJob(document))
+    if (!job) return
     const instances = job.instance_list.map(instance =>
       instance.status === found ? { ...instance, status_since: now } : instance
     )
@@ -232,7 +234,8 @@ export function createJobCommit (
 
   async function adopt (document: JobDocument): Promise<boolean> {
     const now = new Date().toISOString()
-    const original = toJob(document)
+    const original = documents.ofMany(aboutJob(document), () => toJob(document))
+    if (!original) return false
     // It may have been so for years: patience begins now.
     let job: Job = {
       ...original,

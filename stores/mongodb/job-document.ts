@@ -1,5 +1,6 @@
-import type { Job, JobEvent } from '../../schemas/job.js'
+import type { Job, JobEvent, JobId } from '../../schemas/job.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
+import { readJob, storedJob } from '../../schemas/job-versions.js'
 import { hasUnplaced, reservationsOf, underscored } from '../../schemas/job-facts.js'
 import { PLACEMENT_FAILURES, type PlacementFailure } from '../../schemas/status.js'
 import { addressesOf } from '../address-space.js'
@@ -22,11 +23,19 @@ export function foundByScheduler ({ status, system_manager: ours }: StatusFields
   return PLACEMENT_FAILURES.find(failure => failure === status)
 }
 
-/** A job from its document, with what the Cloud Scheduler found. */
+/** How logs name the document of a job. */
+export function aboutJob ({ _id, system_manager: ours }: JobDocument): { kind: 'job', id: JobId, revision: unknown } {
+  return { kind: 'job', id: String(_id), revision: ours?.revision }
+}
+
+/**
+ * A job from its document, with what the Cloud Scheduler found.
+ * @throws Error that says why the document cannot be understood.
+ */
 export function toJob (document: JobDocument): Job {
   const ours = document.system_manager
   if (!ours) return fromOriginal(document)
-  const job = JSON.parse(ours.job) as Job
+  const job = readJob(ours.job)
   const found = foundByScheduler(document)
   if (!found) return job
   const reason = `the Cloud Scheduler found: ${found}`
@@ -54,7 +63,7 @@ export function recordFields (
   const retiring = [...new Set(job.retiring.map(entry => entry.cluster_id))]
   const onTheWay = [...reservationsOf(job)].map(([cluster_id, sum]) => ({ cluster_id, ...sum }))
   return {
-    job: JSON.stringify(job),
+    job: storedJob(job),
     change,
     fields,
     revision: job.revision,

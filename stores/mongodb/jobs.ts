@@ -1,5 +1,5 @@
-import type { Filter } from 'mongodb'
-import type { Job } from '../../schemas/job.js'
+import type { Filter, ObjectId } from 'mongodb'
+import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
 import { hasUnplaced } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
@@ -9,8 +9,9 @@ import type { JobDocument } from './collections.js'
 import { LONG_MS, type Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
-import { foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
+import { aboutJob, foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
 import type { Notifications } from './notifications.js'
+import { readPage } from './pages.js'
 import type { Relay } from './relay.js'
 
 /** Changes committed in one batch. */
@@ -36,14 +37,14 @@ export function createJobStore (
   relay: Relay,
   notifications: Notifications
 ): JobStore {
-  const { collections: { jobs }, log, run } = connection
+  const { collections: { jobs }, documents, log, run } = connection
   const commitOne = inBatches(commit, MOST)
 
   async function commitAll (changes: JobChange[]): Promise<CommitOutcome[]> {
     const outcomes = await Promise.all(changes.map(commitOne))
     const saved = changes.filter((_, index) => outcomes[index]!.outcome === 'saved')
     if (saved.some(({ job }) => hasUnplaced(job))) notifications.publish({ unplaced: true })
-    // What is saved is saved: should this fail, it is done by upkeep.
+    // What is saved is saved: should this fail, maintenance does it.
     try {
       const reached = await Promise.all(
         saved.filter(({ commands }) => commands.length > 0).map(({ job }) => relay.relay(job.id))
@@ -55,16 +56,77 @@ export function createJobStore (
     return outcomes
   }
 
-  async function find (
-    filter: Filter<JobDocument>,
-    { sort = { _id: 1 } as Record<string, 1 | -1>, limit = 0 } = {}
-  ): Promise<Job[]> {
-    return (await jobs.find(filter, PROJECTION).sort(sort).limit(limit).toArray()).map(toJob)
+  /** The job that was asked for; throws `job_unreadable`. */
+  function asJob (document: JobDocument): Job {
+    return documents.one(aboutJob(document), () => toJob(document))
+  }
+
+  /** One job of many. */
+  function asJobOfMany (document: JobDocument): Job | undefined {
+    return documents.ofMany(aboutJob(document), () => toJob(document))
+  }
+
+  /** Jobs in order of id. */
+  async function page (filter: Filter<JobDocument>, limit = 0): Promise<Job[]> {
+    const behind = (before: JobDocument | undefined) =>
+      before ? { $and: [filter, { _id: { $gt: before._id } }] } : filter
+    return await readPage(
+      before => jobs.find(behind(before), PROJECTION).sort({ _id: 1 }).limit(limit).toArray(),
+      asJobOfMany,
+      limit
+    )
+  }
+
+  async function due (before: string, after: Pick<Job, 'id' | 'due_at'> | undefined, limit: number): Promise<Job[]> {
+    const find = (dueAt: unknown, id: ObjectId) =>
+      jobs.find({
+        'system_manager.due_at': { $lte: before },
+        $or: [
+          { 'system_manager.due_at': { $gt: dueAt } },
+          { 'system_manager.due_at': dueAt, _id: { $gt: id } }
+        ]
+      }, PROJECTION).sort({ 'system_manager.due_at': 1, _id: 1 }).limit(limit).toArray()
+    return await readPage(
+      last =>
+        last ? find(last.system_manager!.due_at, last._id) : find(after?.due_at ?? '', toObjectId(after?.id ?? '')),
+      asJobOfMany,
+      limit
+    )
   }
 
   async function findOne (filter: Filter<JobDocument>): Promise<Job | undefined> {
     const found = await jobs.findOne(filter, PROJECTION)
-    return found ? toJob(found) : undefined
+    return found ? asJob(found) : undefined
+  }
+
+  /** The first `most` jobs of a name, in this order. */
+  async function named (
+    filter: Filter<JobDocument>,
+    sort: Record<string, -1>,
+    most: number,
+    toItem: (document: JobDocument) => Job | undefined = asJobOfMany
+  ): Promise<Job[]> {
+    let offset = 0
+    return await readPage(async () => {
+      const found = await jobs.find(filter, PROJECTION).sort(sort).skip(offset).limit(most).toArray()
+      offset += found.length
+      return found
+    }, toItem, most)
+  }
+
+  /** Of a live job that cannot be understood it is not known whether it is the one that is meant. */
+  async function byUnderscoredName (name: string): Promise<Job[]> {
+    const filter = { 'system_manager.underscored_name': name }
+    const sort = { 'system_manager.live_name': -1, 'system_manager.created_at': -1, _id: -1 } as const
+    const found = await named(
+      filter,
+      sort,
+      2,
+      document => document.system_manager?.live_name === undefined ? asJobOfMany(document) : asJob(document)
+    )
+    // Nothing else has this name.
+    if (found.length === 0) await named(filter, sort, 1, asJob)
+    return found
   }
 
   async function contradicted (clusterId: string, told: ReadonlyMap<string, Status>): Promise<PlacedInstance[]> {
@@ -85,9 +147,7 @@ export function createJobStore (
   async function placedOn (clusterId: string, filter: Filter<JobDocument>): Promise<PlacedInstance[]> {
     const found = await jobs.find(filter, { projection: PLACES }).toArray()
     return found.flatMap(document => {
-      const instances = document.system_manager
-        ? document.instance_list as Job['instance_list']
-        : toJob(document).instance_list
+      const instances = documents.ofMany(aboutJob(document), () => placesOf(document)) ?? []
       return instances.filter(instance => instance.cluster_id === clusterId)
         .map(({ instance_number: number, status }) => ({
           job_id: document._id.toHexString(),
@@ -110,23 +170,17 @@ export function createJobStore (
 
     getMany: ids =>
       run(async () => {
-        const found = new Map((await find({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
+        const found = new Map((await page({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
         return ids.map(id => found.get(id)).filter(job => job !== undefined)
       }),
 
     byName: jobName =>
       run(async () =>
         await findOne({ 'system_manager.live_name': jobName }) ??
-          (await find({ job_name: jobName }, { sort: { 'system_manager.created_at': -1, _id: -1 }, limit: 1 }))[0]
+          (await named({ job_name: jobName }, { 'system_manager.created_at': -1, _id: -1 }, 1))[0]
       ),
 
-    byUnderscoredName: name =>
-      run(() =>
-        find(
-          { 'system_manager.underscored_name': name },
-          { sort: { 'system_manager.live_name': -1, 'system_manager.created_at': -1, _id: -1 }, limit: 2 }
-        )
-      ),
+    byUnderscoredName: name => run(() => byUnderscoredName(name)),
 
     byAddress: address => run(() => findOne({ 'system_manager.addresses': address })),
 
@@ -136,34 +190,23 @@ export function createJobStore (
           projection: { status: 1, 'system_manager.status': 1, 'system_manager.unplaced': 1 }
         })
         if (!found) return undefined
-        return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : toJob(found).status
+        return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : asJob(found).status
       }),
 
-    list: query =>
-      run(async () => query.cluster_id === '' ? [] : await find(listFilter(query), { limit: query.limit ?? 0 })),
+    list: query => run(async () => query.cluster_id === '' ? [] : await page(listFilter(query), query.limit)),
 
     unplaced: ({ after, limit }) =>
       run(() =>
-        find({ 'system_manager.unplaced': true, ...(after !== undefined && { _id: { $gt: toObjectId(after) } }) }, {
-          limit
-        })
+        page({ 'system_manager.unplaced': true, _id: { $gt: toObjectId(after ?? '') } }, limit)
       ),
 
-    due: ({ before, after, limit }) =>
-      run(() => {
-        const due = { 'system_manager.due_at': { $lte: before } }
-        const isLater = after && [
-          { 'system_manager.due_at': { $gt: after.due_at } },
-          { 'system_manager.due_at': after.due_at, _id: { $gt: toObjectId(after.id) } }
-        ]
-        return find(isLater ? { ...due, $or: isLater } : due, { sort: { 'system_manager.due_at': 1, _id: 1 }, limit })
-      }),
+    due: ({ before, after, limit }) => run(() => due(before, after, limit)),
 
     instancesOn: clusterId =>
       run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId })),
 
     documents: () =>
-      run(async () => (await find(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
+      run(async () => (await page(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
 
     contradicted: (clusterId, told) => run(() => contradicted(clusterId, told)),
 
@@ -213,4 +256,11 @@ function listFilter (
   if (appName !== undefined) conditions.push({ app_name: appName })
   if (appNs !== undefined) conditions.push({ app_ns: appNs })
   return { $and: conditions }
+}
+
+/** The instances of a document of which only {@link PLACES} was read. */
+function placesOf (document: JobDocument): Array<Pick<Instance, 'instance_number' | 'cluster_id' | 'status'>> {
+  if (!document.system_manager) return toJob(document).instance_list
+  if (!Array.isArray(document.instance_list)) throw new Error('its instance_list is not a list')
+  return document.instance_list
 }

@@ -1,25 +1,29 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { Loop, StartLoop, Turn } from '../../background/loop.js'
+import { ApiError } from '../../schemas/errors.js'
 import { PLACEMENT_FAILURES } from '../../schemas/status.js'
+import type { JobDocument } from './collections.js'
 import { LONG_MS, type Connection } from './connection.js'
+import { isOutage } from './failures.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
+import { aboutJob } from './job-document.js'
 import type { Notifications } from './notifications.js'
 import type { Outbox } from './outbox.js'
 import type { Relay } from './relay.js'
 
-/** What the store does by itself while it is open, besides what it is asked for. */
+/** What the store does while it is open, besides what it is asked for. */
 export interface Maintenance {
-  /** Takes over what was there before; afterwards everything is as the port promises. */
+  /** Takes over what was there before; afterwards everything is as the port promises, and a loop keeps it so. */
   begin (): Promise<void>
   stop (): Promise<void>
 }
 
-/** Milliseconds between looks for what others wrote. Each costs what is new. */
-const LOOK_MS = 1000
+/** Milliseconds between turns, which look for what others wrote. Each costs what is new. */
+const TURN_MS = 1000
 
-/** Every so many looks: for commands that a process left behind when it ended, and for what can be forgotten. */
-const LOOKS_PER_RELAY = 5
-const LOOKS_PER_SWEEP = 60
+/** Every so many turns: relays the commands that a process left behind when it ended, and sweeps. */
+const TURNS_PER_RELAY = 5
+const TURNS_PER_SWEEP = 60
 
 /** Milliseconds that settled commands are kept: far longer than any process takes to relay one. */
 const SETTLED_KEPT_MS = 3_600_000
@@ -27,31 +31,53 @@ const SETTLED_KEPT_MS = 3_600_000
 /** Milliseconds after which the lease of a process that is gone is forgotten. */
 const LEASES_KEPT_MS = 3_600_000
 
-/** Jobs dealt with in one step. */
-const STEP = 100
+/** Jobs read at a time. */
+const BATCH = 100
+
+/** One thing that a turn does. It fails alone. */
+interface Step {
+  name: string
+  /** It is part of every so many turns. */
+  every: number
+  work (): Promise<unknown>
+}
 
 export function createMaintenance (
-  { collections: { jobs, leases }, run, log }: Connection,
-  { commit, relay, outbox, notifications }: {
+  { collections: { jobs, leases }, documents, run, log }: Connection,
+  { commit, relay, outbox, notifications, startLoop }: {
     commit: JobCommit
     relay: Relay
     outbox: Outbox
     notifications: Notifications
+    startLoop: StartLoop
   }
 ): Maintenance {
-  const stopping = new AbortController()
-  let stopped: Promise<void> | undefined
+  let loop: Loop | undefined
+  let turns = 0
+
+  /** What cannot be done for one job does not stop the others; an outage does. */
+  async function each (found: AsyncIterable<JobDocument>, act: (job: JobDocument) => Promise<void>): Promise<void> {
+    for await (const document of found) {
+      try {
+        await act(document)
+      } catch (err) {
+        if (isOutage(err)) throw err
+        documents.report(aboutJob(document), err)
+      }
+    }
+  }
 
   /**
    * Jobs of the original, the newest first: of several of one name that is the one in use. Gives how many were adopted.
    */
   async function adopt (): Promise<number> {
-    const found = await jobs.find({ 'system_manager.underscored_name': null, _id: { $gt: toObjectId('') } }).sort({
-      _id: -1
-    }).limit(STEP).toArray()
+    const found = jobs.find({ 'system_manager.underscored_name': null, _id: { $gt: toObjectId('') } }, {
+      batchSize: BATCH
+    }).sort({ _id: -1 })
     let adopted = 0
-    // One by one: the order decides.
-    for (const document of found) adopted += Number(await commit.adopt(document))
+    await each(found, async document => {
+      if (await commit.adopt(document)) adopted++
+    })
     if (adopted > 0) notifications.tell({ unplaced: true })
     return adopted
   }
@@ -61,56 +87,63 @@ export function createMaintenance (
     const differing = PLACEMENT_FAILURES.map(status => ({
       status,
       'system_manager.status': { $ne: status },
-      'system_manager.unplaced': true
+      'system_manager.unplaced': true as const
     }))
-    const found = await jobs.find({ $or: differing }, { projection: { _id: 1 } }).limit(STEP).toArray()
-    await Promise.all(found.map(({ _id }) => commit.absorb(_id.toHexString())))
+    const found = jobs.find({ $or: differing }, { projection: { _id: 1 }, batchSize: BATCH })
+    await each(found, ({ _id }) => commit.absorb(_id.toHexString()))
   }
 
-  async function relayLeft (): Promise<number> {
+  async function relayLeft (): Promise<void> {
     const commands = await relay.relayLeft()
     notifications.tell({ commands })
     notifications.publish({ commands })
-    return commands.length
   }
 
-  async function sweep (): Promise<void> {
-    await outbox.sweep(new Date(Date.now() - SETTLED_KEPT_MS))
-    await notifications.sweep()
-    await leases.deleteMany({ _id: /^process\//, expires_at: { $lt: new Date(Date.now() - LEASES_KEPT_MS) } })
+  const steps: Step[] = [
+    { name: 'adopt', every: 1, work: adopt },
+    { name: 'absorb', every: 1, work: absorb },
+    { name: 'notifications', every: 1, work: notifications.poll },
+    { name: 'relay', every: TURNS_PER_RELAY, work: relayLeft },
+    {
+      name: 'sweep of settled commands',
+      every: TURNS_PER_SWEEP,
+      work: () => outbox.sweepSettled(new Date(Date.now() - SETTLED_KEPT_MS))
+    },
+    { name: 'sweep of commands without a cluster', every: TURNS_PER_SWEEP, work: outbox.sweepOrphans },
+    { name: 'sweep of notifications', every: TURNS_PER_SWEEP, work: notifications.sweep },
+    {
+      name: 'sweep of leases',
+      every: TURNS_PER_SWEEP,
+      work: () => leases.deleteMany({ _id: /^process\//, expires_at: { $lt: new Date(Date.now() - LEASES_KEPT_MS) } })
+    },
+    { name: 'change stream', every: TURNS_PER_SWEEP, work: notifications.watch }
+  ]
+
+  async function turn ({ each }: Turn): Promise<void> {
+    turns++
+    await each(steps.filter(({ every }) => turns % every === 0), attempt, ({ name }) => ({ step: name }))
   }
 
-  /** Whether the database answers is told by the connection, once; the next look comes soon. */
-  async function attempt (work: () => Promise<unknown>): Promise<void> {
-    await run(work, LONG_MS).catch((err: unknown) =>
-      log.debug({ err }, 'upkeep of the database failed, it is tried again')
-    )
-  }
-
-  async function loop (): Promise<void> {
-    for (let looks = 1; !stopping.signal.aborted; looks++) {
-      await sleep(LOOK_MS, undefined, { signal: stopping.signal, ref: false }).catch(() => {})
-      if (stopping.signal.aborted) return
-      await attempt(adopt)
-      await attempt(absorb)
-      await attempt(notifications.poll)
-      if (looks % LOOKS_PER_RELAY === 0) await attempt(relayLeft)
-      if (looks % LOOKS_PER_SWEEP === 0) await attempt(sweep)
-      if (looks % LOOKS_PER_SWEEP === 0) await attempt(notifications.watch)
+  /** The connection logs once that the database does not answer. */
+  async function attempt ({ name, work }: Step): Promise<void> {
+    try {
+      await run(work, LONG_MS)
+    } catch (err) {
+      if (!(err instanceof ApiError && ['store_unavailable', 'shutting_down'].includes(err.code))) throw err
+      log.debug({ err, step: name }, 'a step of the maintenance of the database failed, it is tried again')
     }
   }
 
   return {
     async begin () {
       while (await adopt() > 0);
-      while (await relayLeft() > 0);
+      await relayLeft()
       await notifications.watch()
-      stopped = loop()
+      loop = startLoop({ name: 'database maintenance', everyMs: TURN_MS, atOnce: false, run: turn })
     },
 
     async stop () {
-      stopping.abort()
-      await stopped
+      await loop?.stop()
       await notifications.stop()
     }
   }

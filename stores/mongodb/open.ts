@@ -1,4 +1,5 @@
 import type { MongoClient } from 'mongodb'
+import type { StartLoop } from '../../background/loop.js'
 import type { Store } from '../store.js'
 import { createAddressPool } from './addresses.js'
 import { createChannelStore } from './channels.js'
@@ -21,14 +22,19 @@ import { createMaintenance } from './maintenance.js'
  * answered after `waitMs`, or holds what contradicts a unique index.
  */
 export async function openMongoStore (
-  { client, waitMs, log }: { client: MongoClient, waitMs: number, log: StoreLog }
+  { client, waitMs, startLoop, log }: {
+    client: MongoClient
+    waitMs: number
+    startLoop: StartLoop
+    log: StoreLog
+  }
 ): Promise<Store> {
   const connection = createConnection(client, log)
   const notifications = createNotifications(connection)
   const outbox = createOutbox(connection)
   const relay = createRelay(connection, outbox)
   const commit = createJobCommit(connection, createAddressPool(connection), notifications)
-  const maintenance = createMaintenance(connection, { commit, relay, outbox, notifications })
+  const maintenance = createMaintenance(connection, { commit, relay, outbox, notifications, startLoop })
   try {
     await onceAnswered(async () => {
       // After a first connection that failed, a client goes on only when it is told to.

@@ -1,5 +1,6 @@
-import type { Descriptor } from '../../schemas/descriptor.js'
+import { MAX_REPLICAS, type Descriptor } from '../../schemas/descriptor.js'
 import type { Instance, Job } from '../../schemas/job.js'
+import { isHexId } from '../../schemas/primitives.js'
 import { PLACEMENT_FAILURES, STATUSES, type Status } from '../../schemas/status.js'
 import { toNumber } from './cluster-document.js'
 import type { JobDocument } from './collections.js'
@@ -28,7 +29,7 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
   const status = asStatus(told)
   const descriptor = asDescriptor(fields, typeof name === 'string' ? name : undefined)
   const instances = asObjects(placed).map((instance, index) => asInstance(instance, index, status, createdAt))
-  const replicas = Math.max(toNumber(wanted) ?? 1, instances.length)
+  const replicas = Math.max(Math.min(asCount(wanted) ?? 1, MAX_REPLICAS), instances.length)
   const gone = status === 'UNDEPLOYED'
   const addresses = asObjects(services).map(({ Address }) => Address).filter(address => typeof address === 'string')
   return {
@@ -63,11 +64,12 @@ function asStatus (told: unknown): Status {
 }
 
 function asInstance (told: Record<string, unknown>, index: number, jobStatus: Status, since: string): Instance {
-  const clusterId = asText(told.cluster_id)
+  // Anything else is the id of no cluster.
+  const clusterId = isHexId(told.cluster_id) ? told.cluster_id : ''
   const isPlaced = clusterId !== ''
   const fallback = isPlaced === NOWHERE.includes(jobStatus) ? (isPlaced ? 'CLUSTER_SCHEDULED' : 'REQUESTED') : jobStatus
   return {
-    instance_number: toNumber(told.instance_number) ?? index,
+    instance_number: asCount(told.instance_number) ?? index,
     instance_ip: asText(told.instance_ip),
     cluster_id: clusterId,
     namespace_ip: asText(told.namespace_ip),
@@ -92,14 +94,20 @@ function asDescriptor (fields: Record<string, unknown>, name = '...'): Descripto
   const [app = '', appNs = '', service = '', serviceNs = ''] = name.split('.')
   return {
     api_version: 'v0.1',
-    app_name: app,
-    app_ns: appNs,
-    service_name: service,
-    service_ns: serviceNs,
     image: '',
     image_runtime: 'docker',
-    ...fields
+    ...fields,
+    app_name: asText(fields.app_name ?? app),
+    app_ns: asText(fields.app_ns ?? appNs),
+    service_name: asText(fields.service_name ?? service),
+    service_ns: asText(fields.service_ns ?? serviceNs)
   }
+}
+
+/** Undefined for what is no whole number of something. */
+function asCount (value: unknown): number | undefined {
+  const number = toNumber(value)
+  return number !== null && Number.isSafeInteger(number) && number >= 0 ? number : undefined
 }
 
 function asObjects (value: unknown): Array<Record<string, unknown>> {

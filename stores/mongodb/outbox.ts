@@ -1,11 +1,12 @@
 import type { Filter } from 'mongodb'
-import type { Command } from '../../schemas/channel.js'
+import { asCommand, type Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { OutboxStore } from '../store.js'
 import type { Draft, OutboxDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { duplicatesOf } from './failures.js'
 import { toObjectId } from './ids.js'
+import { readPage } from './pages.js'
 
 export interface Outbox extends OutboxStore {
   /**
@@ -13,16 +14,18 @@ export interface Outbox extends OutboxStore {
    * harm. A cluster that is gone gets none: its instances are dealt with by whoever removed it.
    */
   append (clusterId: ClusterId, drafts: Draft[]): Promise<void>
-  /** Forgets what was settled before, and what is there for clusters that are gone. */
-  sweep (settledBefore: Date): Promise<void>
+  /** Forgets what was settled before. */
+  sweepSettled (before: Date): Promise<void>
+  /** Forgets what is there for clusters that are gone. */
+  sweepOrphans (): Promise<void>
 }
 
 /** Commands, or clusters, dealt with in one step of a sweep. */
 const SWEEP_STEP = 1000
 
-export function createOutbox ({ collections: { clusters, outbox }, run }: Connection): Outbox {
+export function createOutbox ({ collections: { clusters, outbox }, documents, run }: Connection): Outbox {
   /**
-   * Undefined for an unknown cluster. The outbox is read first: upkeep notes the last number at the cluster before it
+   * Undefined for an unknown cluster. The outbox is read first: a sweep notes the last number at the cluster before it
    * forgets the command that had it.
    */
   async function position (clusterId: ClusterId): Promise<{ acked: number, last: number } | undefined> {
@@ -69,19 +72,21 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
     await outbox.updateMany({ ...filter, open: true }, { $set: { settled_at: new Date() }, $unset: { open: '' } })
   }
 
-  async function forgetSettled (before: Date): Promise<void> {
-    const old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1, seq: 1 } }).limit(
-      SWEEP_STEP
-    ).toArray()
-    if (old.length === 0) return
-    for (const clusterId of new Set(old.map(({ cluster_id: id }) => id))) {
-      const last = await position(clusterId)
-      if (last) await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.last': last.last } })
-    }
-    await outbox.deleteMany({ _id: { $in: old.map(({ _id }) => _id) } })
+  async function sweepSettled (before: Date): Promise<void> {
+    let old: Array<Pick<OutboxDocument, '_id' | 'cluster_id'>>
+    do {
+      old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1 } }).limit(SWEEP_STEP)
+        .toArray()
+      for (const clusterId of new Set(old.map(({ cluster_id: id }) => id))) {
+        const found = await position(clusterId)
+        if (!found) continue
+        await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.last': found.last } })
+      }
+      await outbox.deleteMany({ _id: { $in: old.map(({ _id }) => _id) } })
+    } while (old.length === SWEEP_STEP)
   }
 
-  async function forgetOrphans (): Promise<void> {
+  async function sweepOrphans (): Promise<void> {
     for (
       let after = '', page = await clustersAfter(after, SWEEP_STEP);
       page.length > 0;
@@ -109,18 +114,21 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
 
   return {
     append,
-
-    async sweep (settledBefore) {
-      await forgetSettled(settledBefore)
-      await forgetOrphans()
-    },
+    sweepSettled,
+    sweepOrphans,
 
     position: clusterId => run(async () => await position(clusterId) ?? { acked: 0, last: 0 }),
 
     pending: (clusterId, { after, limit }) =>
-      run(async () =>
-        (await outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: after } }).sort({ seq: 1 }).limit(limit)
-          .toArray()).map(toCommand)
+      run(() =>
+        readPage(
+          (before: OutboxDocument | undefined) =>
+            outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: before?.seq ?? after } }).sort({ seq: 1 })
+              .limit(limit).toArray(),
+          document =>
+            documents.ofMany({ kind: 'command', id: clusterId, revision: document.seq }, () => toCommand(document)),
+          limit
+        )
       ),
 
     backlog: () => run(() => outbox.countDocuments({ open: true })),
@@ -142,5 +150,5 @@ export function createOutbox ({ collections: { clusters, outbox }, run }: Connec
 }
 
 function toCommand ({ _id, cluster_id: clusterId, open, job, ...command }: OutboxDocument): Command {
-  return { command_id: _id, ...command, ...(job !== undefined && { job: JSON.parse(job) as Record<string, unknown> }) }
+  return asCommand({ ...command, command_id: _id, ...(job !== undefined && { job: JSON.parse(job) }) })
 }

@@ -3,7 +3,9 @@ import type { ClusterId } from '../../schemas/cluster.js'
 import { inBatches } from './batches.js'
 import type { Draft } from './collections.js'
 import type { Connection } from './connection.js'
+import { isOutage } from './failures.js'
 import { toObjectId } from './ids.js'
+import { aboutJob } from './job-document.js'
 import type { Outbox } from './outbox.js'
 
 /** Brings commands from the documents of jobs, where they were stored along with what causes them, into the outbox. */
@@ -20,9 +22,9 @@ const MOST = 200
 /**
  * Any process may relay any job at any time, several at once: a command has its id in the outbox too, so that it comes
  * there once, and a draft is taken out of its job only when it is there. The outbox keeps what is settled for a while
- * (see upkeep), which is longer than any relay takes: a slow one finds its command there, and not only gone.
+ * (see maintenance.ts), which is longer than any relay takes: a slow one finds its command there, and not only gone.
  */
-export function createRelay ({ collections: { jobs } }: Connection, outbox: Outbox): Relay {
+export function createRelay ({ collections: { jobs }, documents }: Connection, outbox: Outbox): Relay {
   async function relayMany (ids: readonly ObjectId[]): Promise<Map<string, ClusterId[]>> {
     const found = await jobs.find({ _id: { $in: [...ids] } }, { projection: { 'system_manager.drafts': 1 } }).toArray()
     const waiting = found.map(({ _id, system_manager: ours }) => ({ _id, drafts: ours?.drafts ?? [] })).filter((
@@ -68,8 +70,15 @@ export function createRelay ({ collections: { jobs } }: Connection, outbox: Outb
     async relayLeft () {
       const left = await jobs.find({ 'system_manager.drafts.command_id': { $exists: true } }, {
         projection: { _id: 1 }
-      }).limit(MOST).toArray()
-      return (await Promise.all(left.map(({ _id }) => relay(_id.toHexString())))).flat()
+      }).toArray()
+      const reached = await Promise.all(left.map(({ _id }) =>
+        relay(_id.toHexString()).catch((err: unknown) => {
+          if (isOutage(err)) throw err
+          documents.report(aboutJob({ _id }), err)
+          return []
+        })
+      ))
+      return reached.flat()
     }
   }
 }

@@ -1,7 +1,8 @@
 import { ObjectId } from 'bson'
-import type { Cluster } from '../../schemas/cluster.js'
+import { asCluster, type Cluster } from '../../schemas/cluster.js'
 import type { ClusterStore, MaintenanceFields } from '../store.js'
 import type { Connection } from './connection.js'
+import { readPage } from './pages.js'
 
 /** A row of clusters: JSON text where the cluster has lists and objects. */
 type ClusterRow =
@@ -32,7 +33,7 @@ const COLUMNS =
   aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
   maintenance, registered_at, last_heartbeat_at, last_modified_timestamp`
 
-export function createClusterStore ({ prepare, read, write }: Connection): ClusterStore {
+export function createClusterStore ({ prepare, read, write, documents }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
     INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, delivery, clusterinfo,
       cluster_location, registered_at, last_modified_timestamp)
@@ -67,13 +68,13 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   const update = prepare('UPDATE clusters SET maintenance = json_patch(maintenance, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
   const selectPage = prepare<ClusterRow>(`
-    SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ?`)
+    SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ? OFFSET ?`)
   const selectSilent = prepare<ClusterRow>(`
     SELECT ${COLUMNS} FROM clusters WHERE ${LOST_AT} IS NULL AND last_modified_timestamp <= ? AND id > ?
-    ORDER BY id LIMIT ?`)
+    ORDER BY id LIMIT ? OFFSET ?`)
   const selectReturned = prepare<ClusterRow>(`
     SELECT ${COLUMNS} FROM clusters WHERE ${LOST_AT} IS NOT NULL AND last_modified_timestamp > ? AND id > ?
-    ORDER BY id LIMIT ?`)
+    ORDER BY id LIMIT ? OFFSET ?`)
   const selectAt = prepare<ClusterRow>(
     `SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`
   )
@@ -82,6 +83,16 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   )
   // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
+
+  /** The cluster that was asked for; throws `cluster_unreadable`. */
+  function toCluster (row: ClusterRow): Cluster {
+    return documents.one({ kind: 'cluster', id: row.id }, () => parsed(row))
+  }
+
+  /** One cluster of many. */
+  function toClusterOfMany (row: ClusterRow): Cluster | undefined {
+    return documents.ofMany({ kind: 'cluster', id: row.id }, () => parsed(row))
+  }
 
   return {
     register: (identity, now) =>
@@ -133,16 +144,34 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
         return row && toCluster(row)
       }),
 
-    list: ({ activeSince = -Infinity, after = '', limit = -1 }) =>
-      read(() => selectPage.all(after, activeSince / 1000, limit).map(toCluster)),
+    list: ({ activeSince = -Infinity, after = '', limit }) =>
+      read(() =>
+        readPage(
+          (limit, offset) => selectPage.all(after, activeSince / 1000, limit, offset),
+          toClusterOfMany,
+          limit
+        )
+      ),
 
     silent: ({ silentSince, after = '', limit }) =>
-      read(() => selectSilent.all(silentSince / 1000, after, limit).map(toCluster)),
+      read(() =>
+        readPage(
+          (limit, offset) => selectSilent.all(silentSince / 1000, after, limit, offset),
+          toClusterOfMany,
+          limit
+        )
+      ),
 
     returned: ({ activeSince, after = '', limit }) =>
-      read(() => selectReturned.all(activeSince / 1000, after, limit).map(toCluster)),
+      read(() =>
+        readPage(
+          (limit, offset) => selectReturned.all(activeSince / 1000, after, limit, offset),
+          toClusterOfMany,
+          limit
+        )
+      ),
 
-    at: place => read(() => selectAt.all(place).map(toCluster)),
+    at: place => read(() => selectAt.all(place).map(toClusterOfMany).filter(cluster => cluster !== undefined)),
 
     countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
 
@@ -150,18 +179,18 @@ export function createClusterStore ({ prepare, read, write }: Connection): Clust
   }
 }
 
-function toCluster (row: ClusterRow): Cluster {
+function parsed (row: ClusterRow): Cluster {
   const { maintenance, ...columns } = row
-  return {
+  return asCluster({
     ...columns,
     ...NO_MAINTENANCE,
-    ...JSON.parse(maintenance) as MaintenanceFields,
+    ...JSON.parse(maintenance),
     clusterinfo: JSON.parse(row.clusterinfo),
     technology: row.technology === null ? null : JSON.parse(row.technology),
     more: JSON.parse(row.more),
     workers: row.workers === null ? null : JSON.parse(row.workers),
     warnings: JSON.parse(row.warnings)
-  }
+  })
 }
 
 /** A figure that was not told is NULL; one that was told to be null is the text of it. */

@@ -1,18 +1,20 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ApiError } from '../../schemas/errors.js'
+import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
 import { openDatabase, type Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
 import { createGroupCommit, type GroupCommit } from './group-commit.js'
 import { migrate } from './migrations.js'
 
-/** Where the store tells what it did by itself. A Fastify logger fits. */
-export interface StoreLog {
+/** Where the store says what it did without being asked. A Fastify logger fits. */
+export interface StoreLog extends UnreadableLog {
   info (details: object, message: string): void
 }
 
 /** The one connection to the file of the database. */
 export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit, 'write' | 'attempt' | 'commits'> {
+  documents: DocumentReader
   /** Runs `fn` at once; it sees what is committed, since a batch of writes runs in one synchronous go. */
   read<T> (fn: () => T): Promise<T>
   /** Commits what is queued, then closes the file. */
@@ -47,6 +49,7 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
     prepare: db.prepare,
     write: group.write,
     attempt: group.attempt,
+    documents: createDocumentReader(log),
 
     get commits () {
       return group.commits

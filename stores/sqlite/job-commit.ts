@@ -1,5 +1,6 @@
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid, jobWithPlainId } from '../../schemas/job-document.js'
+import { storedJob } from '../../schemas/job-versions.js'
 import { hasUnplaced, isReserving, requirementsOf, underscored } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
@@ -90,7 +91,7 @@ export function createJobCommit (
       job.revision,
       lastEvent,
       job.updated_at,
-      JSON.stringify(job),
+      storedJob(job),
       JSON.stringify(jobWithOid(job)),
       job.id
     ] as const

@@ -1,36 +1,46 @@
-import type { Job, JobEvent } from '../../schemas/job.js'
+import type { Job, JobEvent, JobId } from '../../schemas/job.js'
+import { readJob } from '../../schemas/job-versions.js'
 import type { Status } from '../../schemas/status.js'
 import type { JobQuery, JobStore, PlacedInstance } from '../store.js'
 import type { AddressPool } from './addresses.js'
 import type { Connection } from './connection.js'
 import { createJobCommit } from './job-commit.js'
 import type { Outbox } from './outbox.js'
+import { readPage } from './pages.js'
 
-interface DocRow {
+/** A job as it is stored, and what of it is known without its document. */
+interface JobRow {
+  id: JobId
+  revision: number
   doc: string
 }
+
+const JOB = 'SELECT id, revision, doc FROM jobs'
+const PAGE = 'LIMIT ? OFFSET ?'
 
 /** Jobs that one transaction of a purge forgets: writers in between need not wait for all of them. */
 const PURGE_STEP = 200
 
 export function createJobStore (connection: Connection, addresses: AddressPool, outbox: Outbox): JobStore {
-  const { prepare, read, write } = connection
+  const { prepare, read, write, documents } = connection
   const commitOne = createJobCommit(connection, addresses, outbox)
 
-  const select = prepare<DocRow>('SELECT doc FROM jobs WHERE id = ?')
-  const selectLive = prepare<DocRow>('SELECT doc FROM jobs WHERE live_name = ?')
-  const selectLast = prepare<DocRow>(
-    'SELECT doc FROM jobs WHERE job_name = ? AND live_name IS NULL ORDER BY created_at DESC, id DESC LIMIT 1'
+  const select = prepare<JobRow>(`${JOB} WHERE id = ?`)
+  const selectLive = prepare<JobRow>(`${JOB} WHERE live_name = ?`)
+  const selectGone = prepare<JobRow>(
+    `${JOB} WHERE job_name = ? AND live_name IS NULL ORDER BY created_at DESC, id DESC ${PAGE}`
   )
-  const selectUnderscored = prepare<DocRow>(`
-    SELECT doc FROM jobs WHERE underscored_name = ? ORDER BY live_name IS NULL, created_at DESC, id DESC LIMIT 2`)
+  const selectUnderscored = prepare<JobRow & { is_live: number }>(`
+    SELECT id, revision, doc, live_name IS NOT NULL AS is_live FROM jobs WHERE underscored_name = ?
+    ORDER BY live_name IS NULL, created_at DESC, id DESC ${PAGE}`)
   const selectStatus = prepare<{ status: Status }>('SELECT status FROM jobs WHERE id = ?')
-  const selectUnplaced = prepare<DocRow>('SELECT doc FROM jobs WHERE unplaced = 1 AND id > ? ORDER BY id LIMIT ?')
-  const selectDocuments = prepare<{ contract: string }>(
-    'SELECT contract FROM jobs WHERE status <> \'UNDEPLOYED\' ORDER BY id'
+  const selectUnplaced = prepare<JobRow>(`${JOB} WHERE unplaced = 1 AND id > ? ORDER BY id ${PAGE}`)
+  // What is not JSON would spoil the list for all: its id is told instead.
+  const selectDocuments = prepare<{ contract: string, broken: JobId | null }>(`
+    SELECT contract, iif(json_valid(contract), NULL, id) AS broken FROM jobs WHERE status <> 'UNDEPLOYED' ORDER BY id`)
+  const selectDue = prepare<JobRow>(
+    `${JOB} WHERE due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id ${PAGE}`
   )
-  const selectDue = prepare<DocRow>(`
-    SELECT doc FROM jobs WHERE due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id LIMIT ?`)
   const selectOn = prepare<PlacedInstance>(
     'SELECT job_id, instance_number, status FROM instances WHERE cluster_id = ? AND cluster_id <> \'\''
   )
@@ -39,7 +49,7 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     WHERE i.cluster_id = ? AND i.status <> told.value`)
   const sumReserved = prepare<{ cluster_id: string, cpu: number, memory: number }>(`
     SELECT cluster_id, sum(cpu) AS cpu, sum(memory) AS memory FROM instances WHERE on_the_way = 1 GROUP BY cluster_id`)
-  const selectEvents = prepare<DocRow & { id: number }>(
+  const selectEvents = prepare<{ id: number, doc: string }>(
     'SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?'
   )
   const selectPurgeable = prepare<{ id: string }>(`
@@ -56,16 +66,41 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     return jobs.length
   }
 
+  const stored = ({ id, revision }: JobRow) => ({ kind: 'job' as const, id, revision })
+
+  /** The job that was asked for; throws `job_unreadable`. */
+  function toJob (row: JobRow | undefined): Job | undefined {
+    return row && documents.one(stored(row), () => readJob(row.doc))
+  }
+
+  /** One job of many. */
+  function toJobOfMany (row: JobRow | undefined): Job | undefined {
+    return row && documents.ofMany(stored(row), () => readJob(row.doc))
+  }
+
+  /** Of a live job that cannot be understood it is not known whether it is the one that is meant. */
+  function byUnderscoredName (name: string): Job[] {
+    const rows = (limit: number, offset: number) => selectUnderscored.all(name, limit, offset)
+    const found = readPage(rows, row => row.is_live ? toJob(row) : toJobOfMany(row), 2)
+    // Nothing else has this name.
+    if (found.length === 0) toJob(rows(1, 0)[0])
+    return found
+  }
+
   return {
     commit: changes => write(() => changes.map(commitOne)),
 
     get: id => read(() => toJob(select.get(id))),
 
-    getMany: ids => read(() => ids.map(id => toJob(select.get(id))).filter(job => job !== undefined)),
+    getMany: ids => read(() => ids.map(id => toJobOfMany(select.get(id))).filter(job => job !== undefined)),
 
-    byName: jobName => read(() => toJob(selectLive.get(jobName) ?? selectLast.get(jobName))),
+    byName: jobName =>
+      read(() =>
+        toJob(selectLive.get(jobName)) ??
+          readPage((limit, offset) => selectGone.all(jobName, limit, offset), toJobOfMany, 1)[0]
+      ),
 
-    byUnderscoredName: name => read(() => toJobs(selectUnderscored.all(name))),
+    byUnderscoredName: name => read(() => byUnderscoredName(name)),
 
     byAddress: address =>
       read(() => {
@@ -78,17 +113,31 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     list: query =>
       read(() => {
         const { sql, values } = listQuery(query)
-        return toJobs(prepare<DocRow>(sql).all(...values))
+        const statement = prepare<JobRow>(sql)
+        return readPage((limit, offset) => statement.all(...values, limit, offset), toJobOfMany, query.limit)
       }),
 
-    unplaced: ({ after = '', limit }) => read(() => toJobs(selectUnplaced.all(after, limit))),
+    unplaced: ({ after = '', limit }) =>
+      read(() => readPage((limit, offset) => selectUnplaced.all(after, limit, offset), toJobOfMany, limit)),
 
     due: ({ before, after, limit }) =>
-      read(() => toJobs(selectDue.all(before, after?.due_at ?? '', after?.id ?? '', limit))),
+      read(() =>
+        readPage(
+          (limit, offset) => selectDue.all(before, after?.due_at ?? '', after?.id ?? '', limit, offset),
+          toJobOfMany,
+          limit
+        )
+      ),
 
     instancesOn: clusterId => read(() => selectOn.all(clusterId).map(row => ({ ...row }))),
 
-    documents: () => read(() => selectDocuments.all().map(({ contract }) => contract)),
+    documents: () =>
+      read(() =>
+        selectDocuments.all().filter(({ broken: id }) => {
+          if (id !== null) documents.report({ kind: 'job', id }, new Error('its contract document is not JSON'))
+          return id === null
+        }).map(({ contract }) => contract)
+      ),
 
     contradicted: (clusterId, told) =>
       read(() => selectContradicted.all(JSON.stringify(Object.fromEntries(told)), clusterId).map(row => ({ ...row }))),
@@ -113,11 +162,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
 /** Only the conditions that are asked for, so that each combination finds its index. */
 function listQuery (
-  { status, undeployed, cluster_id: clusterId, job_name: jobName, app_name: appName, app_ns: appNs, after, limit }:
-  JobQuery
+  { status, undeployed, cluster_id: clusterId, job_name: jobName, app_name: appName, app_ns: appNs, after }: JobQuery
 ) {
   const conditions: string[] = []
-  const values: Array<string | number> = []
+  const values: string[] = []
   const where = (condition: string, ...given: string[]) => {
     conditions.push(condition)
     values.push(...given)
@@ -138,13 +186,5 @@ function listQuery (
   if (appNs !== undefined) where('app_ns = ?', appNs)
   if (after !== undefined) where('id > ?', after)
   const filter = conditions.length > 0 ? `WHERE ${conditions.join(' AND ')}` : ''
-  return { sql: `SELECT doc FROM jobs ${filter} ORDER BY id LIMIT ?`, values: [...values, limit ?? -1] }
-}
-
-function toJob (row: DocRow | undefined): Job | undefined {
-  return row && JSON.parse(row.doc) as Job
-}
-
-function toJobs (rows: DocRow[]): Job[] {
-  return rows.map(({ doc }) => JSON.parse(doc) as Job)
+  return { sql: `${JOB} ${filter} ORDER BY id ${PAGE}`, values }
 }

@@ -1,7 +1,8 @@
-import type { Command, CommandDraft } from '../../schemas/channel.js'
+import { asCommand, type CommandDraft } from '../../schemas/channel.js'
 import { carriesDocument } from '../../schemas/job-facts.js'
 import type { OutboxStore } from '../store.js'
 import type { Connection } from './connection.js'
+import { readPage } from './pages.js'
 
 export interface Outbox extends OutboxStore {
   /**
@@ -12,7 +13,7 @@ export interface Outbox extends OutboxStore {
   append (draft: CommandDraft, jobJson: string): void
 }
 
-export function createOutbox ({ prepare, read, write }: Connection): Outbox {
+export function createOutbox ({ prepare, read, write, documents }: Connection): Outbox {
   const nextSeq = prepare<{ last_seq: number }>(
     'UPDATE clusters SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq'
   )
@@ -22,7 +23,7 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
   )
   const count = prepare<{ backlog: number }>('SELECT count(*) AS backlog FROM outbox')
   const pending = prepare<{ seq: number, command: string, job: string | null }>(
-    'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ?'
+    'SELECT seq, command, job FROM outbox WHERE cluster_id = ? AND seq > ? ORDER BY seq LIMIT ? OFFSET ?'
   )
   // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
   const moveAcked = prepare<{ acked_seq: number }>(
@@ -45,11 +46,13 @@ export function createOutbox ({ prepare, read, write }: Connection): Outbox {
 
     pending: (clusterId, { after, limit }) =>
       read(() =>
-        pending.all(clusterId, after, limit).map(({ seq, command, job }): Command => ({
-          seq,
-          ...JSON.parse(command),
-          ...(job !== null && { job: JSON.parse(job) })
-        }))
+        readPage(
+          (limit, offset) => pending.all(clusterId, after, limit, offset),
+          ({ seq, command, job }) =>
+            documents.ofMany({ kind: 'command', id: clusterId, revision: seq }, () =>
+              asCommand({ ...JSON.parse(command), seq, ...(job !== null && { job: JSON.parse(job) }) })),
+          limit
+        )
       ),
 
     backlog: () => read(() => count.get()!.backlog),

@@ -44,8 +44,11 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
       await registry.get(clusterId)
       if (!force) {
         const [job] = await jobs.list({ cluster_id: clusterId, limit: 1 })
-        if (job) {
-          throw new ApiError('cluster_in_use', `${job.job_name} is on it`, {
+        // A job whose document cannot be understood is not listed, and yet it is on the cluster.
+        const [instance] = job ? [] : await jobs.instancesOn(clusterId)
+        const holder = job?.job_name ?? instance?.job_id
+        if (holder !== undefined) {
+          throw new ApiError('cluster_in_use', `${holder} is on it`, {
             hint:
               'Drain it first (POST /api/v1/clusters/:cluster/drain), or repeat with ?force=true to have it ' +
                 'forgotten with all that it has'

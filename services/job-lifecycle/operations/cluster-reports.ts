@@ -27,8 +27,11 @@ export interface ClusterReports {
    * Repeating it changes nothing.
    */
   delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
-  /** All live jobs with an instance on this cluster: what it should be running. */
-  desiredOn (clusterId: ClusterId): Promise<Job[]>
+  /**
+   * All live jobs with an instance on this cluster: what it should be running. Undefined when the stored document of
+   * one of them cannot be understood: the cluster would remove what it does not find in the list.
+   */
+  desiredOn (clusterId: ClusterId): Promise<Job[] | undefined>
 }
 
 export function createClusterReports ({ jobs, registry, committer, drift }: {
@@ -83,6 +86,11 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     async desiredOn (clusterId) {
       const held = await jobs.list({ cluster_id: clusterId, undeployed: false })
+      const ids = new Set(held.map(({ id }) => id))
+      const placed = new Set((await jobs.instancesOn(clusterId)).map(({ job_id: id }) => id))
+      const others = [...placed].filter(id => !ids.has(id))
+      // Those that can be understood were placed there meanwhile, and come as commands.
+      if ((await jobs.getMany(others)).length < others.length) return undefined
       return held.filter(job => job.instance_list.some(instance => instance.cluster_id === clusterId))
     }
   }

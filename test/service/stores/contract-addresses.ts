@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import type { Job } from '../../../schemas/job.js'
-import type { Open } from './contract.js'
+import type { Open } from './opened.js'
 import { aJob, addressesOf, anEvent, anInstance, commit, saved, undeployed } from './samples.js'
 
 const wishing = (address: string): Partial<Job> => ({ service_ip_list: [{ IpType: 'RR', Address: address }] })

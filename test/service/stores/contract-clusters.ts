@@ -1,6 +1,6 @@
 import { ObjectId } from 'bson'
 import type { Test } from 'tap'
-import type { Open } from './contract.js'
+import type { Open } from './opened.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 
 const UNKNOWN = new ObjectId().toHexString()

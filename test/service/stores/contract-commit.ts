@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { MAX_EVENTS_PER_JOB } from '../../../stores/store.js'
-import type { Open } from './contract.js'
+import type { Open } from './opened.js'
 import { aCommand, aJob, addressesOf, anEvent, commit, registered, saved, undeployed } from './samples.js'
 
 /** Promises of JobStore.commit, events and purge. Addresses and commands have files of their own. */

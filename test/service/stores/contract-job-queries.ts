@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import { jobWithOid } from '../../../schemas/job-document.js'
 import type { Status } from '../../../schemas/status.js'
-import type { Open } from './contract.js'
+import type { Open } from './opened.js'
 import { aJob, anInstance, on, registered, saved, undeployed } from './samples.js'
 
 const UNKNOWN = new ObjectId().toHexString()

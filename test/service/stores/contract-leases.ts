@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import type { Open } from './contract.js'
+import type { Open } from './opened.js'
 import { registered } from './samples.js'
 
 /** Promises of LeaseStore and ChannelStore. */

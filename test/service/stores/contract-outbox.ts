@@ -2,7 +2,7 @@ import { ObjectId } from 'bson'
 import type { Test } from 'tap'
 import { jobWithPlainId } from '../../../schemas/job-document.js'
 import type { Store } from '../../../stores/store.js'
-import type { Open } from './contract.js'
+import type { Open } from './opened.js'
 import { aCommand, aJob, commit, registered, saved } from './samples.js'
 
 const UNKNOWN = new ObjectId().toHexString()

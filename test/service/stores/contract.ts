@@ -1,22 +1,14 @@
 import type { Test } from 'tap'
-import type { Store } from '../../../stores/store.js'
 import { addressContract } from './contract-addresses.js'
 import { clusterContract } from './contract-clusters.js'
 import { commitContract } from './contract-commit.js'
 import { jobQueryContract } from './contract-job-queries.js'
 import { leaseContract } from './contract-leases.js'
 import { outboxContract } from './contract-outbox.js'
+import type { Open } from './opened.js'
+import { unreadableContract } from './contract-unreadable.js'
+import { versionContract } from './contract-versions.js'
 import { registered, saved, aJob } from './samples.js'
-
-/** An empty store for one test. */
-export interface Opened {
-  store: Store
-  /** Closes the store and opens it on the same data. */
-  reopen (): Promise<Store>
-}
-
-/** Opens a store that is closed at the end of the test. */
-export type Open = (t: Test) => Promise<Opened>
 
 /** The promises of the store port. Every adapter has to pass all of it. */
 export function storeContract (t: Test, open: Open): void {
@@ -26,6 +18,8 @@ export function storeContract (t: Test, open: Open): void {
   jobQueryContract(t, open)
   outboxContract(t, open)
   leaseContract(t, open)
+  versionContract(t, open)
+  unreadableContract(t, open)
 
   t.test('check answers while the store is open and rejects once it is closed', async t => {
     const { store } = await open(t)

@@ -1,23 +1,38 @@
-import { MongoClient } from 'mongodb'
+import { MongoClient, ObjectId } from 'mongodb'
 import type { Test } from 'tap'
+import { startLoop, type LoopLog, type StartLoop } from '../../../background/loop.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { collectionsOf, type Collections } from '../../../stores/mongodb/collections.js'
+import type { StoreLog } from '../../../stores/mongodb/connection.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
 import type { Store } from '../../../stores/store.js'
-import type { Opened } from './contract.js'
+import type { Edit, LoggedError, Opened } from './opened.js'
 
 /** The databases that the store uses; tests empty them. */
 const DATABASES = ['clusters', 'jobs', 'netcache', 'system_manager']
 
-/** A logger that keeps the warnings. */
-export function keptLog (): { warnings: string[], debug (): void, info (): void, warn (details: object, message: string): void } {
+/** A logger that keeps warnings and errors. */
+export function keptLog (): StoreLog & { warnings: string[], errors: LoggedError[] } {
   const warnings: string[] = []
-  return { warnings, debug () {}, info () {}, warn: (details, message) => { warnings.push(message) } }
+  const errors: LoggedError[] = []
+  return {
+    warnings,
+    errors,
+    debug () {},
+    info () {},
+    warn: (details, message) => { warnings.push(message) },
+    error: (details, message) => { errors.push({ details, message }) }
+  }
+}
+
+/** Starts the loops of a store that no server watches. */
+export function loopsWith (log: LoopLog): StartLoop {
+  return options => startLoop({ ...options, log })
 }
 
 /** A store of its own client, closed when the test ends. */
 export async function openedMongo (t: Test, uri: string, { waitMs = 10_000, log = keptLog() } = {}): Promise<Store> {
-  const store = await openMongoStore({ client: createClient(uri), waitMs, log })
+  const store = await openMongoStore({ client: createClient(uri), waitMs, startLoop: loopsWith(log), log })
   t.teardown(() => store.close())
   return store
 }
@@ -38,13 +53,35 @@ export async function emptied (t: Test, uri: string): Promise<void> {
 /** An empty store for a test of the contract. */
 export async function openEmpty (t: Test, uri: string): Promise<Opened> {
   await emptied(t, uri)
-  let store = await openedMongo(t, uri)
+  const log = keptLog()
+  let store = await openedMongo(t, uri, { log })
+
+  async function reopen (): Promise<Store> {
+    await store.close()
+    store = await openedMongo(t, uri, { log })
+    return store
+  }
+
   return {
     store,
-    async reopen () {
+    errors: log.errors,
+    reopen,
+    async tampered (edits) {
       await store.close()
-      store = await openedMongo(t, uri)
-      return store
+      const raw = await rawMongo(t, uri)
+      for (const edit of edits) await apply(raw, edit)
+      return await reopen()
     }
+  }
+}
+
+async function apply ({ jobs, clusters, outbox }: Collections, edit: Edit): Promise<void> {
+  if ('job' in edit) {
+    await jobs.updateOne({ _id: new ObjectId(edit.job) }, { $set: { 'system_manager.job': edit.text } })
+  } else if ('cluster' in edit) {
+    await clusters.updateOne({ _id: new ObjectId(edit.cluster) }, { $set: { 'system_manager.warnings': edit.text as never } })
+  } else {
+    const [cluster_id, seq] = edit.command
+    await outbox.updateOne({ cluster_id, seq }, { $set: { job: edit.text } })
   }
 }

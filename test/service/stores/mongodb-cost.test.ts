@@ -3,7 +3,7 @@ import type { Job } from '../../../schemas/job.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { emptied, keptLog } from './mongo-store.js'
+import { emptied, keptLog, loopsWith } from './mongo-store.js'
 import { aCommand, aJob, on, registered, saved } from './samples.js'
 
 /** What the paths that thousands of clusters take cost, in commands to the database. */
@@ -17,7 +17,8 @@ const OF_MAINTENANCE = /"system_manager.underscored_name":null|TargetCluster|dra
 /** A store, and what it sends while `work` runs, without what it does by itself. */
 async function counted (t: Test) {
   const client = createClient(uri)
-  const store = await openMongoStore({ client, waitMs: 10_000, log: keptLog() })
+  const log = keptLog()
+  const store = await openMongoStore({ client, waitMs: 10_000, startLoop: loopsWith(log), log })
   t.teardown(() => store.close())
   let sent: string[] = []
   client.on('commandStarted', ({ commandName, command }) => {

@@ -75,7 +75,7 @@ t.test('a file that is no database, or cannot be opened, is refused by name', as
 t.test('a new file gets the newest schema, and the log tells it once', async t => {
   const file = join(t.testdir(), 'new.db')
   const told: object[] = []
-  const log = { info: (details: object) => { told.push(details) } }
+  const log = { info: (details: object) => { told.push(details) }, error () {} }
   await (await openConnection({ file, log })).close()
   await (await openConnection({ file, log })).close()
   t.strictSame(told, [{ file, from: 0, to: MIGRATIONS.length }])

@@ -48,7 +48,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
   const startedAt = Date.now()
   const committer = createCommitter(jobs, POLICY, log)
   const registry = createClusterRegistry(store as unknown as Store, GRACE_MS)
-  const scheduler = createEmbeddedScheduler(store, GRACE_MS)
+  const scheduler = createEmbeddedScheduler({ store, graceMs: GRACE_MS, log })
   const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 0, log })
   const reports = createClusterReports({ jobs, registry, committer, drift })
   const turn: Turn = {

@@ -125,7 +125,7 @@ export class World {
     member.alive = true
     if (having !== 'all') model.forget()
     if (having === 'nothing') for (const { id } of this.jobs) this.excused.add(`${model.id} ${id}`)
-    if (having === 'nothing-but-resync') for (const job of await this.manager.reports.desiredOn(model.id)) model.bring(job)
+    if (having === 'nothing-but-resync') for (const job of (await this.manager.reports.desiredOn(model.id))!) model.bring(job)
     await this.#register(this.members.indexOf(member))
   }
 
