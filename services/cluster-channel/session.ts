@@ -11,7 +11,7 @@ import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
 import { openFrameQueue } from './frame-queue.js'
 import { startPings } from './pings.js'
-import type { Sessions } from './sessions.js'
+import type { Session, Sessions } from './sessions.js'
 import type { Acknowledgements } from './acknowledgements.js'
 
 /** What a session needs of the rest of the server. */
@@ -26,19 +26,6 @@ export interface SessionContext {
   heartbeatIntervalS: number
   pingIntervalMs: number
   resendMs: number
-}
-
-export interface Session {
-  /** The cluster it speaks for, once that has registered. */
-  readonly clusterId: ClusterId | undefined
-  /** False from the first closing frame on. */
-  readonly isOpen: boolean
-  /** There may be commands in the outbox. */
-  wake (): void
-  /** Tells why and closes; nothing that comes later counts. */
-  end (closeCode: number, complaint: Complaint): void
-  /** Resolves once the socket is closed and nothing that came on it is still being worked on. */
-  ended: Promise<void>
 }
 
 /** Milliseconds that a peer has to present itself, here and over Socket.IO. */

@@ -3,7 +3,21 @@ import type { Leases } from '../../plugins/leases.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
 import { CLOSE } from './close-codes.js'
-import type { Session } from './session.js'
+import type { Complaint } from './frames.js'
+
+/** A channel of a cluster, as the other sessions need to know it. */
+export interface Session {
+  /** The cluster it speaks for, once that has registered. */
+  readonly clusterId: ClusterId | undefined
+  /** False from the first closing frame on. */
+  readonly isOpen: boolean
+  /** There may be commands in the outbox. */
+  wake (): void
+  /** Says why and closes; nothing that comes later counts. */
+  end (closeCode: number, complaint: Complaint): void
+  /** Resolves once the socket is closed and nothing that came on it is still being worked on. */
+  ended: Promise<void>
+}
 
 /** All sessions of this process, and which of them speaks for which cluster. */
 export interface Sessions {
