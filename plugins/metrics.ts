@@ -52,3 +52,19 @@ export default fp(async function metrics (app) {
     else done()
   })
 }, { name: 'metrics' })
+
+/** What the database counts is kept for so long, ms: however many scrape, it is asked once. */
+const KEEP_MS = 5000
+
+/** A figure that is dear to count, kept for a while. NaN while the count fails: other metrics tell what is wrong. */
+export function keptFigure (count: () => Promise<number>): () => Promise<number> {
+  let since = -Infinity
+  let latest: Promise<number> | undefined
+  return () => {
+    if (!latest || performance.now() - since > KEEP_MS) {
+      since = performance.now()
+      latest = count().catch(() => Number.NaN)
+    }
+    return latest
+  }
+}

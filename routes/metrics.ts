@@ -1,9 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Counter, Gauge } from 'prom-client'
+import { keptFigure } from '../plugins/metrics.js'
 import { text, textErrors } from '../schemas/openapi.js'
-
-/** Figures that the database counts are kept for so long, ms: however many scrape, it is asked once. */
-const KEEP_MS = 5000
 
 /** What this server holds, and GET /metrics. */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -24,32 +22,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     }
   })
 
-  const channels = new Gauge({
-    name: 'cluster_channels_open',
-    help: 'Open WebSocket channels',
-    registers,
-    collect () {
-      channels.set(app.websocketServer.clients.size)
-    }
-  })
-
-  const activeCount = kept(() => app.clusterRegistry.countActive())
+  const activeCount = keptFigure(() => app.clusterRegistry.countActive())
   const active = new Gauge({
     name: 'clusters_active',
     help: 'Clusters with a sign of life within the grace time',
     registers,
     async collect () {
-      active.set(await activeCount() ?? Number.NaN)
-    }
-  })
-
-  const backlogCount = kept(() => app.store.outbox.backlog())
-  const backlog = new Gauge({
-    name: 'outbox_backlog',
-    help: 'Commands that clusters have not acknowledged yet',
-    registers,
-    async collect () {
-      backlog.set(await backlogCount() ?? Number.NaN)
+      active.set(await activeCount())
     }
   })
 
@@ -73,16 +52,3 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 }
 export default routes
-
-/** Undefined while the count fails: the other metrics tell what is wrong then. */
-function kept<T> (count: () => Promise<T>): () => Promise<T | undefined> {
-  let since = -Infinity
-  let latest: Promise<T | undefined> | undefined
-  return () => {
-    if (!latest || performance.now() - since > KEEP_MS) {
-      since = performance.now()
-      latest = count().catch(() => undefined)
-    }
-    return latest
-  }
-}

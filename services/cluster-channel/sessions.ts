@@ -42,6 +42,8 @@ export interface Sessions {
   yieldToNewer (clusterIds?: ClusterId[]): Promise<void>
   /** True while an open session of this process speaks for the cluster. */
   isConnected (clusterId: ClusterId): boolean
+  /** How many clusters have an open session of this process. */
+  open (): number
   /** Resolves once every session has ended and none of them does anything any more. */
   ended (): Promise<void>
 }
@@ -135,6 +137,8 @@ export function createSessions (
     },
 
     isConnected: clusterId => byCluster.get(clusterId)?.session.isOpen ?? false,
+
+    open: () => [...byCluster.values()].filter(({ session }) => session.isOpen).length,
 
     async ended () {
       await Promise.all(all.values())

@@ -1,0 +1,74 @@
+import t from 'tap'
+import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { aWhile, startChannel, until } from './channel-server.js'
+import { openPeer, register, registerRoomy } from './peer.js'
+
+/** The database goes silent under open channels, on the emulator. */
+
+t.test('an ack that cannot be stored does not count: the command comes again and is settled then', async t => {
+  const database = await startEmulator(t)
+  const server = await startChannel(t, { MONGO_URI: database.uri, COMMAND_RESEND_S: 0.5 })
+  const peer = await registerRoomy(t, server)
+  const id = await server.deploy('a')
+  await until(() => peer.all('command').length > 0)
+  peer.send('ack', { seq: 1 })
+  await until(async () => (await server.pending(peer.id)).length === 0)
+  await server.undeploy(id)
+  const deletes = () => peer.all('command').filter(({ kind }) => kind === 'delete')
+  await until(() => deletes().length > 0)
+
+  await database.signal('SIGSTOP')
+  peer.send('ack', { seq: 2 })
+  await until(() => peer.all('error').length > 0)
+  t.match(peer.all('error')[0], { code: 'store_unavailable', event: 'ack' })
+  await until(() => server.log.some(({ msg }) => /commands could not be read, it is tried again/.test(msg)), 'the delivery to fail as well')
+  const before = deletes().length
+  await database.signal('SIGCONT')
+
+  await until(() => deletes().length > before, 'the command to come again')
+  t.match(await server.job(id), { status: 'CLUSTER_SCHEDULED' })
+  peer.send('ack', { seq: 2 })
+  await until(async () => (await server.job(id)).status === 'UNDEPLOYED')
+  t.same(await server.store.outbox.position(peer.id), { acked: 2, last: 2 })
+  t.same(new Set(peer.all('command').map(({ seq }) => seq)), new Set([1, 2]))
+})
+
+t.test('a registration that cannot be stored is an error, and can be tried again on the same channel', async t => {
+  const database = await startEmulator(t)
+  const server = await startChannel(t, { MONGO_URI: database.uri })
+  const peer = await openPeer(t, server.channel)
+  await peer.next('sc1')
+  await database.signal('SIGSTOP')
+  peer.send('cs1', { cluster_name: 'hpi' })
+  t.match(await peer.next('error'), { code: 'store_unavailable', event: 'cs1' })
+  await database.signal('SIGCONT')
+  await until(async () => (await server.fetch('/api/v1/clusters')).status === 200, 'the database')
+  peer.send('cs1', { cluster_name: 'hpi' })
+  t.match(await peer.next('sc2'), { next_seq: 1 })
+})
+
+t.test('what a cluster said just before the server closes is finished before the store is gone', async t => {
+  const database = await startEmulator(t)
+  const server = await startChannel(t, { MONGO_URI: database.uri })
+  const peer = await register(t, server.channel)
+  await database.signal('SIGSTOP')
+  peer.send('nodes', { count: 7 })
+  await aWhile(100)
+  const closing = server.close()
+  await peer.closed
+  await aWhile(100)
+  await database.signal('SIGCONT')
+  await closing
+  const next = await startChannel(t, { MONGO_URI: database.uri })
+  t.equal((await next.cluster(peer.id)).nodes, 7)
+  t.same(server.log.filter(({ level }) => level > 40), [])
+})
+
+t.test('a fault of ours is an internal_error that gives nothing away, and the channel goes on', async t => {
+  const server = await startChannel(t)
+  const peer = await register(t, server.channel)
+  // Nothing that the contract allows, so that only a fault in what is stored can lead to it.
+  server.store.close()
+  peer.send('nodes', { count: 1 })
+  t.match(await peer.next('error'), { code: 'shutting_down' })
+})
