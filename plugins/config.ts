@@ -82,6 +82,12 @@ export const Config = Type.Object({
     maximum: 3600,
     description: 'Seconds between heartbeats, told to clusters on the raw WebSocket channel'
   }),
+  REGISTRATION_TIMEOUT_S: Type.Number({
+    default: 10,
+    minimum: 0.05,
+    maximum: 600,
+    description: 'Seconds that whoever connects as a cluster has to register'
+  }),
   PING_INTERVAL_S: Type.Number({
     default: 15,
     minimum: 0.05,
@@ -93,6 +99,12 @@ export const Config = Type.Object({
     minimum: 0.05,
     maximum: 3600,
     description: 'Seconds after which an unacknowledged command is sent again'
+  }),
+  SWEEP_S: Type.Number({
+    default: 3,
+    minimum: 0.05,
+    maximum: 60,
+    description: 'Seconds between looks for commands and channels that no notification told of'
   }),
   CLUSTER_NETWORKS: Type.String({
     default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128',

@@ -1,17 +1,16 @@
-import { Type } from '@sinclair/typebox'
 import fp from 'fastify-plugin'
+import type { WebSocket } from 'ws'
 import type { ClusterId } from '../../schemas/cluster.js'
-import { ApiError } from '../../schemas/errors.js'
-import { textErrors } from '../../schemas/openapi.js'
+import { createAcknowledgements } from './acknowledgements.js'
 import { createCaller } from './http-push/call.js'
 import { readNetworks } from './http-push/networks.js'
 import { createHttpPush } from './http-push/push.js'
 import { createRedeployDelays } from './http-push/redeploy-delay.js'
-import { startSweep } from './sweep.js'
-import { startSession, type SessionContext } from './session.js'
+import { measureChannels } from './metrics.js'
+import { startSession, type Peer, type SessionContext } from './session.js'
 import { createSessions } from './sessions.js'
-import { createAcknowledgements } from './acknowledgements.js'
-import { serveSocketIo } from './socket-io.js'
+import { createSocketIo, type SocketIo } from './socket-io.js'
+import { startSweeps } from './sweep.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -23,17 +22,19 @@ declare module 'fastify' {
  * The ways to the clusters: the raw WebSocket channel, Socket.IO registration, HTTP push (contract sections 3 and 5).
  */
 export interface ClusterChannel {
-  /** True while this process holds an open, registered channel of the cluster. */
-  isConnected (clusterId: ClusterId): boolean
+  /** Speaks with whoever opened this socket, until it closes. */
+  accept (socket: WebSocket, peer: Peer): void
+  socketIo: Pick<SocketIo, 'serve' | 'upgrade'>
   /** Which of these clusters have an open channel, to this process or another one on the same database. */
   connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>>
 }
 
 export default fp(async function clusterChannel (app) {
-  const { config, store, leases, clusterRegistry, jobLifecycle, log } = app
+  const { config, store, leases, loops, metrics, clusterRegistry, jobLifecycle, log } = app
   const acknowledgements = createAcknowledgements(store.outbox, jobLifecycle.reports)
   const sessions = createSessions(store.channels, leases, log)
   const lease = leases.campaign('http-push')
+  const registrationTimeoutMs = config.REGISTRATION_TIMEOUT_S * 1000
 
   async function connected (clusterIds: ClusterId[]): Promise<Set<ClusterId>> {
     const held = await store.channels.current(clusterIds)
@@ -58,10 +59,12 @@ export default fp(async function clusterChannel (app) {
     acknowledgements,
     sessions,
     leaveToChannel: push.leave,
+    registrationTimeoutMs,
     heartbeatIntervalS: config.HEARTBEAT_INTERVAL_S,
     pingIntervalMs: config.PING_INTERVAL_S * 1000,
     resendMs: config.COMMAND_RESEND_S * 1000
   }
+  const socketIo = createSocketIo({ registry: clusterRegistry, registrationTimeoutMs, log })
 
   function wake (clusterIds: ClusterId[]): void {
     sessions.wake(clusterIds)
@@ -82,51 +85,32 @@ export default fp(async function clusterChannel (app) {
   store.notifications.on('commands', wake)
   store.notifications.on('claims', claimedElsewhere)
 
-  const closing = new AbortController()
-  const sweep = startSweep({
+  const sweeps = startSweeps({
     outbox: store.outbox,
     channels: store.channels,
     lease,
     sessions,
     push,
-    signal: closing.signal,
-    log
+    everyMs: config.SWEEP_S * 1000,
+    startLoop: loops.start
   })
+  measureChannels(metrics, sessions, store.outbox)
 
-  app.decorate('clusterChannel', { isConnected: sessions.isConnected, connected })
+  app.decorate('clusterChannel', {
+    accept (socket, peer) {
+      startSession(socket, peer, context)
+    },
+    socketIo,
+    connected
+  })
+  app.addHook('preClose', async () => socketIo.disconnect())
   app.addHook('onClose', async () => {
     store.notifications.off('commands', wake)
     store.notifications.off('claims', claimedElsewhere)
-    closing.abort()
     // By now the sockets are closed; what came on them is still finished before the lifecycle and the store go.
-    await Promise.all([sweep.stopped, push.stop(), sessions.ended()])
-  })
-
-  serveSocketIo(app, clusterRegistry)
-  app.route({
-    method: 'GET',
-    url: '/register',
-    schema: {
-      operationId: 'openChannel',
-      summary: 'Open the raw WebSocket channel of a cluster',
-      description: 'A WebSocket upgrade; docs/channel.md tells the protocol.',
-      tags: ['edgeio clusters'],
-      response: {
-        101: { description: 'The channel is open', content: { 'text/plain': { schema: Type.String() } } },
-        ...textErrors('upgrade_required')
-      }
-    },
-    handler (_request, reply) {
-      reply.header('upgrade', 'websocket')
-      throw new ApiError('upgrade_required', 'GET /register is the WebSocket channel of clusters', {
-        hint: 'Connect with a WebSocket client: ws://…/register'
-      })
-    },
-    wsHandler (socket, request) {
-      startSession(socket, { address: request.ip, log: request.log }, context)
-    }
+    await Promise.all([...sweeps.map(sweep => sweep.stop()), push.stop(), sessions.ended(), socketIo.idle()])
   })
 }, {
   name: 'cluster-channel',
-  dependencies: ['config', 'store', 'leases', 'websocket', 'cluster-registry', 'job-lifecycle']
+  dependencies: ['config', 'metrics', 'store', 'loops', 'leases', 'cluster-registry', 'job-lifecycle']
 })

@@ -11,7 +11,7 @@ import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
 import { openFrameQueue } from './frame-queue.js'
 import { startPings } from './pings.js'
-import type { Sessions } from './sessions.js'
+import type { Session, Sessions } from './sessions.js'
 import type { Acknowledgements } from './acknowledgements.js'
 
 /** What a session needs of the rest of the server. */
@@ -23,36 +23,25 @@ export interface SessionContext {
   sessions: Sessions
   /** Nothing is pushed to the cluster over HTTP any more, once it resolves. */
   leaveToChannel (clusterId: ClusterId): Promise<void>
+  /** Milliseconds until `cs1` must have come. */
+  registrationTimeoutMs: number
   heartbeatIntervalS: number
   pingIntervalMs: number
   resendMs: number
 }
 
-export interface Session {
-  /** The cluster it speaks for, once that has registered. */
-  readonly clusterId: ClusterId | undefined
-  /** False from the first closing frame on. */
-  readonly isOpen: boolean
-  /** There may be commands in the outbox. */
-  wake (): void
-  /** Tells why and closes; nothing that comes later counts. */
-  end (closeCode: number, complaint: Complaint): void
-  /** Resolves once the socket is closed and nothing that came on it is still being worked on. */
-  ended: Promise<void>
+/** Who is at the other end of a socket. */
+export interface Peer {
+  /** Its IP address, as the connection has it. */
+  address: string
+  log: FastifyBaseLogger
 }
-
-/** Milliseconds that a peer has to present itself, here and over Socket.IO. */
-export const REGISTRATION_TIMEOUT_MS = 10_000
 
 /** Bad frames in a row that end a registered session; before registration one is enough. */
 const MAX_BAD_FRAMES = 20
 
 /** Speaks the raw WebSocket protocol of contract section 5 with one cluster, until the socket closes. */
-export function startSession (
-  socket: WebSocket,
-  peer: { address: string, log: FastifyBaseLogger },
-  context: SessionContext
-): Session {
+export function startSession (socket: WebSocket, peer: Peer, context: SessionContext): void {
   const { registry, reports, acknowledgements, sessions } = context
   let { log } = peer
   let cluster: Cluster | undefined
@@ -77,9 +66,9 @@ export function startSession (
     () =>
       end(CLOSE.registrationTimeout, {
         code: 'registration_timeout',
-        message: `expected cs1 within ${REGISTRATION_TIMEOUT_MS / 1000} s`
+        message: `expected cs1 within ${context.registrationTimeoutMs / 1000} s`
       }),
-    REGISTRATION_TIMEOUT_MS
+    context.registrationTimeoutMs
   )
 
   const session: Session = {
@@ -108,7 +97,7 @@ export function startSession (
   }
 
   function complain (complaint: Complaint): void {
-    log.info({ code: complaint.code, event: complaint.event }, 'an error was told to a cluster')
+    log.info({ code: complaint.code, event: complaint.event }, 'a cluster got an error')
     // To a peer that sends but does not read, this must not pile up.
     if (socket.bufferedAmount <= MAX_BACKLOG_BYTES) send('error', complaint)
   }
@@ -247,12 +236,10 @@ export function startSession (
     socket.close(closeCode, complaint.code)
   }
 
-  /** Ends what runs by itself. */
+  /** Ends the timers. */
   function stop (): void {
     clearTimeout(patience)
     stopPings()
     delivery?.stop()
   }
-
-  return session
 }

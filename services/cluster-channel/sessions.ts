@@ -3,7 +3,21 @@ import type { Leases } from '../../plugins/leases.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
 import { CLOSE } from './close-codes.js'
-import type { Session } from './session.js'
+import type { Complaint } from './frames.js'
+
+/** A channel of a cluster, as the other sessions need to know it. */
+export interface Session {
+  /** The cluster it speaks for, once that has registered. */
+  readonly clusterId: ClusterId | undefined
+  /** False from the first closing frame on. */
+  readonly isOpen: boolean
+  /** There may be commands in the outbox. */
+  wake (): void
+  /** Says why and closes; nothing that comes later counts. */
+  end (closeCode: number, complaint: Complaint): void
+  /** Resolves once the socket is closed and nothing that came on it is still being worked on. */
+  ended: Promise<void>
+}
 
 /** All sessions of this process, and which of them speaks for which cluster. */
 export interface Sessions {
@@ -28,6 +42,8 @@ export interface Sessions {
   yieldToNewer (clusterIds?: ClusterId[]): Promise<void>
   /** True while an open session of this process speaks for the cluster. */
   isConnected (clusterId: ClusterId): boolean
+  /** How many clusters have an open session of this process. */
+  open (): number
   /** Resolves once every session has ended and none of them does anything any more. */
   ended (): Promise<void>
 }
@@ -121,6 +137,8 @@ export function createSessions (
     },
 
     isConnected: clusterId => byCluster.get(clusterId)?.session.isOpen ?? false,
+
+    open: () => [...byCluster.values()].filter(({ session }) => session.isOpen).length,
 
     async ended () {
       await Promise.all(all.values())

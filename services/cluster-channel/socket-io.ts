@@ -1,15 +1,26 @@
 import { EventEmitter } from 'node:events'
-import type { Server as HttpServer } from 'node:http'
+import type { IncomingMessage, Server as HttpServer, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyBaseLogger } from 'fastify'
 import { Server, type Socket } from 'socket.io'
 import { ApiError } from '../../schemas/errors.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import { checkFrame, complaintOf, type Complaint } from './frames.js'
-import { REGISTRATION_TIMEOUT_MS } from './session.js'
 
-/** Where clients look for it: with the slash by default, without it when told so. */
-const PATHS = ['/socket.io/', '/socket.io']
+/**
+ * Registration of unmodified cluster managers (contract section 5): Socket.IO namespace `/register`, Engine.IO 4 and 3,
+ * long polling and WebSocket. A cluster that has its id leaves and goes on by HTTP.
+ */
+export interface SocketIo {
+  /** Answers a request to `/socket.io/` from its first byte on: Engine.IO reads the body itself. */
+  serve (request: IncomingMessage, response: ServerResponse): void
+  /** Answers an upgrade of that path. */
+  upgrade (request: IncomingMessage, socket: Duplex, head: Buffer): void
+  /** Disconnects every client. */
+  disconnect (): void
+  /** Resolves once no registration is under way any more. */
+  idle (): Promise<void>
+}
 
 /** Largest message, bytes. One cluster presents itself in it. */
 const MAX_MESSAGE_BYTES = 1024 * 1024
@@ -17,8 +28,8 @@ const MAX_MESSAGE_BYTES = 1024 * 1024
 /** Connections at a time. A cluster manager stays for less than a second; one that is turned away may try again. */
 const MAX_CONNECTIONS = 5000
 
-/** Nobody stays longer, milliseconds: time to present itself, and as much again to leave. */
-const MAX_STAY_MS = 2.5 * REGISTRATION_TIMEOUT_MS
+/** Nobody stays longer than so many registration timeouts: one to present itself, as much again to leave. */
+const MAX_STAY = 2.5
 
 /**
  * Milliseconds that a session is kept for its last poll. Engine.IO keeps each for half a minute, also of who has left.
@@ -28,12 +39,13 @@ const LAST_POLL_MS = 3000
 /** Milliseconds that a WebSocket has to answer a closing frame when the server closes. */
 const CLOSE_MS = 500
 
-/**
- * Registration of unmodified cluster managers (contract section 5): Socket.IO namespace `/register`, Engine.IO 4 and 3,
- * long polling and WebSocket, on the server's own port. A cluster that has its id leaves and goes on by HTTP.
- */
-export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegistry, 'register'>): void {
-  // Engine.IO would put itself between the HTTP server and Fastify. It is given requests by a route instead.
+/** @param registrationTimeoutMs Milliseconds until `cs1` must have come. */
+export function createSocketIo ({ registry, registrationTimeoutMs, log }: {
+  registry: Pick<ClusterRegistry, 'register'>
+  registrationTimeoutMs: number
+  log: FastifyBaseLogger
+}): SocketIo {
+  // Engine.IO would put itself between the HTTP server and Fastify. It gets its requests from a route instead.
   const requests = new EventEmitter()
   const io = new Server({
     path: '/socket.io',
@@ -43,7 +55,7 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
     allowEIO3: true,
     transports: ['polling', 'websocket'],
     maxHttpBufferSize: MAX_MESSAGE_BYTES,
-    connectTimeout: REGISTRATION_TIMEOUT_MS,
+    connectTimeout: registrationTimeoutMs,
     httpCompression: false,
     allowRequest: (_request, decide) => decide('too many connections', io.engine.clientsCount < MAX_CONNECTIONS)
   }).attach(requests as HttpServer)
@@ -54,7 +66,7 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
     // There is no setting for it; should it be renamed, sessions are merely kept longer.
     if (connection.transport.name === 'polling') connection.transport.closeTimeout = LAST_POLL_MS
     // Also for those that join no namespace, or another one.
-    const stay = setTimeout(() => connection.close(), MAX_STAY_MS).unref()
+    const stay = setTimeout(() => connection.close(), MAX_STAY * registrationTimeoutMs).unref()
     connection.once('close', () => clearTimeout(stay))
   })
 
@@ -63,16 +75,16 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
       () =>
         turnAway(socket, {
           code: 'registration_timeout',
-          message: `expected cs1 within ${REGISTRATION_TIMEOUT_MS / 1000} s`
+          message: `expected cs1 within ${registrationTimeoutMs / 1000} s`
         }),
-      REGISTRATION_TIMEOUT_MS
+      registrationTimeoutMs
     )
     socket.once('disconnect', () => clearTimeout(patience))
     socket.once('cs1', (data: unknown) => {
       clearTimeout(patience)
       const done = register(socket, data).finally(() => {
         registering.delete(done)
-        if (socket.connected) patience = setTimeout(() => socket.disconnect(true), REGISTRATION_TIMEOUT_MS)
+        if (socket.connected) patience = setTimeout(() => socket.disconnect(true), registrationTimeoutMs)
       })
       registering.add(done)
     })
@@ -85,54 +97,43 @@ export function serveSocketIo (app: FastifyInstance, registry: Pick<ClusterRegis
     if (frame.event !== 'cs1') return
     try {
       const cluster = await registry.register(frame.data, socket.handshake.address, 'socket.io')
-      app.log.info({ cluster: cluster.cluster_name, cluster_id: cluster.id }, 'a cluster registered over Socket.IO')
+      log.info({ cluster: cluster.cluster_name, cluster_id: cluster.id }, 'a cluster registered over Socket.IO')
       // The client parses it itself: JSON in a string.
       socket.emit('sc2', JSON.stringify({ id: cluster.id }))
     } catch (err) {
-      if (!(err instanceof ApiError) || err.status >= 500) {
-        app.log.error({ err }, 'a registration over Socket.IO failed')
-      }
+      if (!(err instanceof ApiError) || err.status >= 500) log.error({ err }, 'a registration over Socket.IO failed')
       turnAway(socket, complaintOf(err, 'cs1'))
     }
   }
 
   function turnAway (socket: Socket, complaint: Complaint): void {
-    app.log.info({ code: complaint.code, address: socket.handshake.address }, 'an error was told to a cluster')
+    log.info({ code: complaint.code, address: socket.handshake.address }, 'a cluster got an error')
     socket.emit('error', complaint)
     socket.disconnect(true)
   }
 
-  app.register(async routes => {
-    // Engine.IO reads the body itself.
-    routes.removeAllContentTypeParsers()
-    routes.addContentTypeParser('*', (_request, _body, done) => done(null))
-    for (const url of PATHS) {
-      routes.route({
-        method: ['GET', 'POST'],
-        url,
-        exposeHeadRoute: false,
-        schema: { hide: true },
-        handler (request, reply) {
-          reply.hijack()
-          requests.emit('request', request.raw, reply.raw)
-        }
-      })
-      app.upgradeHandlers.set(url, (request, socket, head) => {
-        upgraded.add(socket)
-        socket.once('close', () => upgraded.delete(socket))
-        requests.emit('upgrade', request, socket, head)
-      })
-    }
-  })
+  return {
+    serve (request, response) {
+      requests.emit('request', request, response)
+    },
 
-  app.addHook('preClose', async () => {
-    for (const url of PATHS) app.upgradeHandlers.delete(url)
-    io.disconnectSockets(true)
-    io.engine.close()
-    // The server's end waits for every connection, also for that of a peer that does not answer any more.
-    setTimeout(() => {
-      for (const socket of upgraded) socket.destroy()
-    }, CLOSE_MS).unref()
-  })
-  app.addHook('onClose', () => Promise.all(registering).then(() => {}))
+    upgrade (request, socket, head) {
+      upgraded.add(socket)
+      socket.once('close', () => upgraded.delete(socket))
+      requests.emit('upgrade', request, socket, head)
+    },
+
+    disconnect () {
+      io.disconnectSockets(true)
+      io.engine.close()
+      // The server's end waits for every connection, also for that of a peer that does not answer any more.
+      setTimeout(() => {
+        for (const socket of upgraded) socket.destroy()
+      }, CLOSE_MS).unref()
+    },
+
+    async idle () {
+      await Promise.all(registering)
+    }
+  }
 }

@@ -1,63 +1,51 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
-import type { ClusterId } from '../../schemas/cluster.js'
+import type { Loop, StartLoop, Turn } from '../../background/loop.js'
 import type { Lease } from '../../plugins/leases.js'
+import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore, OutboxStore } from '../../stores/store.js'
 import type { HttpPush } from './http-push/push.js'
 import type { Sessions } from './sessions.js'
 
-/** Milliseconds between rounds. */
-const SWEEP_MS = 3000
+/** Clusters read at a time. */
 const PAGE = 500
 
 /**
- * Finds, again and again, what no event told: commands that wait since before the start or since another process held
- * the lease of HTTP push, and, where news of other processes got lost, their commands and the channels they took over.
+ * Find, again and again, what no notification told: commands that wait since before the start or since another process
+ * held the lease of HTTP push, and, where notifications of other processes got lost, their commands and the channels
+ * that they claimed. The sweep for HTTP push runs while its lease is held, at first as soon as it is taken.
  */
-export function startSweep ({ outbox, channels, lease, sessions, push, signal, log }: {
+export function startSweeps ({ outbox, channels, lease, sessions, push, everyMs, startLoop }: {
   outbox: OutboxStore
   channels: ChannelStore
   lease: Lease
   sessions: Sessions
   push: HttpPush
-  signal: AbortSignal
-  log: FastifyBaseLogger
-}): { stopped: Promise<void> } {
-  async function sweepOnce (): Promise<void> {
-    let after: ClusterId | undefined
-    do {
-      const page = await outbox.clusters({ limit: PAGE, ...(after !== undefined && { after }) })
-      if (page.length === 0) break
-      sessions.wake(page)
-      const held = await channels.current(page)
-      push.wake(page.filter(id => !held.has(id)))
-      after = page.length === PAGE ? page.at(-1) : undefined
-    } while (after !== undefined && !signal.aborted)
+  everyMs: number
+  startLoop: StartLoop
+}): Loop[] {
+  async function sweepChannels ({ signal }: Turn): Promise<void> {
+    for await (const page of clustersWithCommands(outbox, signal)) sessions.wake(page)
     await sessions.yieldToNewer()
   }
 
-  /** Until the next round; it comes early when the lease does. */
-  async function rest (): Promise<void> {
-    const waiting = new AbortController()
-    const end = () => waiting.abort()
-    signal.addEventListener('abort', end, { once: true })
-    const waits = [
-      sleep(SWEEP_MS, undefined, { signal: waiting.signal, ref: false }),
-      ...lease.token === undefined ? [lease.held(waiting.signal)] : []
-    ]
-    await Promise.race(waits.map(wait => wait.catch(() => {})))
-    end()
-    signal.removeEventListener('abort', end)
-  }
-
-  async function run (): Promise<void> {
-    while (!signal.aborted) {
-      await sweepOnce().catch(err =>
-        log.warn({ err }, 'the database could not be asked for commands that wait, it is tried again')
-      )
-      await rest()
+  async function sweepPush ({ signal }: Turn): Promise<void> {
+    for await (const page of clustersWithCommands(outbox, signal)) {
+      const held = await channels.current(page)
+      push.wake(page.filter(id => !held.has(id)))
     }
   }
 
-  return { stopped: run() }
+  return [
+    startLoop({ name: 'channel sweep', everyMs, run: sweepChannels }),
+    startLoop({ name: 'http-push sweep', everyMs, lease, run: sweepPush })
+  ]
+}
+
+/** A page at a time. */
+async function * clustersWithCommands (outbox: OutboxStore, signal: AbortSignal): AsyncGenerator<ClusterId[]> {
+  let after: ClusterId | undefined
+  do {
+    const page = await outbox.clusters({ limit: PAGE, ...(after !== undefined && { after }) })
+    if (page.length > 0) yield page
+    after = page.length === PAGE ? page.at(-1) : undefined
+  } while (after !== undefined && !signal.aborted)
 }

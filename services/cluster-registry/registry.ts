@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import ipaddr from 'ipaddr.js'
 import {
   JobReport,
   type Cluster,
@@ -173,7 +174,7 @@ function asPort (port: Static<typeof ClusterRegistration>['port']): number | nul
 
 /** A dual-stack socket shows IPv4 peers as ::ffff:1.2.3.4; cluster managers are called at the plain form. */
 function withoutIpv4Mapping (address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '')
+  return ipaddr.process(address).toString()
 }
 
 function checkId (id: string): void {

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import app, { serverOptions } from '../../app.js'
 import type { Config } from '../../plugins/config.js'
@@ -21,12 +21,14 @@ export interface TestServer {
   close (): Promise<void>
 }
 
-export async function startServer (t: Test, config: Partial<Config> = {}): Promise<TestServer> {
-  const server = Fastify(serverOptions)
+/** @param options.look Is shown the server from inside, for what cannot be seen from outside. */
+export async function startServer (t: Test, config: Partial<Config> = {}, { logger = false, look }: { logger?: FastifyServerOptions['logger'], look?: (app: FastifyInstance) => void } = {}): Promise<TestServer> {
+  const server = Fastify({ ...serverOptions, ...(logger !== false && { logger }) })
   let store!: Store
   await server.register(async scope => {
     await app(scope, { config: { DATA_DIR: t.testdir(), ...config } })
     store = scope.store
+    look?.(scope)
   })
   await server.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())

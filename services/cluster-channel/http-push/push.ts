@@ -1,6 +1,6 @@
+import { bulkhead } from 'cockatiel'
 import type { Lease } from '../../../plugins/leases.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
-import { createSlots } from './slots.js'
 import { startPushWorker, type PushContext, type PushWorker } from './worker.js'
 
 /**
@@ -18,19 +18,19 @@ export interface HttpPush {
   stop (): Promise<void>
 }
 
-/** Calls at a time. */
+/** Calls on the wire at a time; the other clusters wait for their turn. */
 const MAX_CALLS = 128
 
 /** Milliseconds that a call has to be answered when the channel of its cluster opens, or the server closes. */
 const PATIENCE_MS = 1000
 
 /** @param isHeld Whether a channel of this cluster is open, in any process. */
-export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'slots' | 'leads' | 'isOurs'> & {
+export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
   lease: Lease
   isHeld (clusterId: ClusterId): Promise<boolean>
 }): HttpPush {
   const workers = new Map<ClusterId, PushWorker>()
-  const slots = createSlots(MAX_CALLS)
+  const calls = bulkhead(MAX_CALLS, Infinity)
   let stopped = false
 
   const leads = (): boolean => !stopped && lease.token !== undefined
@@ -42,7 +42,7 @@ export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext,
       for (const id of clusterIds) {
         const worker = workers.get(id)
         if (worker) worker.wake()
-        else workers.set(id, startPushWorker(id, () => workers.delete(id), { ...context, slots, leads, isOurs }))
+        else workers.set(id, startPushWorker(id, () => workers.delete(id), { ...context, calls, leads, isOurs }))
       }
     },
 

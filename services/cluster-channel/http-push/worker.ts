@@ -1,3 +1,4 @@
+import { ExponentialBackoff, fullJitterGenerator, type BulkheadPolicy, type IBackoff } from 'cockatiel'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
@@ -9,7 +10,6 @@ import type { ClusterReports } from '../../job-lifecycle/operations/cluster-repo
 import type { Acknowledgements } from '../acknowledgements.js'
 import type { Caller, Outcome } from './call.js'
 import type { RedeployDelays } from './redeploy-delay.js'
-import type { Slots } from './slots.js'
 
 /**
  * Pushes the outbox of one cluster, one command at a time, until nothing is left to push. They go in order, save that
@@ -34,7 +34,8 @@ export interface PushContext {
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   caller: Caller
-  slots: Slots
+  /** Bounds the calls of all workers. */
+  calls: BulkheadPolicy
   redeployDelays: RedeployDelays
   /**
    * Whether this process is still the one that pushes: false as soon as its lease has run out, be it while it was
@@ -52,11 +53,8 @@ const LOOKAHEAD = 16
 /** Tries of a command that the cluster itself fails at, before it counts as refused. */
 const MAX_FAILURES = 5
 
-/**
- * Backoff, milliseconds: a random part of a span that doubles with each try in a row, up to the longest (full jitter).
- */
-const FIRST_BACKOFF_MS = 500
-const LONGEST_BACKOFF_MS = 30_000
+/** Milliseconds between tries, for ever: full jitter, so that many clusters are not tried at once. */
+const BACKOFF = new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000, generator: fullJitterGenerator })
 
 /** However lively the cluster, there is this much between two tries, milliseconds. */
 const SHORTEST_HURRY_MS = 1000
@@ -66,7 +64,7 @@ type Next = 'done' | 'next' | 'nap' | { delayedUntil: number }
 
 /** @param onDone Called in the same step in which the worker decides to end: what is woken later needs a new one. */
 export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
-  const { registry, reports, outbox, acknowledgements, caller, slots, redeployDelays, log } = context
+  const { registry, reports, outbox, acknowledgements, caller, calls, redeployDelays, log } = context
   const stopping = new AbortController()
   const aborter = new AbortController()
   let isWanted = false
@@ -74,8 +72,8 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   let isCalling = false
   /** In a nap that ends when there is something new. */
   let isResting = false
-  /** Tries in a row that did not get through. */
-  let tries = 0
+  /** The last nap before a try, while none gets through. */
+  let backoff: IBackoff<unknown> | undefined
   let failing: { seq: number, times: number } | undefined
   let endNap: (earliestMs: number) => void = () => {}
 
@@ -91,10 +89,11 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
       if (next === 'done' && !isWanted) break
       if (stopping.signal.aborted) break
       if (next === 'nap') {
-        await nap(Math.random() * Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** tries++))
+        backoff = (backoff ?? BACKOFF).next(undefined)
+        await nap(backoff.duration)
         continue
       }
-      tries = 0
+      backoff = undefined
       if (typeof next === 'object' && !isWanted) {
         isResting = true
         await nap(next.delayedUntil - performance.now())
@@ -109,7 +108,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     if (cluster.delivery !== 'http' || !await context.isOurs(clusterId)) return 'done'
     const { page, command, delayedUntil } = await find()
     if (!command) return delayedUntil === Infinity ? 'done' : { delayedUntil }
-    return await slots(async () => {
+    return await calls.execute(async () => {
       // The turn may have been long in coming.
       if (stopping.signal.aborted || !context.leads()) return 'done'
       isCalling = true

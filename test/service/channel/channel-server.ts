@@ -1,90 +1,85 @@
-import { EventEmitter } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import Fastify, { type FastifyInstance } from 'fastify'
-import fp from 'fastify-plugin'
+import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import config, { type Config } from '../../../plugins/config.js'
-import errors from '../../../plugins/errors.js'
-import leases from '../../../plugins/leases.js'
-import loops from '../../../plugins/loops.js'
-import store from '../../../plugins/store.js'
-import websocket from '../../../plugins/websocket.js'
-import clusterChannel from '../../../services/cluster-channel/plugin.js'
-import clusterRegistry from '../../../services/cluster-registry/plugin.js'
-import type { ClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
-import jobLifecycle from '../../../services/job-lifecycle/plugin.js'
+import type { Config } from '../../../plugins/config.js'
 import type { CommandDraft } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
-import { Problem } from '../../../schemas/errors.js'
-import type { Job } from '../../../schemas/job.js'
-import type { Store } from '../../../stores/store.js'
-import { aCommand, aJob, on } from '../stores/samples.js'
+import type { Job, JobId } from '../../../schemas/job.js'
+import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
+import { ROOMY } from '../../support/raw-cluster.js'
+import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { aCommand, aJob, on, saved } from '../stores/samples.js'
 
-export interface ChannelServer {
-  app: FastifyInstance
+type LogLine = Record<string, unknown> & { level: number, msg: string }
+
+/** A whole System Manager, as the tests of the ways to the clusters use it. */
+export interface ChannelServer extends TestServer {
   port: number
-  url: string
-  /** What the channel asked of the lifecycle, in order. */
-  asked: Array<{ what: keyof ClusterReports, args: unknown[] }>
-  /** Lines of the log. */
-  log: Array<Record<string, unknown>>
-  /** Puts a new job on the cluster and so many commands about it into the outbox. */
+  /** Where clusters open their channel. */
+  channel: string
+  log: LogLine[]
+  /** Bytes that wait for the peer that reads least. */
+  waiting (): number
+  /** Deploys a service by its file; gives the id of the job. */
+  deploy (serviceName: string, more?: string): Promise<JobId>
+  undeploy (id: JobId): Promise<void>
+  /** A heartbeat over HTTP, of plenty of room by default. */
+  heartbeat (id: ClusterId, body?: object): Promise<void>
+  job (id: JobId): Promise<Job>
+  events (id: JobId): Promise<Array<{ type: string, message: string, cluster_id?: string }>>
+  /** What GET /api/v1/clusters/:id shows. */
+  cluster (id: ClusterId): Promise<any>
+  /** Puts a job on the cluster with so many commands about it, as another process would: the sweep finds them. */
   command (clusterId: ClusterId, kinds: Array<CommandDraft['kind']>, more?: Partial<Job>): Promise<Job>
+  /** Seqs of the commands that are not settled. */
+  pending (clusterId: ClusterId): Promise<number[]>
 }
 
-/**
- * The channel alone on a loopback port: real store, registry and lifecycle, no scheduler. `lifecycle` replaces single
- * parts of the lifecycle, to fail or to be slow; `store` is one that others use too.
- */
-export async function startChannel (t: Test, { lifecycle: replaced = {}, store: shared, ...settings }: Partial<Config> & { lifecycle?: Partial<ClusterReports>, store?: Store } = {}): Promise<ChannelServer> {
-  const asked: ChannelServer['asked'] = []
-  const log: ChannelServer['log'] = []
-  const app = Fastify({ logger: { level: 'debug', stream: { write: (line: string) => { log.push(JSON.parse(line) as Record<string, unknown>) } } } })
-  app.addSchema(Problem)
-  await app.register(errors)
-  await app.register(config, { config: { DATA_DIR: t.testdir(), ...settings } })
-  await app.register(shared ? fp(async app => { app.decorate('store', shared) }, { name: 'store' }) : store)
-  await app.register(websocket)
-  await app.register(clusterRegistry)
-  await app.register(loops)
-  await app.register(leases)
-  await app.register(fp(async app => { app.decorate('schedulerClient', { events: new EventEmitter<{ changed: [] }>(), place: async () => [], answered () {}, test: async () => 'none' }) }, { name: 'scheduler-client' }))
-  await app.register(jobLifecycle)
-  Object.assign(app.jobLifecycle.reports, replaced)
-  const note = (what: 'acknowledged' | 'refused' | 'heartbeat' | 'result') => {
-    const part = app.jobLifecycle.reports[what] as (...args: unknown[]) => unknown
-    Object.assign(app.jobLifecycle.reports, { [what]: (...args: unknown[]) => { asked.push({ what, args }); return part(...args) } })
-  }
-  for (const what of ['acknowledged', 'refused', 'heartbeat', 'result'] as const) note(what)
-  await app.register(clusterChannel)
-  app.get('/plain', async () => 'plain')
-  app.post('/plain', async ({ body }) => body)
-  await app.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => app.close())
-  const { port } = app.server.address() as AddressInfo
+/** Room for any number of services. */
+export const HUGE = { ...ROOMY, cpu_cores: 10_000, cumulative_memory_in_mb: 10_000_000 }
+
+export async function startChannel (t: Test, settings: Partial<Config> = {}): Promise<ChannelServer> {
+  const log: LogLine[] = []
+  let app!: FastifyInstance
+  const server = await startServer(t, { SWEEP_S: 0.05, ...settings }, {
+    logger: { level: 'debug', stream: { write: (line: string) => { log.push(JSON.parse(line) as LogLine) } } },
+    look: inside => { app = inside }
+  })
+  const { port } = new URL(server.url)
   return {
-    app,
-    port,
-    url: `ws://127.0.0.1:${port}/register`,
-    asked,
+    ...server,
+    port: Number(port),
+    channel: `ws://127.0.0.1:${port}/register`,
     log,
+    waiting: () => Math.max(0, ...[...app.websocketServer.clients].map(socket => socket.bufferedAmount)),
+    async deploy (serviceName, more) {
+      const answer = await server.fetch('/api/deploy', asYaml(yamlDescriptor(serviceName, more)))
+      if (answer.status !== 200) throw new Error(await answer.text())
+      return (await answer.json() as { job_id: JobId }).job_id
+    },
+    async undeploy (id) {
+      const answer = await server.fetch(`/api/delete/${id}`)
+      if (answer.status !== 200) throw new Error(await answer.text())
+    },
+    async heartbeat (id, body = HUGE) {
+      await server.fetch(`/api/information/${id}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+    },
+    job: id => server.json(`/api/v1/jobs/${id}`),
+    events: async id => (await server.json(`/api/v1/jobs/${id}/events`)).items,
+    cluster: id => server.json(`/api/v1/clusters/${id}`),
     async command (clusterId, kinds, more) {
       const job = on(aJob(more), clusterId)
-      const [outcome] = await app.store.jobs.commit([{ job, events: [], commands: kinds.map(kind => aCommand(job, clusterId, kind)) }])
-      app.jobLifecycle.events.emit('commands', [clusterId])
-      if (outcome?.outcome !== 'saved') throw new Error(`not saved: ${JSON.stringify(outcome)}`)
-      return outcome.job
-    }
+      return await saved(server.store, job, { commands: kinds.map(kind => aCommand(job, clusterId, kind)) })
+    },
+    pending: async id => (await server.store.outbox.pending(id, { after: 0, limit: 1000 })).map(({ seq }) => seq)
   }
 }
 
-/** Waits until `holds`, failing after 5 s. */
+/** Milliseconds after which what a test waits for will not come: generous, since a machine may be busy. */
+const PATIENCE_MS = 20_000
+
+/** Waits until `holds`. */
 export async function until (holds: () => boolean | Promise<boolean>, what = 'it'): Promise<void> {
-  const deadline = Date.now() + 5000
-  while (!await holds()) {
-    if (Date.now() > deadline) throw new Error(`${what} did not come to be`)
-    await new Promise(resolve => setTimeout(resolve, 5))
-  }
+  await eventually(async () => await holds() || what, held => held === true, PATIENCE_MS)
 }
 
 /** For what must not happen: long enough that it would have. */

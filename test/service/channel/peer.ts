@@ -2,11 +2,15 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { WebSocket } from 'undici'
+import { HUGE, until, type ChannelServer } from './channel-server.js'
 
 export interface Frame { event: string, data: any }
 export interface Closing { code: number, reason: string }
 
-/** A cluster that does nothing by itself, over a real WebSocket. */
+/** Milliseconds that a peer waits for a frame: generous, since a machine may be busy. */
+const PATIENCE_MS = 20_000
+
+/** A cluster that does only what the test makes it do, over a real WebSocket. */
 export interface Peer {
   frames: Frame[]
   send (event: string, data?: unknown): void
@@ -40,9 +44,9 @@ export async function openPeer (t: Test, url: string): Promise<Peer> {
     send: (event, data) => socket.send(JSON.stringify({ event, data })),
     raw: data => socket.send(data),
     async next (event) {
-      const deadline = Date.now() + 5000
+      const deadline = Date.now() + PATIENCE_MS
       while (read >= frames.length) {
-        if (Date.now() > deadline) throw new Error(`no ${event} came`)
+        if (Date.now() > deadline) throw new Error(`no ${event} came; got ${frames.map(frame => frame.event).join(', ')}`)
         await new Promise<void>(resolve => {
           arrived = resolve
           setTimeout(resolve, 100)
@@ -57,13 +61,23 @@ export async function openPeer (t: Test, url: string): Promise<Peer> {
   }
 }
 
-/** Opens and registers; gives the peer with what sc2 told. */
-export async function register (t: Test, url: string, cs1: Record<string, unknown> = {}): Promise<Peer & { sc2: any, id: string }> {
+export type Registered = Peer & { sc2: any, id: string }
+
+/** Opens and registers; gives the peer with the answer, sc2. */
+export async function register (t: Test, url: string, cs1: Record<string, unknown> = {}): Promise<Registered> {
   const peer = await openPeer(t, url)
   await peer.next('sc1')
   peer.send('cs1', { cluster_name: 'hpi', manager_port: 10100, cluster_info: {}, cluster_location: null, ...cs1 })
   const sc2 = await peer.next('sc2')
   return Object.assign(peer, { sc2, id: sc2.id as string })
+}
+
+/** The same for a cluster that has said how much room it has, so that services are placed there. */
+export async function registerRoomy (t: Test, server: ChannelServer, cs1: Record<string, unknown> = {}): Promise<Registered> {
+  const peer = await register(t, server.channel, cs1)
+  peer.send('information', HUGE)
+  await until(async () => (await server.cluster(peer.id)).last_heartbeat_at !== null, 'the heartbeat')
+  return peer
 }
 
 /** A client that is only as much of a WebSocket as the test makes it: it answers nothing, and reads only when asked. */
@@ -121,6 +135,14 @@ export async function openRaw (t: Test, port: number, request = upgradeRequest()
       }
     }
   }
+}
+
+/** Registers; gives the peer with its id. It answers nothing. */
+export async function registerRaw (t: Test, port: number, name = 'hpi'): Promise<RawPeer & { id: string }> {
+  const peer = await openRaw(t, port)
+  peer.event('cs1', { cluster_name: name })
+  await until(() => peer.received().includes('"sc2"'), 'sc2')
+  return Object.assign(peer, { id: /"sc2","data":\{"id":"(\w+)"/.exec(peer.received())![1]! })
 }
 
 /** Walks over the frames behind the handshake. */

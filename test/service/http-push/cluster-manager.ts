@@ -20,7 +20,7 @@ type Answer = (call: Call, reply: ServerResponse, request: IncomingMessage) => v
 export interface ClusterManager {
   port: number
   calls: Call[]
-  /** The call after those taken so far; fails after 5 s. */
+  /** The call after those taken so far. */
   take (): Promise<Call>
   /** How it answers from now on; 200 and `ok` at first. */
   answer: Answer
@@ -28,6 +28,9 @@ export interface ClusterManager {
   hangUp (): Promise<void>
   listen (): Promise<void>
 }
+
+/** Milliseconds that a call is waited for: generous, since a machine may be busy. */
+const PATIENCE_MS = 20_000
 
 export const status = (code: number, text = 'ok', headers: Record<string, string> = { 'content-type': 'text/plain' }): Answer =>
   (_call, reply) => { reply.writeHead(code, headers).end(text) }
@@ -48,7 +51,7 @@ export async function startClusterManager (t: Test): Promise<ClusterManager> {
     calls: [],
     answer: status(200),
     async take () {
-      const deadline = Date.now() + 5000
+      const deadline = Date.now() + PATIENCE_MS
       while (manager.calls.length <= taken) {
         if (Date.now() > deadline) throw new Error(`no call came after ${taken}`)
         await new Promise(resolve => setTimeout(resolve, 5))
