@@ -26,7 +26,7 @@ trap 'exit 143' TERM
 # Runs tests and reports what fails. With CI set the report is plain lines, written once; the reporter shows the cursor
 # that it never hid.
 run() {
-  node scripts/run-tests.js "$@" </dev/null | tee -a "$output" | CI=true npx --no-install tap --reporter=min - |
+  node scripts/run-tests.js "$@" </dev/null | tee -a "$output" | CI=true node_modules/.bin/tap --reporter=min - |
     sed $'s/\e\\[?25h//g'
 }
 

@@ -18,12 +18,13 @@ const { DatabaseSync: BuiltIn } = await import(builtIn) as { DatabaseSync: typeo
 const ROUNDS = 7
 const JOBS = 5000
 const GROUP = 50
-const document = (id: number): string => JSON.stringify({ id, job_name: `demo.default.s${id}.test`, text: 'x'.repeat(1500) })
+const TEXT = 'x'.repeat(1500)
+const document = (id: number): string => JSON.stringify({ id, job_name: `demo.default.s${id}.test`, text: TEXT })
 
 const folder = mkdtempSync(join(tmpdir(), 'system-manager-bench-'))
 
-function open (kind: typeof DatabaseSync, name: string): Database {
-  const db = new kind(join(folder, name))
+function open (Kind: typeof DatabaseSync, name: string): Database {
+  const db = new Kind(join(folder, name))
   db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL')
   db.exec('CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT NOT NULL, document TEXT NOT NULL) STRICT')
   db.exec('CREATE INDEX jobs_status ON jobs (status, id)')

@@ -106,7 +106,7 @@ t.test('the runner itself', async t => {
     writeFileSync(join(project, name), text)
   }
   mkdirSync(join(project, 'test/support'), { recursive: true })
-  cpSync(join(ROOT, 'test/support/together.ts'), join(project, 'test/support/together.ts'))
+  for (const file of ['together.ts', 'waiting.ts']) cpSync(join(ROOT, 'test/support', file), join(project, 'test/support', file))
 
   const pure = await run(script, ['test/unit'], { cwd: '/' })
   t.equal(lastLine(pure.stdout), '1 passed, 2 failed', pure.stderr)
