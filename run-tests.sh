@@ -1,34 +1,53 @@
 #!/usr/bin/env bash
-# Installs what the tests need, checks the code, builds it and runs every test. Arguments go to the test runner:
-# ./run-tests.sh test/unit runs those only. The last line is "N passed, N failed".
+# Installs what the tests need, checks the code, builds it and runs the tests. The last line is "N passed, N failed".
+#   ./run-tests.sh               every test
+#   ./run-tests.sh test/unit     those whose paths begin so
+#   ./run-tests.sh --nodes       the main things on each release line of Node.js that docs/dependencies.md lists
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
 output=$(mktemp)
-count() { grep '^# { total:' "$output" | tail -n 1 | sed -n "s/.*[{,] $1: \([0-9]*\).*/\1/p" || true; }
+# Each run ends with its totals, as "# { total: 24, pass: 23, fail: 1, skip: 2 }".
+count() { awk -v what="$1:" '/^# { total:/ { for (i = 1; i < NF; i++) if ($i == what) sum += $(i + 1) } END { print sum + 0 }' "$output"; }
 
-# The runner's totals stand in its last summary, as "# { total: 24, pass: 23, fail: 1, skip: 2 }". A run that broke
-# without a failed assertion (no build, a crash, a timeout) must not read as a success.
+# A run that broke without a failed assertion (no build, a crash, a timeout) must not read as a success.
 finish() {
   local status=$? passed failed
   passed=$(count pass) failed=$(count fail)
-  if ((status != 0 && ${failed:-0} == 0)); then failed=1; fi
+  if ((status != 0 && failed == 0)); then failed=1; fi
   rm -f "$output"
-  echo "${passed:-0} passed, ${failed:-0} failed"
+  echo "$passed passed, $failed failed"
 }
 trap finish EXIT
 # Else an interrupted run would be counted before it has ended.
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# Runs tests and reports what fails. With CI set the report is plain lines, written once; the reporter shows the cursor
+# that it never hid.
+run() {
+  node scripts/run-tests.js "$@" </dev/null | tee -a "$output" | CI=true node_modules/.bin/tap --reporter=min - |
+    sed $'s/\e\\[?25h//g'
+}
+
 # shellcheck source=scripts/prepare.sh
 source scripts/prepare.sh
 prepare_install
 prepare_build
 prepare_mongo_wire
+
+if [[ ${1-} == --nodes ]]; then
+  status=0
+  for version in "${PREPARE_NODES[@]}"; do
+    prepare_node_release "$version"
+    bin=$(prepare_node_folder "$version")/bin
+    echo "Node.js $("$bin/node" -p process.versions.node)"
+    # shellcheck disable=SC2031
+    (PATH=$bin:$PATH && run test/process/{start-and-stop,main-job,start-up/demo}.test.ts test/service/stores/{sqlite,mongodb}.test.ts) || status=$?
+  done
+  exit "$status"
+fi
+
 prepare_python
-npm run --silent typecheck
-npm run --silent lint
-# With CI set the report is plain lines, written once: what is drawn anew all the time cannot be read in a log. The
-# runner shows the cursor that it never hid.
-CI=true npx --no-install tap --reporter=terse "$@" </dev/null | sed $'s/\e\\[?25h//g' | tee "$output"
+prepare_checks
+run "$@"

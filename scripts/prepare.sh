@@ -23,6 +23,24 @@ prepare_node() {
   fi
 }
 
+# The releases of Node.js that ./run-tests.sh --nodes tries, beside the one that is installed.
+PREPARE_NODES=(24.21.0 26.12.1)
+
+# Installs one of them from the npm registry, under .nodes/.
+prepare_node_release() {
+  local folder name
+  folder=$(prepare_node_folder "$1")
+  if [[ -x $folder/bin/node ]]; then return; fi
+  name=${folder##*/}
+  prepare_say "installing Node.js $1"
+  mkdir -p ".nodes/$1"
+  prepare_quietly npm install --prefix ".nodes/$1" --no-save --no-audit --no-fund --loglevel=error "$name@$1"
+}
+
+prepare_node_folder() {
+  printf '%s' "$PWD/.nodes/$1/node_modules/node-$(node -p 'process.platform + "-" + process.arch')"
+}
+
 # Runs a command whose output matters only when it fails; then ends the script.
 prepare_quietly() {
   local output
@@ -63,30 +81,47 @@ prepare_install_now() {
   touch node_modules/.package-lock.json
 }
 
+# Whether a source is newer than this file, or was removed since. What else does not count, as ./path, follows.
+prepare_changed_since() {
+  local file=$1 left_out
+  shift
+  local prune=(-path './.*' -o -path ./node_modules -o -path ./dist -o -path ./data -o -path ./coverage -o -name target)
+  for left_out in "$@"; do prune+=(-o -path "$left_out"); done
+  [[ ! -f $file ]] && return
+  # A removed file shows in the time of its folder. The project's own folder does not count: data and logs may come there.
+  [[ -n $(find . -mindepth 1 \( "${prune[@]}" \) -prune -o \
+    \( -type d -o -name '*.ts' -o -name '*.json' -o -name '*.js' -o -name '*.cjs' -o -name '*.html' -o -name '*.css' -o -name '*.svg' \) \
+    -newer "$file" -print) ]]
+}
+
 # Builds dist when a source is newer than the last build, or was removed since.
 prepare_build() {
   prepare_built || prepare_alone prepare_build_now
 }
 
 prepare_built() {
-  [[ -f dist/.built ]] || return 1
-  local newer
-  # A removed file shows in the time of its folder. The project's own folder does not count: data and logs may come there.
-  newer=$(find . -mindepth 1 \
-    \( -path './.*' -o -path ./node_modules -o -path ./dist -o -path ./data -o -path ./test -o -path ./bench \
-    -o -path ./docs -o -path ./examples -o -path ./scripts -o -path ./coverage -o -path ./target \) -prune \
-    -o \( -type d -o -name '*.ts' -o -name '*.json' -o -name '*.js' -o -name '*.html' -o -name '*.css' -o -name '*.svg' \) \
-    -newer dist/.built -print)
-  [[ -z $newer ]]
+  ! prepare_changed_since dist/.built ./test ./bench ./docs ./examples ./scripts
 }
 
 prepare_build_now() {
   if prepare_built; then return; fi
   prepare_say 'building'
   # The time before the build: what changes while it runs is built the next time.
-  touch node_modules/.building
+  local began
+  began=$(mktemp)
   prepare_quietly npm run --silent build
-  mv node_modules/.building dist/.built
+  mv "$began" dist/.built
+}
+
+# Checks types and style, unless nothing has changed since they were found good. What is found is printed.
+prepare_checks() {
+  if ! prepare_changed_since dist/.checked; then return; fi
+  # The time before the checks: what changes while they run is checked the next time.
+  local began
+  began=$(mktemp)
+  npm run --silent typecheck
+  npm run --silent lint
+  mv "$began" dist/.checked
 }
 
 # Builds the MongoDB-wire emulator, which only tests need, when its source is newer than the last build.
@@ -105,10 +140,10 @@ prepare_mongo_wire_now() {
     exit 1
   fi
   prepare_say 'building the MongoDB-wire emulator'
-  mkdir -p test/support/mongo-wire/target
-  touch test/support/mongo-wire/target/.building
+  local began
+  began=$(mktemp)
   prepare_quietly mvn -q -B -f test/support/mongo-wire/pom.xml compile dependency:copy-dependencies -DoutputDirectory=target/dependency
-  mv test/support/mongo-wire/target/.building test/support/mongo-wire/target/.built
+  mv "$began" test/support/mongo-wire/target/.built
 }
 
 # Installs the Python clients that the tests register with, one folder for each list of requirements.

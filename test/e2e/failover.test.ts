@@ -3,8 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
 import { connectCluster, ROOMY } from '../support/raw-cluster.js'
-import { eventually, startServer } from '../support/server.js'
-import { IMPATIENT, NAME, places, running, runs, startWorld, stateFile } from './world.js'
+import { startServer } from '../support/server.js'
+import { eventually, patience } from '../support/waiting.js'
+import { impatient, NAME, places, running, runs, startWorld, stateFile } from './world.js'
 
 t.test('what a silent cluster runs is started elsewhere, and removed from it when it returns', async t => {
   const { cluster, deploy, until, server, events } = await startWorld(t)
@@ -101,7 +102,8 @@ t.test('a drain that finds no other place leaves the service running and says wh
 
 t.test('after a start the silence of clusters that could not be heard is not held against them', async t => {
   const DATA_DIR = dirname(stateFile(t))
-  const settings = { ...IMPATIENT, FAILOVER_AFTER_S: 1.5, DATA_DIR }
+  const silence = patience(1.5)
+  const settings = { ...impatient(), FAILOVER_AFTER_S: silence, DATA_DIR }
   const before = await startServer(t, settings)
   const hpi = await connectCluster(t, before.url, { cluster_name: 'hpi' })
   hpi.send('information', ROOMY)
@@ -111,14 +113,14 @@ t.test('after a start the silence of clusters that could not be heard is not hel
   hpi.send('information', { ...ROOMY, jobs: [{ system_job_id: id, status: 'RUNNING' }] })
   await eventually(() => before.text(`/api/job/status/${id}`), status => status === 'RUNNING\n')
   await before.close()
-  await sleep(2000)
+  await sleep(silence * 1300)
 
   const after = await startServer(t, settings)
-  await sleep(700)
+  await sleep(silence * 500)
   const again = await connectCluster(t, after.url, { cluster_name: 'hpi', last_seq: seq })
   const beats = setInterval(() => again.send('information', { ...ROOMY, jobs: [{ system_job_id: id, status: 'RUNNING' }] }), 100)
   t.teardown(() => clearInterval(beats))
-  await sleep(2000)
+  await sleep(silence * 1300)
   t.equal(await after.text(`/api/job/status/${id}`), 'RUNNING\n')
   const { items } = await after.json(`/api/v1/jobs/${id}/events`)
   t.notOk(items.some(({ type }: { type: string }) => type === 'lost'))

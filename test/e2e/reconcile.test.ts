@@ -1,10 +1,10 @@
 import t from 'tap'
 import { connectCluster, ROOMY } from '../support/raw-cluster.js'
-import { eventually } from '../support/server.js'
+import { eventually, patience } from '../support/waiting.js'
 import { NAME, runs, startWorld } from './world.js'
 
 t.test('an instance that does not start in time is tried elsewhere, and in the end left FAILED with its story', async t => {
-  const { cluster, deploy, until, events } = await startWorld(t, { DEADLINE_SCHEDULED_S: 0.3, MAX_START_ATTEMPTS: 2 })
+  const { cluster, deploy, until, events } = await startWorld(t, { DEADLINE_SCHEDULED_S: patience(0.3), MAX_START_ATTEMPTS: 2 })
   const stuck = { delays: { createMs: 60_000, startMs: 0 } }
   const [hpi, tum] = [await cluster('hpi', stuck), await cluster('tum', stuck)]
   await deploy()

@@ -6,20 +6,21 @@ import type { Config } from '../../plugins/config.js'
 import type { Job } from '../../schemas/job.js'
 import { startSimulatedCluster, type ClusterOptions, type SimulatedCluster } from '../../simulator/cluster.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
-import { eventually, startServer, type TestServer } from '../support/server.js'
+import { startServer, type TestServer } from '../support/server.js'
+import { eventually, patience } from '../support/waiting.js'
 
 export const NAME = 'demo.default.service1.test'
 
 /** Settings of a server whose patience lasts for seconds at most. */
-export const IMPATIENT: Partial<Config> = {
+export const impatient = (): Partial<Config> => ({
   HEARTBEAT_INTERVAL_S: 1,
-  PING_INTERVAL_S: 0.3,
-  CLUSTER_GRACE_S: 1,
-  FAILOVER_AFTER_S: 1,
+  PING_INTERVAL_S: patience(0.3),
+  CLUSTER_GRACE_S: patience(1),
+  FAILOVER_AFTER_S: patience(1),
   RECONCILE_S: 0.2,
   PLACEMENT_RETRY_S: 0.2,
-  COMMAND_RESEND_S: 1
-}
+  COMMAND_RESEND_S: patience(1)
+})
 
 export interface World {
   server: TestServer
@@ -34,7 +35,7 @@ export interface World {
 }
 
 export async function startWorld (t: Test, config: Partial<Config> = {}): Promise<World> {
-  const server = await startServer(t, { ...IMPATIENT, ...config })
+  const server = await startServer(t, { ...impatient(), ...config })
   const job = (ref = NAME) => server.json(`/api/v1/jobs/${ref}`) as Promise<Job>
   return {
     server,

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { connectCluster, type RawCluster } from '../support/raw-cluster.js'
-import { eventually } from '../support/server.js'
+import { eventually } from '../support/waiting.js'
 import { deploy, get, HUGE, post, startSeveral } from './world.js'
 
 const { servers: [leader, socket, users] } = await startSeveral(t, 3)

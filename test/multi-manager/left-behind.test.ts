@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap'
 import { connectCluster } from '../support/raw-cluster.js'
-import { eventually } from '../support/server.js'
+import { eventually } from '../support/waiting.js'
 import { deploy, get, HUGE, startGate, startSeveral, wireCommand, type Gate, type Several } from './world.js'
 
 /** The first one, which leads and has the socket, comes to the database through a gate. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { registerOverSocketIo, startClusterManager } from '../service/http-push/cluster-manager.js'
 import { connectCluster } from '../support/raw-cluster.js'
-import { eventually } from '../support/server.js'
+import { eventually } from '../support/waiting.js'
 import type { ServerProcess } from '../support/server-process.js'
 import { deploy, get, HUGE, portOf, post, startGate, startSeveral, wireCommand, type Gate } from './world.js'
 
@@ -91,7 +91,8 @@ t.test('what was said on a session before a newer one took over, and is heard af
   newer.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'RUNNING' }] })
   for (let times = 0; times < 100; times++) older.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'FAILED' }] })
   await eventually(() => get(other, `/api/v1/clusters/${older.id}`), ({ connected }) => connected)
-  await new Promise(resolve => setTimeout(resolve, 10_000))
+  // The lease by which it knows that nobody can have taken over runs out.
+  await eventually(() => several.lives(sleeper), lives => !lives, 15_000)
   const before = await get(other, `/api/v1/jobs/${job}`)
   sleeper.child.kill('SIGCONT')
   t.equal(await older.closed, 4001)

@@ -5,7 +5,7 @@ import { startEmulator } from '../support/mongo-wire/emulator.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
 import { startServerProcess, type ServerProcess } from '../support/server-process.js'
 import { ROOMY } from '../support/raw-cluster.js'
-import { eventually } from '../support/server.js'
+import { eventually } from '../support/waiting.js'
 import { rawMongo } from '../service/stores/mongo-store.js'
 
 /** Several System Managers, each a process of its own, on one database (the emulator). */
@@ -15,6 +15,8 @@ export interface Several {
   uri: string
   /** Who holds a lease that has not expired. */
   holder (lease: string): Promise<ServerProcess | undefined>
+  /** Whether one holds the lease that says so of its process. */
+  lives (server: ServerProcess): Promise<boolean>
   /** A further one, with settings of its own. */
   add (env?: Record<string, string>): Promise<ServerProcess>
 }
@@ -30,6 +32,9 @@ export async function startSeveral (t: Test, count: number, { changeStreams = fa
     async holder (lease) {
       const held = await leases.findOne({ _id: lease, expires_at: { $gt: new Date() } })
       return servers.find(({ child }) => held?.holder?.includes(`-${child.pid}-`))
+    },
+    async lives ({ child }) {
+      return await leases.findOne({ _id: { $regex: `^process/.*-${child.pid}-` }, expires_at: { $gt: new Date() } }) !== null
     },
     async add (more = {}) {
       const server = await startServerProcess(t, { LOG_LEVEL: 'info', MONGO_URI: uri, PLACEMENT_RETRY_S: '1', ...env, ...more })

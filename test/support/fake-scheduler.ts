@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Test } from 'tap'
 import type { Config } from '../../plugins/config.js'
+import { eventually } from './waiting.js'
 
 interface Asked { path: string, body: any }
 
@@ -64,11 +65,7 @@ export async function startFakeScheduler (t: Test): Promise<FakeScheduler> {
     asked,
     behave (next) { answer = next },
     async take () {
-      const deadline = Date.now() + 30_000
-      while (asked.length <= taken) {
-        if (Date.now() > deadline) throw new Error('nothing more was asked')
-        await new Promise(resolve => setTimeout(resolve, 10))
-      }
+      await eventually(async () => asked.length, count => count > taken)
       return asked[taken++]!
     },
     stop,

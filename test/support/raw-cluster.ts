@@ -1,5 +1,6 @@
 import type { Test } from 'tap'
 import { WebSocket } from 'undici'
+import { eventually } from './waiting.js'
 
 interface Frame { event: string, data: any }
 
@@ -23,12 +24,10 @@ export async function connectCluster (t: Test, serverUrl: string, registration: 
   t.teardown(() => socket.close())
   const frames: Frame[] = []
   const untaken: Frame[] = []
-  let arrived = () => {}
   socket.addEventListener('message', ({ data }) => {
     const frame = JSON.parse(String(data)) as Frame
     frames.push(frame)
     untaken.push(frame)
-    arrived()
   })
   const closed = new Promise<number>(resolve => socket.addEventListener('close', ({ code }) => resolve(code)))
   const cluster: RawCluster = {
@@ -37,13 +36,8 @@ export async function connectCluster (t: Test, serverUrl: string, registration: 
     closed,
     send: (event, data) => socket.send(JSON.stringify({ event, data })),
     async take (event) {
-      const deadline = Date.now() + 5000
-      for (;;) {
-        const at = untaken.findIndex(frame => frame.event === event)
-        if (at >= 0) return untaken.splice(at, 1)[0]!.data
-        if (Date.now() > deadline) throw new Error(`no ${event} came; got ${frames.map(frame => frame.event).join(', ')}`)
-        await Promise.race([new Promise<void>(resolve => { arrived = resolve }), new Promise(resolve => setTimeout(resolve, 100))])
-      }
+      await eventually(async () => untaken.map(frame => frame.event), events => events.includes(event))
+      return untaken.splice(untaken.findIndex(frame => frame.event === event), 1)[0]!.data
     },
     close: () => socket.close()
   }

@@ -1,9 +1,8 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-
-const ROOT = new URL('../../', import.meta.url)
+import { spawnProgram } from './program.js'
 
 /** A System Manager in a process of its own, as an operator starts it. */
 export interface ServerProcess {
@@ -24,8 +23,8 @@ export async function startServerProcess (t: Test, env: Record<string, string>):
     await exited
   })
   const log: string[] = []
-  const lines = createInterface({ input: child.stdout! })
-  createInterface({ input: child.stderr! }).on('line', line => log.push(line))
+  const lines = createInterface({ input: child.stdout })
+  createInterface({ input: child.stderr }).on('line', line => log.push(line))
   const url = await new Promise<string>((resolve, reject) => {
     lines.on('line', line => {
       log.push(line)
@@ -50,17 +49,12 @@ export async function startServerProcess (t: Test, env: Record<string, string>):
 export async function runServerProcess (env: Record<string, string>, ...args: string[]): Promise<{ code: number | null, stdout: string, stderr: string }> {
   const child = spawnServer(env, ...args)
   const output = { stdout: '', stderr: '' }
-  child.stdout!.on('data', chunk => { output.stdout += String(chunk) })
-  child.stderr!.on('data', chunk => { output.stderr += String(chunk) })
+  child.stdout.on('data', chunk => { output.stdout += String(chunk) })
+  child.stderr.on('data', chunk => { output.stderr += String(chunk) })
   const [code] = await once(child, 'close') as [number | null]
   return { code, ...output }
 }
 
-function spawnServer (env: Record<string, string>, ...args: string[]): ChildProcess {
-  return spawn(process.execPath, ['--import', 'tsx', 'server.ts', ...args], {
-    cwd: ROOT,
-    // The loader is told by a flag that autoload does not look at.
-    env: { PATH: process.env.PATH, FASTIFY_AUTOLOAD_TYPESCRIPT: '1', MY_PORT: '0', MY_HOST: '127.0.0.1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
+function spawnServer (env: Record<string, string>, ...args: string[]) {
+  return spawnProgram(import.meta.resolve('../../server.js'), args, { MY_PORT: '0', MY_HOST: '127.0.0.1', ...env })
 }

@@ -5,6 +5,9 @@ import app, { serverOptions } from '../../app.js'
 import type { Config } from '../../plugins/config.js'
 import type { Store } from '../../stores/store.js'
 
+// Until its last user looks for it in its own place.
+export { eventually } from './waiting.js'
+
 /** A System Manager that listens on a loopback port with a store of its own, closed when the test ends. */
 export interface TestServer {
   /** http://127.0.0.1:port */
@@ -40,16 +43,5 @@ export async function startServer (t: Test, config: Partial<Config> = {}, { logg
     json: async path => (await fetch(url + path)).json(),
     text: async path => (await fetch(url + path)).text(),
     close: () => server.close()
-  }
-}
-
-/** Repeats a look until it satisfies, for what happens soon but not at once. Fails after `ms`. */
-export async function eventually<T> (look: () => Promise<T>, satisfies: (seen: T) => boolean, ms = 30_000): Promise<T> {
-  const deadline = Date.now() + ms
-  for (;;) {
-    const seen = await look()
-    if (satisfies(seen)) return seen
-    if (Date.now() > deadline) throw new Error(`still ${JSON.stringify(seen)} after ${ms} ms`)
-    await new Promise(resolve => setTimeout(resolve, 10))
   }
 }

@@ -6,12 +6,13 @@ const ROOT = join(import.meta.dirname, '../../..')
 
 export interface Ended { code: number | null, stdout: string, stderr: string }
 
-/** Runs a program to its end. `onOutput` is called with all of stdout so far. */
+/** Runs a program to its end, without what tells tests that a runner has started them. `onOutput` is called with all of stdout so far. */
 export function run (program: string, args: string[], options: {
   cwd?: string, env?: NodeJS.ProcessEnv, onOutput?: (stdout: string, child: ChildProcess) => void
 } = {}): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { cwd: options.cwd, env: { ...process.env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^_?TAP/.test(name)))
+    const child = spawn(program, args, { cwd: options.cwd, env: { ...env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] })
     let stdout = ''
     let stderr = ''
     child.stdout.setEncoding('utf8').on('data', text => {

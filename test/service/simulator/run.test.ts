@@ -1,12 +1,9 @@
-import { spawn } from 'node:child_process'
-import { join } from 'node:path'
 import t from 'tap'
+import { spawnProgram } from '../../support/program.js'
 import { startSystemManager } from './system-manager.js'
 
-const RUN = join(import.meta.dirname, '../../../simulator/run.ts')
-
 function start (args: string[]) {
-  const child = spawn(process.execPath, ['--import', 'tsx', RUN, ...args], { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawnProgram(import.meta.resolve('../../../simulator/run.js'), args)
   const output = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', text => { output.stdout += text })
   child.stderr.setEncoding('utf8').on('data', text => { output.stderr += text })

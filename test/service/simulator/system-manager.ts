@@ -6,6 +6,7 @@ import { Value } from '@sinclair/typebox/value'
 import Fastify from 'fastify'
 import { clusterEvents, PROTOCOL_VERSION } from '../../../schemas/channel.js'
 import type { ClusterRegistration, Heartbeat } from '../../../schemas/cluster.js'
+import { patience } from '../../support/waiting.js'
 
 export const CLUSTER_ID = 'c'.repeat(24)
 export const OTHER_CLUSTER_ID = 'd'.repeat(24)
@@ -39,7 +40,7 @@ export class Connection {
   terminate () { this.socket.terminate() }
 
   async closed (): Promise<number> {
-    const [code] = await once(this.#news, 'closed', { signal: AbortSignal.timeout(5000) })
+    const [code] = await once(this.#news, 'closed', { signal: AbortSignal.timeout(Math.round(patience(5000))) })
     return code as number
   }
 
@@ -50,7 +51,7 @@ export class Connection {
         const frame = this.frames[this.#seen++]
         if (frame?.event === event && fits(frame.data)) return frame.data
       }
-      await once(this.#news, 'frame', { signal: AbortSignal.timeout(5000) })
+      await once(this.#news, 'frame', { signal: AbortSignal.timeout(Math.round(patience(5000))) })
     }
   }
 
@@ -89,7 +90,7 @@ export async function startSystemManager (sc2: { id?: string, heartbeat_interval
     url: `ws://127.0.0.1:${(app.server.address() as AddressInfo).port}/register`,
     /** The next cluster that registers. */
     async registration (): Promise<Connection> {
-      if (waiting.length === 0) await once(connections, 'connection', { signal: AbortSignal.timeout(5000) })
+      if (waiting.length === 0) await once(connections, 'connection', { signal: AbortSignal.timeout(Math.round(patience(5000))) })
       return waiting.shift()!
     },
     close: () => app.close()

@@ -1,0 +1,69 @@
+import { mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { transform, version } from 'esbuild'
+
+const ROOT = join(import.meta.dirname, '..')
+const OUT = join(ROOT, '.compiled')
+/** Not ours, or not sources. What begins with a dot is left out too. */
+const LEFT_OUT = new Set(['node_modules', 'dist', 'data', 'coverage', 'target'])
+
+/** Files of a folder and of its folders, as paths from it. */
+async function filesOf (folder, isWanted, path = '') {
+  const entries = await readdir(join(folder, path), { withFileTypes: true })
+  const found = await Promise.all(entries.map(async entry => {
+    const name = join(path, entry.name)
+    if (entry.isDirectory()) return isWanted(entry.name) ? await filesOf(folder, isWanted, name) : []
+    return [name]
+  }))
+  return found.flat()
+}
+
+/** Compiles one file, unless what is there was made from the source of this time. */
+async function compile (name) {
+  const source = join(ROOT, name)
+  const target = join(OUT, name.replace(/\.ts$/, '.js'))
+  const { mtime } = await stat(source)
+  const made = await stat(target).catch(() => undefined)
+  if (made?.mtimeMs === mtime.getTime()) return
+  const { code } = await transform(await readFile(source, 'utf8'), {
+    loader: 'ts',
+    target: 'node20',
+    sourcefile: source,
+    sourcemap: 'inline',
+    sourcesContent: false,
+    // A test finds what lies beside its source: examples, scripts, documents. Code finds what is compiled.
+    ...name.startsWith('test/') && {
+      define: {
+        'import.meta.dirname': JSON.stringify(dirname(source)),
+        'import.meta.filename': JSON.stringify(source),
+        'import.meta.url': JSON.stringify(pathToFileURL(source).href)
+      }
+    }
+  })
+  await mkdir(dirname(target), { recursive: true })
+  await writeFile(target, code)
+  await utimes(target, mtime, mtime)
+}
+
+/**
+ * Compiles every source and every test into .compiled/, one file for each, with maps to the source: Node.js then runs
+ * them without a loader, which would cost each of the many processes seconds. Types are not checked. Does nothing,
+ * quickly, when nothing has changed. Gives the files of tests, as paths from the project's folder.
+ */
+export async function compileAll () {
+  const made = `${version} ${(await stat(import.meta.filename)).mtimeMs}`
+  const stamp = join(OUT, 'made-by')
+  if (await readFile(stamp, 'utf8').catch(() => '') !== made) await rm(OUT, { recursive: true, force: true })
+  await mkdir(OUT, { recursive: true })
+
+  const sources = (await filesOf(ROOT, name => !name.startsWith('.') && !LEFT_OUT.has(name)))
+    .filter(name => /(?<!\.d)\.ts$/.test(name))
+  await Promise.all(sources.map(compile))
+  const targets = new Set(sources.map(name => name.replace(/\.ts$/, '.js')))
+  for (const name of await filesOf(OUT, () => true)) {
+    if (!targets.has(name)) await rm(join(OUT, name))
+  }
+  await writeFile(stamp, made)
+  return sources.filter(name => name.endsWith('.test.ts')).sort()
+}
