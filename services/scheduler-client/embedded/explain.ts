@@ -58,7 +58,7 @@ export function placedVerdicts (
   chosen: Chosen[],
   fitting: Ranking,
   sameJob: (capacity: ClusterCapacity) => number,
-  stopped: () => Ranking,
+  stopped: Ranking,
   request: PlacementRequest,
   capacities: Capacities
 ): ClusterVerdict[] {
@@ -83,10 +83,7 @@ export function placedVerdicts (
       )
     }
   }
-  if (verdicts.length < MAX_VERDICTS) {
-    verdicts.push(...stoppedVerdicts(stopped(), request, capacities, MAX_VERDICTS - verdicts.length))
-  }
-  return verdicts
+  return [...verdicts, ...stoppedVerdicts(stopped, request, capacities, MAX_VERDICTS - verdicts.length)]
 }
 
 /**
@@ -96,7 +93,7 @@ export function placedVerdicts (
 export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, request: PlacementRequest): ClusterVerdict[] {
   const taken = new Set(chosen.map(({ capacity }) => capacity.id))
   return [
-    ...chosen.slice(0, MAX_VERDICTS).map(({ capacity, took }) =>
+    ...chosen.map(({ capacity, took }) =>
       verdict(capacity, null, `took ${count(took, 'instance')}, now ${shortfall(capacity, request)}`)
     ),
     ...deadEnd.verdicts.filter(({ cluster_id: id }) => !taken.has(id))

@@ -10,9 +10,9 @@ import {
   type Chosen,
   type DeadEnd
 } from './explain.js'
-import { FITS, feasibility } from './feasibility.js'
+import { FITS, feasibility, feasibilityOfWorker } from './feasibility.js'
 import { createRanking, type Ranked } from './ranking.js'
-import { createCapacities, take, type ClusterCapacity } from './capacity.js'
+import { createCapacities, type ClusterCapacity, type WorkerCapacity } from './capacity.js'
 import { bestOf, scoreOf } from './score.js'
 import { requestsOf, requestKey, type PlacementRequest, type RequestGroup } from './placement-request.js'
 
@@ -111,7 +111,7 @@ export function createPass (
 
     const choices = [...chosen.values()]
     if (assignments.length === unplaced.length) {
-      const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), request, capacities)
+      const verdicts = placedVerdicts(choices, ranking, sameJob, createRanking(stopped), request, capacities)
       return {
         kind: 'placed',
         assignments,
@@ -175,6 +175,26 @@ function survey (
     else stopped.push({ capacity, score })
   }
   return { fitting, stopped }
+}
+
+/**
+ * Takes what one instance asks for off a cluster that fits. Of the workers that fit, the one with the most cores left
+ * bears it; among equals, the one with the most memory left.
+ */
+function take (capacity: ClusterCapacity, request: PlacementRequest): void {
+  let bearer: WorkerCapacity | undefined
+  for (const worker of capacity.workers) {
+    if (feasibilityOfWorker(worker, request) !== FITS) continue
+    if (!bearer || hasMoreRoom(worker, bearer)) bearer = worker
+  }
+  for (const { free } of bearer ? [capacity, bearer] : [capacity]) {
+    if (free.cpu !== null) free.cpu -= request.cpu
+    if (free.memory !== null) free.memory -= request.memory
+  }
+}
+
+function hasMoreRoom ({ free: a }: WorkerCapacity, { free: b }: WorkerCapacity): boolean {
+  return a.cpu > b.cpu || (a.cpu === b.cpu && a.memory > b.memory)
 }
 
 /** How many instances of the job each cluster has. */

@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Worker } from '../../../schemas/cluster.js'
 import { MAX_VERDICTS, type Job } from '../../../schemas/job.js'
 import { createPass } from '../../../services/scheduler-client/embedded/placement-pass.js'
-import { ROUNDING } from '../../../services/scheduler-client/embedded/capacity.js'
+import { ROUNDING } from '../../../services/scheduler-client/embedded/feasibility.js'
 import type { Candidate, PlacementDecision } from '../../../services/scheduler-client/scheduler.js'
 import { candidate, idOf, job, PASS, silentFor } from './sample.js'
 
