@@ -100,14 +100,11 @@ export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, reques
   ].slice(0, MAX_VERDICTS)
 }
 
-/** "placed on hpi", "placed 3 instances: 2 on hpi, 1 on tum". */
+/** "placed on hpi", "placed 3 instances: 2 on hpi, 1 on tum". @param chosen At least one. */
 export function placedSummary (chosen: Chosen[], instances: number): string {
-  const [only, second] = chosen
-  if (!only) return 'every instance has a cluster already'
-  if (!second) {
-    return instances === 1
-      ? `placed on ${only.capacity.name}`
-      : `placed ${instances} instances on ${only.capacity.name}`
+  if (chosen.length === 1) {
+    const { name } = chosen[0]!.capacity
+    return instances === 1 ? `placed on ${name}` : `placed ${instances} instances on ${name}`
   }
   const named = chosen.slice(0, MAX_NAMED).map(({ capacity, took }) => `${took} on ${capacity.name}`).join(', ')
   const more = chosen.length - MAX_NAMED

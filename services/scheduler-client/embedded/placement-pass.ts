@@ -1,6 +1,8 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { REFUSAL_REST_MS } from '../../../schemas/cluster-facts.js'
+import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
+import type { PlacementFailure } from '../../../schemas/status.js'
 import type { Candidate, PlacementDecision } from '../scheduler.js'
 import {
   explainDeadEnd,
@@ -80,7 +82,7 @@ export function createPass (
   function decideGroup (
     { request, numbers: unplaced }: RequestGroup,
     before: ReadonlyMap<ClusterId, number>,
-    policy: 'spread' | 'pack'
+    policy: Descriptor['placement']
   ): PlacementDecision {
     const key = requestKey(request)
     const known = deadEnds.get(key)
@@ -132,34 +134,32 @@ export function createPass (
   return {
     decide (job) {
       const before = instancesPerCluster(job)
-      const policy = job.descriptor.placement ?? 'spread'
+      const { placement: policy } = job.descriptor
       const decisions = requestsOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
-      const [
-        only = {
-          kind: 'placed',
-          assignments: [],
-          explanation: explanation('placed', placedSummary([], 0), [])
-        } satisfies PlacementDecision
-      ] = decisions
-      return decisions.length > 1 ? together(decisions) : only
+      return decisions.length > 0
+        ? together(decisions)
+        : {
+            kind: 'placed',
+            assignments: [],
+            explanation: explanation('placed', 'every instance has a cluster already', [])
+          }
     }
   }
 }
 
-/**
- * One decision from those about groups with different requests, with the verdicts of the first that failed.
- */
+/** One decision from those about groups with different requests, with the verdicts of the first that failed. */
 function together (decisions: PlacementDecision[]): PlacementDecision {
   const assignments = decisions.flatMap(decision => decision.kind === 'placed' ? decision.assignments : [])
-  const failed = decisions.find(decision =>
-    decision.kind === 'unplaceable' || (decision.kind === 'placed' && decision.failure)
-  )
-  const first = failed ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
+  const first = decisions.find(failureOf) ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
   const summary = [...new Set(decisions.map(({ explanation }) => explanation.summary))].join('; ')
   const explanation = { ...first.explanation, summary }
   if (assignments.length === 0) return { ...first, explanation }
-  const failure = failed && failed.kind !== 'waiting' ? failed.failure : undefined
+  const failure = failureOf(first)
   return { kind: 'placed', assignments, explanation: { ...explanation, outcome: 'placed' }, ...failure && { failure } }
+}
+
+function failureOf (decision: PlacementDecision): PlacementFailure | undefined {
+  return decision.kind === 'waiting' ? undefined : decision.failure
 }
 
 /** Sorts the clusters by whether they fit. `stopped` has their nearness as score. */

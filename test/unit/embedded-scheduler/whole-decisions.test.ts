@@ -15,7 +15,7 @@ function whole (decision: PlacementDecision) {
     summary,
     verdicts: clusters.map(({ cluster_id: id, fits, score, reason }) => `${parseInt(id, 16)} ${fits ? score : 'no'} ${reason}`),
     omitted,
-    isSound: outcome === kind && at === new Date(PASS.now).toISOString() && clusters.every(({ fits, score }) => fits === Number.isFinite(score))
+    isSound: outcome === kind && (kind !== 'placed' || ('failure' in decision) === (decision.failure !== undefined)) && at === new Date(PASS.now).toISOString() && clusters.every(({ fits, score }) => fits === Number.isFinite(score))
   }
 }
 
@@ -310,6 +310,28 @@ t.test('groups of one job are decided on one after the other, and told as one', 
   alike.instance_list[1]!.location = ''
   t.equal(decide(clusters, alike).summary, 'placed on hpi', 'the same sentence is said once')
   t.strictSame(decide(clusters, alike).assignments, ['0@1', '1@1'])
+})
+
+t.test('of several groups that failed, and of several that wait, the first one gives the verdicts', async t => {
+  const clusters = [candidate(1, 'hpi', { last_modified_timestamp: silentFor(60) }), candidate(2, 'tum', { last_heartbeat_at: null }), candidate(3, 'dai', { last_heartbeat_at: null })]
+  const asked = (...locations: string[]) => {
+    const several = job({ instances: locations.map(() => '') })
+    for (const [n, location] of locations.entries()) several.instance_list[n]!.location = location
+    return decide(clusters, several)
+  }
+  t.strictSame(asked('tum', 'hpi', 'mars'), {
+    ...none,
+    failure: 'TargetClusterNotActive',
+    summary: 'waiting for the figures of tum: no heartbeat yet; hpi: silent for 1 min; no cluster named mars is registered',
+    verdicts: ['1 no hpi: silent for 1 min', '2 no tum: location is tum, hpi asked', '3 no dai: location is dai, hpi asked']
+  })
+  t.strictSame(asked('tum', 'dai'), {
+    ...none,
+    kind: 'waiting',
+    failure: undefined,
+    summary: 'waiting for the figures of tum: no heartbeat yet; waiting for the figures of dai: no heartbeat yet',
+    verdicts: ['2 no tum: no heartbeat yet', '3 no dai: location is dai, tum asked', '1 no hpi: silent for 1 min']
+  })
 })
 
 t.test('a group of which some found no room fails as a whole decision does', async t => {
