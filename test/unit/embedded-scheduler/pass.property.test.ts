@@ -41,7 +41,7 @@ const assignmentsOf = (decision: PlacementDecision) => decision.kind === 'placed
 const request = ({ descriptor: { cluster_location: location, node, image_runtime: runtime, requirements } }: Job) =>
   ({ location, node, runtime, cpu: requirements?.cpu ?? 0, memory: requirements?.memory ?? 0 })
 
-/** Whether a cluster may take one instance of a job by itself: the rules once more, written without regard to speed. */
+/** Whether a cluster could take one instance of a job: the rules once more, written without regard to speed. */
 function mayTake ({ cluster, reserved }: Candidate, job: Job): boolean {
   const { location, node, runtime, cpu, memory } = request(job)
   const workers = cluster.workers ?? []

@@ -278,7 +278,7 @@ t.test('spread: an instance of the same job costs half of the full headroom; pac
   })
 })
 
-t.test('groups of one job are decided on one after the other, and told as one', async t => {
+t.test('groups of one job are decided on one after the other, and make one decision', async t => {
   const asked = job({ location: 'hpi', instances: ['', '', ''] })
   asked.instance_list[1]!.location = 'mars'
   asked.instance_list[2]!.location = 'tum'
@@ -372,7 +372,7 @@ t.test('an instance that waits for a removal is not placed, nor does its number'
   t.strictSame(decide([candidate(1, 'hpi')], asked).assignments, ['0@1', '2@1'])
 })
 
-t.test('of several refusals of one cluster the newest is told, and each doubles the time per instance', async t => {
+t.test('of several refusals of one cluster the newest shows, and each one doubles the rest', async t => {
   const refused = (instances: number, ...seconds: number[]) => {
     const asked = job({ instances: Array(instances).fill('') })
     asked.instance_list[0]!.refusals = seconds.map(each => refusedBy(idOf(1), each, `after ${each}`))
@@ -416,7 +416,7 @@ t.test('five technologies are named, and the others counted', async t => {
   t.equal(offers(['a', 'b', 'c', 'd', 'e', 'f']), 'hpi: offers a, b, c, d, e and 1 more, docker asked')
 })
 
-t.test('what no single worker holds is told with what is asked, and nothing else', async t => {
+t.test('what no single worker holds is named with what is asked, and nothing else', async t => {
   const cluster = candidate(1, 'hpi', { workers: [worker('a', 1.005, 500), worker('b', 1.005, 500)], total_cpu_cores: 2.01, memory_in_mb: 1000 })
   const why = (asked: Parameters<typeof job>[0]) => decide([cluster], job(asked)).summary
   t.equal(why({ cpu: 1.5, memory: 0 }), 'hpi: 2.01 cores free in all, but no worker node for docker has 1.5 cores free')
