@@ -86,7 +86,7 @@ export function startLoop (options: LoopOptions): Loop {
 
   /** Until the next wake, an abort or `everyMs`, whichever comes first. */
   async function nap (): Promise<void> {
-    if (isWoken || signal.aborted) return
+    if (isWoken) return
     await new Promise<void>(resolve => {
       const timer = setTimeout(resolve, everyMs).unref()
       endNap = () => {

@@ -2,7 +2,6 @@ import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import { closedReason, isActive, silenceOf } from '../../../schemas/cluster-facts.js'
 import { MAX_QUANTITY } from '../../../schemas/primitives.js'
 import type { Candidate } from '../scheduler.js'
-import type { PlacementRequest } from './placement-request.js'
 
 /** Free cores and MB; null where the cluster has not reported them. */
 export interface Free {
@@ -46,12 +45,6 @@ export interface Capacities {
   at (location: string | undefined): ClusterCapacity[]
 }
 
-/**
- * Shortfalls below a millionth of a core or MB are rounding errors: 0.3 cores hold three times 0.1.
- * Exported, so that a check of a placement uses the same measure.
- */
-export const ROUNDING = 1e-6
-
 /** What a cluster offers when it lists no technology (contract section 6). */
 const DEFAULT_TECHNOLOGY = ['docker']
 
@@ -60,10 +53,9 @@ export function createCapacities (candidates: Candidate[], now: number, graceMs:
   const all = [...candidates]
     .sort((a, b) => a.cluster.id < b.cluster.id ? -1 : 1)
     .map((candidate, rank) => capacityOf(candidate, rank, now, graceMs))
-  const byPlace = new Map<string, ClusterCapacity[]>()
+  const byPlace = new Map<string | null, ClusterCapacity[]>()
   for (const capacity of all) {
     for (const place of new Set([capacity.name, capacity.location])) {
-      if (place === null) continue
       const there = byPlace.get(place)
       if (there) there.push(capacity)
       else byPlace.set(place, [capacity])
@@ -72,42 +64,13 @@ export function createCapacities (candidates: Candidate[], now: number, graceMs:
   return { all, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
 }
 
-/** Whether `asked` fits into `free`. Nothing always fits; anything more does not fit into an unknown figure. */
-export function holds (free: number | null, asked: number): boolean {
-  return asked <= 0 || (free !== null && free + ROUNDING >= asked)
-}
-
 /**
  * A figure as a number that can be reckoned with. A database that another program filled may hold text or a number
  * beyond all bounds, and one score of NaN would put all clusters out of order. Null for what is no number.
  */
 export function toFigure (stored: unknown): number | null {
   const n = typeof stored === 'string' && stored !== '' ? Number(stored) : stored
-  return typeof n === 'number' && Number.isFinite(n) ? Math.min(n, MAX_QUANTITY) : null
-}
-
-/**
- * Takes what one instance asks for off a cluster that fits. Of the workers that fit, the one with the most cores left
- * bears it; among equals, the one with the most memory left.
- */
-export function take (capacity: ClusterCapacity, request: PlacementRequest): void {
-  let bearer: WorkerCapacity | undefined
-  for (const worker of capacity.workers) {
-    if (!workerFits(worker, request)) continue
-    if (
-      !bearer || worker.free.cpu > bearer.free.cpu ||
-      (worker.free.cpu === bearer.free.cpu && worker.free.memory > bearer.free.memory)
-    ) bearer = worker
-  }
-  for (const { free } of bearer ? [capacity, bearer] : [capacity]) {
-    if (free.cpu !== null) free.cpu -= request.cpu
-    if (free.memory !== null) free.memory -= request.memory
-  }
-}
-
-function workerFits ({ name, technology, free }: WorkerCapacity, request: PlacementRequest): boolean {
-  return (request.node === undefined || name === request.node) && technology.includes(request.runtime) &&
-    holds(free.cpu, request.cpu) && holds(free.memory, request.memory)
+  return Number.isFinite(n) ? Math.min(n as number, MAX_QUANTITY) : null
 }
 
 function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number, graceMs: number): ClusterCapacity {

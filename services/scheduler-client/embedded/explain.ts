@@ -58,7 +58,7 @@ export function placedVerdicts (
   chosen: Chosen[],
   fitting: Ranking,
   sameJob: (capacity: ClusterCapacity) => number,
-  stopped: () => Ranking,
+  stopped: Ranking,
   request: PlacementRequest,
   capacities: Capacities
 ): ClusterVerdict[] {
@@ -83,10 +83,7 @@ export function placedVerdicts (
       )
     }
   }
-  if (verdicts.length < MAX_VERDICTS) {
-    verdicts.push(...stoppedVerdicts(stopped(), request, capacities, MAX_VERDICTS - verdicts.length))
-  }
-  return verdicts
+  return [...verdicts, ...stoppedVerdicts(stopped, request, capacities, MAX_VERDICTS - verdicts.length)]
 }
 
 /**
@@ -96,21 +93,18 @@ export function placedVerdicts (
 export function partlyPlacedVerdicts (chosen: Chosen[], deadEnd: DeadEnd, request: PlacementRequest): ClusterVerdict[] {
   const taken = new Set(chosen.map(({ capacity }) => capacity.id))
   return [
-    ...chosen.slice(0, MAX_VERDICTS).map(({ capacity, took }) =>
+    ...chosen.map(({ capacity, took }) =>
       verdict(capacity, null, `took ${count(took, 'instance')}, now ${shortfall(capacity, request)}`)
     ),
     ...deadEnd.verdicts.filter(({ cluster_id: id }) => !taken.has(id))
   ].slice(0, MAX_VERDICTS)
 }
 
-/** "placed on hpi", "placed 3 instances: 2 on hpi, 1 on tum". */
+/** "placed on hpi", "placed 3 instances: 2 on hpi, 1 on tum". @param chosen At least one. */
 export function placedSummary (chosen: Chosen[], instances: number): string {
-  const [only, second] = chosen
-  if (!only) return 'every instance has a cluster already'
-  if (!second) {
-    return instances === 1
-      ? `placed on ${only.capacity.name}`
-      : `placed ${instances} instances on ${only.capacity.name}`
+  if (chosen.length === 1) {
+    const { name } = chosen[0]!.capacity
+    return instances === 1 ? `placed on ${name}` : `placed ${instances} instances on ${name}`
   }
   const named = chosen.slice(0, MAX_NAMED).map(({ capacity, took }) => `${took} on ${capacity.name}`).join(', ')
   const more = chosen.length - MAX_NAMED

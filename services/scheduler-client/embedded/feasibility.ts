@@ -1,4 +1,4 @@
-import { holds, type Free, type ClusterCapacity, type WorkerCapacity } from './capacity.js'
+import type { Free, ClusterCapacity, WorkerCapacity } from './capacity.js'
 import type { PlacementRequest } from './placement-request.js'
 
 /**
@@ -21,18 +21,21 @@ export const STOPPED_BY = {
   unknown: 11
 } as const
 
-/** Nearness of a cluster that fits. */
-export const FITS = 12
+/** Nearness of a cluster that fits: no filter stopped it. */
+export const FITS = Infinity
 
-/** Keeps the share of cpu or memory that is free below the next filter. */
-const MOST_SHARE = 0.99
+/**
+ * Shortfalls below a millionth of a core or MB are rounding errors: 0.3 cores hold three times 0.1.
+ * Exported, so that a check of a placement uses the same measure.
+ */
+export const ROUNDING = 1e-6
 
 /**
  * Puts a cluster through the hard filters: location, alive (contract section 4), open to new instances, not excluded,
  * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused
  * the job a short while ago.
- * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the share (0 to 0.99) of the
- *   request that is free.
+ * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the share of the request
+ *   that is free, 0 to below 1.
  */
 export function feasibility (capacity: ClusterCapacity, request: PlacementRequest): number {
   if (request.location !== undefined && capacity.location !== request.location && capacity.name !== request.location) {
@@ -61,7 +64,7 @@ export function feasibilityOfFigures (free: Free, request: PlacementRequest): nu
 
 /** One worker must hold the whole request, so the nearest of them counts. */
 function feasibilityOfWorkers (workers: WorkerCapacity[], request: PlacementRequest): number {
-  let nearest = 0
+  let nearest: number = STOPPED_BY.node
   for (const worker of workers) {
     nearest = Math.max(nearest, feasibilityOfWorker(worker, request))
     if (nearest === FITS) break
@@ -69,12 +72,18 @@ function feasibilityOfWorkers (workers: WorkerCapacity[], request: PlacementRequ
   return nearest
 }
 
-function feasibilityOfWorker (worker: WorkerCapacity, request: PlacementRequest): number {
+/** Like {@link feasibility}, for one worker of a cluster. */
+export function feasibilityOfWorker (worker: WorkerCapacity, request: PlacementRequest): number {
   if (request.node !== undefined && worker.name !== request.node) return STOPPED_BY.node
   if (!worker.technology.includes(request.runtime)) return STOPPED_BY.workerTechnology
   return feasibilityOfFigures(worker.free, request)
 }
 
+/** Whether `asked` fits into `free`. Nothing always fits; anything more does not fit into an unknown figure. */
+function holds (free: number | null, asked: number): boolean {
+  return asked <= 0 || (free !== null && free + ROUNDING >= asked)
+}
+
 function share (free: number, asked: number): number {
-  return Math.min(MOST_SHARE, Math.max(0, free / asked))
+  return Math.max(0, free / asked)
 }

@@ -1,6 +1,8 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { REFUSAL_REST_MS } from '../../../schemas/cluster-facts.js'
+import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
+import type { PlacementFailure } from '../../../schemas/status.js'
 import type { Candidate, PlacementDecision } from '../scheduler.js'
 import {
   explainDeadEnd,
@@ -10,9 +12,9 @@ import {
   type Chosen,
   type DeadEnd
 } from './explain.js'
-import { FITS, feasibility } from './feasibility.js'
+import { FITS, feasibility, feasibilityOfWorker } from './feasibility.js'
 import { createRanking, type Ranked } from './ranking.js'
-import { createCapacities, take, type ClusterCapacity } from './capacity.js'
+import { createCapacities, type ClusterCapacity, type WorkerCapacity } from './capacity.js'
 import { bestOf, scoreOf } from './score.js'
 import { requestsOf, requestKey, type PlacementRequest, type RequestGroup } from './placement-request.js'
 
@@ -80,7 +82,7 @@ export function createPass (
   function decideGroup (
     { request, numbers: unplaced }: RequestGroup,
     before: ReadonlyMap<ClusterId, number>,
-    policy: 'spread' | 'pack'
+    policy: Descriptor['placement']
   ): PlacementDecision {
     const key = requestKey(request)
     const known = deadEnds.get(key)
@@ -111,7 +113,7 @@ export function createPass (
 
     const choices = [...chosen.values()]
     if (assignments.length === unplaced.length) {
-      const verdicts = placedVerdicts(choices, ranking, sameJob, () => createRanking(stopped), request, capacities)
+      const verdicts = placedVerdicts(choices, ranking, sameJob, createRanking(stopped), request, capacities)
       return {
         kind: 'placed',
         assignments,
@@ -132,34 +134,32 @@ export function createPass (
   return {
     decide (job) {
       const before = instancesPerCluster(job)
-      const policy = job.descriptor.placement ?? 'spread'
+      const { placement: policy } = job.descriptor
       const decisions = requestsOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
-      const [
-        only = {
-          kind: 'placed',
-          assignments: [],
-          explanation: explanation('placed', placedSummary([], 0), [])
-        } satisfies PlacementDecision
-      ] = decisions
-      return decisions.length > 1 ? together(decisions) : only
+      return decisions.length > 0
+        ? together(decisions)
+        : {
+            kind: 'placed',
+            assignments: [],
+            explanation: explanation('placed', 'every instance has a cluster already', [])
+          }
     }
   }
 }
 
-/**
- * One decision from those about groups with different requests, with the verdicts of the first that failed.
- */
+/** One decision from those about groups with different requests, with the verdicts of the first that failed. */
 function together (decisions: PlacementDecision[]): PlacementDecision {
   const assignments = decisions.flatMap(decision => decision.kind === 'placed' ? decision.assignments : [])
-  const failed = decisions.find(decision =>
-    decision.kind === 'unplaceable' || (decision.kind === 'placed' && decision.failure)
-  )
-  const first = failed ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
+  const first = decisions.find(failureOf) ?? decisions.find(({ kind }) => kind === 'waiting') ?? decisions[0]!
   const summary = [...new Set(decisions.map(({ explanation }) => explanation.summary))].join('; ')
   const explanation = { ...first.explanation, summary }
   if (assignments.length === 0) return { ...first, explanation }
-  const failure = failed && failed.kind !== 'waiting' ? failed.failure : undefined
+  const failure = failureOf(first)
   return { kind: 'placed', assignments, explanation: { ...explanation, outcome: 'placed' }, ...failure && { failure } }
+}
+
+function failureOf (decision: PlacementDecision): PlacementFailure | undefined {
+  return decision.kind === 'waiting' ? undefined : decision.failure
 }
 
 /** Sorts the clusters by whether they fit. `stopped` has their nearness as score. */
@@ -175,6 +175,26 @@ function survey (
     else stopped.push({ capacity, score })
   }
   return { fitting, stopped }
+}
+
+/**
+ * Takes what one instance asks for off a cluster that fits. Of the workers that fit, the one with the most cores left
+ * bears it; among equals, the one with the most memory left.
+ */
+function take (capacity: ClusterCapacity, request: PlacementRequest): void {
+  let bearer: WorkerCapacity | undefined
+  for (const worker of capacity.workers) {
+    if (feasibilityOfWorker(worker, request) !== FITS) continue
+    if (!bearer || hasMoreRoom(worker, bearer)) bearer = worker
+  }
+  for (const { free } of bearer ? [capacity, bearer] : [capacity]) {
+    if (free.cpu !== null) free.cpu -= request.cpu
+    if (free.memory !== null) free.memory -= request.memory
+  }
+}
+
+function hasMoreRoom ({ free: a }: WorkerCapacity, { free: b }: WorkerCapacity): boolean {
+  return a.cpu > b.cpu || (a.cpu === b.cpu && a.memory > b.memory)
 }
 
 /** How many instances of the job each cluster has. */

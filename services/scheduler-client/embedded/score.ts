@@ -1,3 +1,4 @@
+import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { ClusterCapacity } from './capacity.js'
 import type { PlacementRequest } from './placement-request.js'
 
@@ -28,15 +29,15 @@ export function bestOf (fitting: ClusterCapacity[]): Best {
  *
  * where `cpuLeft` and `memoryLeft` are what the cluster has free after the placement, `best` is the most that any
  * fitting cluster had free before the job's first instance, and `sameJob` counts the job's instances already there.
- * A figure that is not known, or of which no cluster has any, adds 0. So the headroom is 0 to 1. `best` stays the same
- * for all instances of a job, so that a placement changes the score of the chosen cluster only.
+ * Spread is the default. A figure that is not known, or of which no cluster has any, adds 0. So the headroom is 0 to 1.
+ * `best` stays the same for all instances of a job, so that a placement changes the score of the chosen cluster only.
  */
 export function scoreOf (
   { free }: ClusterCapacity,
   request: PlacementRequest,
   best: Best,
   sameJob: number,
-  policy: 'spread' | 'pack'
+  policy: Descriptor['placement']
 ): number {
   const headroom = (share(free.cpu, request.cpu, best.cpu) + share(free.memory, request.memory, best.memory)) / 2
   return policy === 'pack' ? 1 - headroom + SAME_JOB * sameJob : headroom - SAME_JOB * sameJob

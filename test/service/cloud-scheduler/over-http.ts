@@ -14,7 +14,7 @@ export interface Orchestrator {
   deploy (serviceName?: string, more?: string): Promise<string>
   job (ref: string): Promise<any>
   /** The job once it has this status, or its reason matches. */
-  until (ref: string, wanted: string | RegExp): Promise<any>
+  until (ref: string, expected: string | RegExp): Promise<any>
   /** A cluster whose figures say that it has room. */
   cluster (name: string, figures?: Record<string, unknown>): Promise<RawCluster>
 }
@@ -38,7 +38,7 @@ export async function startOrchestrator (t: Test, config: Partial<Config> = {}):
     async deploy (serviceName = 'service1', more = '') {
       return (await (await server.fetch('/api/deploy', asYaml(yamlDescriptor(serviceName, more)))).json() as { job_id: string }).job_id
     },
-    until: (ref, wanted) => eventually(() => job(ref), seen => typeof wanted === 'string' ? seen.status === wanted : wanted.test(seen.status_reason ?? '')),
+    until: (ref, expected) => eventually(() => job(ref), seen => typeof expected === 'string' ? seen.status === expected : expected.test(seen.status_reason ?? '')),
     async cluster (name, figures = {}) {
       const cluster = await connectCluster(t, server.url, { cluster_name: name, cluster_location: name })
       cluster.send('information', { ...ROOMY, ...figures })

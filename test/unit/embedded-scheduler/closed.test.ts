@@ -45,7 +45,7 @@ t.test('an instance goes neither back to where it moves away from nor to where a
   t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(removed)), 'hpi: still has to remove an earlier instance of it')
 })
 
-t.test('what a move asks for wins over the descriptor, for that instance alone', async t => {
+t.test('the location of a move takes precedence over the descriptor, for that instance alone', async t => {
   const asked = job({ location: 'hpi', instances: ['', '', ''] })
   asked.instance_list[1]!.location = 'tum'
   asked.instance_list[2]!.location = ''

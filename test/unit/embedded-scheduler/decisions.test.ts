@@ -81,7 +81,7 @@ t.test('a pass changes neither the clusters nor the jobs it is given', async t =
   t.same({ candidates, asked }, before)
 })
 
-t.test('a rest that finds no room has a failure, and the clusters that took some are told first', async t => {
+t.test('some instances without room are a failure, and the clusters that took some come first', async t => {
   const decision = decide([full(1, 'dai'), candidate(2, 'hpi', { total_cpu_cores: 2.2 })], { instances: ['', '', ''] })
   t.same(placesOf(decision), [idOf(2), idOf(2)])
   t.equal(failureOf(decision), 'NoActiveClusterWithCapacity')
@@ -90,7 +90,7 @@ t.test('a rest that finds no room has a failure, and the clusters that took some
   t.same(decision.explanation.clusters.map(({ reason }) => reason), ['hpi: took 2 instances, now 0.2 cores free of 1 asked', 'dai: 0.2 cores free of 1 asked'])
 })
 
-t.test('a rest that a cluster without figures may take waits for it, without a failure', async t => {
+t.test('instances that a cluster without figures may take wait for it, without a failure', async t => {
   const decision = decide([candidate(1, 'hpi', { total_cpu_cores: 1 }), fresh(2, 'tum')], { instances: ['', ''] })
   t.same(placesOf(decision), [idOf(1)])
   t.equal(failureOf(decision), undefined)
@@ -126,7 +126,7 @@ t.test('no location and no room, or no cluster at all: NoActiveClusterWithCapaci
   t.match(nobody.explanation, { summary: 'no cluster is registered', clusters: [], omitted: 0 })
 })
 
-t.test('a cluster of the asked place that has told nothing yet is waited for; one elsewhere or silent is not', async t => {
+t.test('a cluster at the requested location that has reported nothing yet is waited for; one elsewhere or silent is not', async t => {
   t.equal(failureOf(decide([fresh(1, 'hpi'), full(2, 'hpi-2')], { location: 'hpi' })), 'waiting')
   t.equal(failureOf(decide([full(1, 'hpi'), fresh(2, 'tum')], { location: 'hpi' })), 'TargetClusterNoCapacity')
   const gone = fresh(1, 'hpi')
@@ -134,7 +134,7 @@ t.test('a cluster of the asked place that has told nothing yet is waited for; on
   t.equal(failureOf(decide([gone], { location: 'hpi' })), 'TargetClusterNotActive')
 })
 
-t.test('a cluster that can take it now goes before one that has told nothing yet', async t => {
+t.test('a cluster that can take it now goes before one that has reported nothing yet', async t => {
   t.same(placesOf(decide([fresh(1, 'hpi'), candidate(2, 'tum')])), [idOf(2)])
 })
 
@@ -143,7 +143,7 @@ t.test('waiting for several clusters is one sentence', async t => {
   t.equal(decide([fresh(1, 'hpi'), fresh(2, 'tum'), fresh(3, 'dai')]).explanation.summary, 'waiting for the figures of hpi and 2 more clusters')
 })
 
-t.test('the nearest to fitting are told first, and those of the asked place before all others', async t => {
+t.test('the nearest to fitting come first, and those at the requested location before all others', async t => {
   const at = { cluster_location: 'hpi' }
   const candidates = [
     silent(1, 'dai'), candidate(2, 'tum'), candidate(3, 'hpi-silent', { ...at, last_modified_timestamp: silentFor(60) }),
@@ -154,7 +154,7 @@ t.test('the nearest to fitting are told first, and those of the asked place befo
     ['hpi-memory', 'hpi-more-cpu', 'hpi-cpu', 'hpi-wasm', 'hpi-silent', 'tum', 'dai'])
 })
 
-t.test('of many clusters the best are told and the rest is counted', async t => {
+t.test('of many clusters the best are listed and the rest is counted', async t => {
   const many = Array.from({ length: 250 }, (_, n) => candidate(n, `c${n}`, { total_cpu_cores: n }))
   const placed = decide(many).explanation
   t.equal(placed.clusters.length, MAX_VERDICTS)
@@ -174,7 +174,7 @@ t.test('the summary of a job on many clusters stays short', async t => {
   t.equal(decision.explanation.summary, 'placed 8 instances: 1 on c0, 1 on c1, 1 on c2, 1 on c3, 1 on c4, the others on 3 more clusters')
 })
 
-t.test('a cluster that refused an instance is not asked again for a minute, for none of them', async t => {
+t.test('a cluster that refused one instance gets none of the job for a minute', async t => {
   const refusedAt = (ms: number) => {
     const asked = job({ instances: ['', ''] })
     asked.instance_list[1]?.refusals.push({ cluster_id: idOf(1), at: new Date(PASS.now - 3_000_000).toISOString(), error: 'old' },
@@ -191,12 +191,13 @@ t.test('a cluster that refused an instance is not asked again for a minute, for 
   t.equal(pass.decide(job()).kind, 'placed', 'another job with the same requirements was not refused')
 })
 
-t.test('a job with the same wish as one that found no room is told the same, in an explanation of its own', async t => {
+t.test('a job with the same request as one that found no room gets the same explanation, as an object of its own', async t => {
   const pass = createPass([full(1, 'hpi')], PASS)
   const first = pass.decide(job())
+  t.equal(pass.decide(job({ cpu: 0.1, memory: 1 })).kind, 'placed', 'there is less room now')
   const second = pass.decide({ ...job(), id: idOf(9), job_name: 'other.default.service1.test' })
   t.same(second, first)
   t.not(second.explanation.clusters, first.explanation.clusters)
-  t.equal(pass.decide(job({ cpu: 0.1 })).kind, 'placed', 'another wish is judged anew')
+  t.equal(pass.decide(job({ cpu: 0.1 })).kind, 'placed', 'another request is judged anew')
   t.equal(pass.decide(job()).kind, 'unplaceable')
 })

@@ -20,7 +20,7 @@ const withWorkers = (...workers: NonNullable<Cluster['workers']>) => candidate(1
   technology: ['docker', 'unikernel']
 })
 
-t.test('a cluster that fits is chosen, and the verdict tells what it had free', async t => {
+t.test('a cluster that fits is chosen, and the verdict says what it had free', async t => {
   t.equal(verdictOn(candidate(1, 'hpi')), 'placed: hpi: chosen, 4 cores and 8000 MB free')
 })
 
@@ -46,7 +46,7 @@ t.test('a cluster without a heartbeat is waited for, whatever is asked', async t
   t.equal(verdictOn(fresh, { cpu: 0, memory: 0, runtime: 'unikernel' }), 'waiting: hpi: no heartbeat yet')
 })
 
-t.test('a figure that is not told is waited for where something is asked of it, and only there', async t => {
+t.test('an unknown figure is waited for where something is asked of it, and only there', async t => {
   const noCores = candidate(1, 'hpi', { total_cpu_cores: null })
   t.equal(verdictOn(noCores), 'waiting: hpi: has not reported its free cores, 1 asked')
   t.equal(verdictOn(noCores, { cpu: 0 }), 'placed: hpi: chosen, 8000 MB free')
@@ -68,7 +68,7 @@ t.test('of many technologies the sentence names a few', async t => {
   t.equal(verdictOn(candidate(1, 'hpi', { technology: ['a', 'b', 'c', 'd', 'e', 'f', 'g'] })), 'unplaceable: hpi: offers a, b, c, d, e and 2 more, docker asked')
 })
 
-t.test('a wanted node must be among the listed workers; where none are listed the cluster looks itself', async t => {
+t.test('the requested node must be among the listed workers; where none are listed the cluster picks it', async t => {
   t.match(verdictOn(withWorkers(worker('vm-1', 2, 500)), { node: 'vm-1' }), /^placed/)
   t.equal(verdictOn(withWorkers(worker('vm-2', 2, 500)), { node: 'vm-1' }), 'unplaceable: hpi: has no worker node vm-1')
   t.match(verdictOn(candidate(1, 'hpi'), { node: 'vm-1' }), /^placed/)
@@ -101,7 +101,7 @@ t.test('where workers are listed, one of them must have it all', async t => {
   t.equal(verdictOn(withWorkers(worker('a', 2, 500), worker('b', 2, 500)), { cpu: 5 }), 'unplaceable: hpi: 4 cores free of 5 asked')
 })
 
-t.test('the wanted node is told by name when it is the one that has too little', async t => {
+t.test('the requested node is named when it is the one that has too little', async t => {
   const cluster = withWorkers(worker('vm-1', 0.5, 500), worker('vm-2', 8, 50))
   t.equal(verdictOn(cluster, { node: 'vm-1' }), 'unplaceable: hpi: worker node vm-1 has 0.5 cores free of 1 asked')
   t.equal(verdictOn(cluster, { node: 'vm-2' }), 'unplaceable: hpi: worker node vm-2 has 50 MB free of 100 asked')
@@ -115,7 +115,7 @@ t.test('the technology of a worker counts where it is listed, else that of its c
   t.equal(verdictOn(withWorkers(worker('a', 2, 500, ['docker'])), { runtime: 'unikernel' }), 'unplaceable: hpi: no worker node offers unikernel')
 })
 
-t.test('the sums of the workers stand in for sums that a cluster does not tell', async t => {
+t.test('the sums over the workers stand in for sums that a cluster does not report', async t => {
   const cluster = withWorkers(worker('a', 2, 500), worker('b', 2, 500))
   const sumless = { ...cluster, cluster: { ...cluster.cluster, total_cpu_cores: null, memory_in_mb: null } }
   t.equal(verdictOn(sumless), 'placed: hpi: chosen, 4 cores and 1000 MB free')

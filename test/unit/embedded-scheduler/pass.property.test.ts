@@ -3,7 +3,7 @@ import t from 'tap'
 import type { Worker } from '../../../schemas/cluster.js'
 import { MAX_VERDICTS, type Job } from '../../../schemas/job.js'
 import { createPass } from '../../../services/scheduler-client/embedded/placement-pass.js'
-import { ROUNDING } from '../../../services/scheduler-client/embedded/capacity.js'
+import { ROUNDING } from '../../../services/scheduler-client/embedded/feasibility.js'
 import type { Candidate, PlacementDecision } from '../../../services/scheduler-client/scheduler.js'
 import { candidate, idOf, job, PASS, silentFor } from './sample.js'
 
@@ -41,7 +41,7 @@ const assignmentsOf = (decision: PlacementDecision) => decision.kind === 'placed
 const request = ({ descriptor: { cluster_location: location, node, image_runtime: runtime, requirements } }: Job) =>
   ({ location, node, runtime, cpu: requirements?.cpu ?? 0, memory: requirements?.memory ?? 0 })
 
-/** Whether a cluster may take one instance of a job by itself: the rules once more, written without regard to speed. */
+/** Whether a cluster could take one instance of a job: the rules once more, written without regard to speed. */
 function mayTake ({ cluster, reserved }: Candidate, job: Job): boolean {
   const { location, node, runtime, cpu, memory } = request(job)
   const workers = cluster.workers ?? []

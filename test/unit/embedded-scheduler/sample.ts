@@ -2,12 +2,12 @@ import type { Cluster } from '../../../schemas/cluster.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Candidate } from '../../../services/scheduler-client/scheduler.js'
 
-/** The moment all samples are told of, Unix ms, and the contract's 45 s. */
+/** The moment of all samples, Unix ms, and the contract's 45 s. */
 export const PASS = { now: Date.UTC(2026, 0, 31, 12), graceMs: 45_000 }
 
 export const idOf = (n: number) => n.toString(16).padStart(24, '0')
 
-/** A cluster with 4 cores and 8000 MB free, heard of 5 s ago. Its id is from `n`, its name is its location too. */
+/** A cluster with 4 cores and 8000 MB free, last heard 5 s ago. Its id is made from `n`; its name is its location too. */
 export function candidate (n: number, name: string, more: Partial<Cluster> = {}, reserved = { cpu: 0, memory: 0 }): Candidate {
   return {
     cluster: {
@@ -46,7 +46,7 @@ export function candidate (n: number, name: string, more: Partial<Cluster> = {},
 /** `last_modified_timestamp` of a cluster that is silent for so long. */
 export const silentFor = (seconds: number) => PASS.now / 1000 - seconds
 
-interface JobWish {
+interface Asked {
   location?: string
   node?: string
   runtime?: string
@@ -56,8 +56,8 @@ interface JobWish {
   instances?: string[]
 }
 
-/** A job that asks 1 core and 100 MB for one instance unless told otherwise. */
-export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100, instances = [''] }: JobWish = {}): Job {
+/** A job of one instance that asks for 1 core and 100 MB, unless stated otherwise. */
+export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100, instances = [''] }: Asked = {}): Job {
   const at = new Date(PASS.now - 60_000).toISOString()
   return {
     id: idOf(0xa0b),
