@@ -28,7 +28,8 @@ export async function startServer (t: Test, config: Partial<Config> = {}): Promi
   const server = Fastify(serverOptions)
   let store!: Store
   await server.register(async scope => {
-    await app(scope, { config: { DATA_DIR: t.testdir(), ...config } })
+    // Whatever the machine's environment says.
+    await app(scope, { config: { DATA_DIR: t.testdir(), ...config }, env: {} })
     store = scope.store
   })
   await server.listen({ host: '127.0.0.1', port: 0 })
