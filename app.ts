@@ -6,7 +6,7 @@ import { answerError, answerUnreadable } from './plugins/errors.js'
 
 /** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */
 export const serverOptions = {
-  // Larger bodies are refused before they are parsed; the largest wanted is a heartbeat of many thousand jobs.
+  // Larger bodies are refused before they are parsed; the largest legitimate one is a heartbeat of many thousand jobs.
   bodyLimit: 8 * 1024 * 1024,
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
@@ -20,17 +20,19 @@ export const serverOptions = {
 } satisfies FastifyServerOptions
 
 /**
- * The whole System Manager as one plugin: infrastructure, then services, then routes.
- * `config` overrides the environment, for tests and embedding.
+ * The whole System Manager as one plugin: infrastructure, then services, then routes. Its settings are the variables of
+ * the environment, or of `env` in its place, and on top of them those of `config`. A setting that cannot be used rejects
+ * with a `ConfigError` that names it.
  */
-export default async function app (app: FastifyInstance, options: { config?: Partial<Config> }) {
+export default async function app (app: FastifyInstance, options: { config?: Partial<Config>, env?: NodeJS.ProcessEnv }) {
   // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
   app.removeContentTypeParser('text/plain')
   // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the
   // way out.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
 
-  await app.register(autoload, { dir: join(import.meta.dirname, 'plugins'), options: { config: options.config } })
+  const { config, env } = options
+  await app.register(autoload, { dir: join(import.meta.dirname, 'plugins'), options: { config, env } })
   // Beside its plugin file a service keeps its own parts, which are not plugins.
   await app.register(autoload, {
     dir: join(import.meta.dirname, 'services'),

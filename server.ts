@@ -1,13 +1,14 @@
 #!/usr/bin/env node
-import { parseArgs } from 'node:util'
+import { inspect, parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { LogController } from 'fastify'
 import app, { serverOptions } from './app.js'
 import { ConfigError, helpText, readConfig, type Config } from './plugins/config.js'
+import { ApiError } from './schemas/errors.js'
 
 /**
- * Milliseconds that requests in flight have when the server closes. A connection that never asked anything is cut off
- * then, too.
+ * Milliseconds that requests in flight have when the server closes. Then every connection is cut, also one on which
+ * nothing was ever asked.
  */
 const DRAIN_MS = 3000
 
@@ -31,6 +32,8 @@ async function start (config: Config) {
     clearTimeout(impatience)
   })
   await server.register(app, { config })
+  // On its own, so that no other fault of the start passes for one of the address.
+  await server.ready()
   try {
     await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
   } catch (err) {
@@ -41,13 +44,24 @@ async function start (config: Config) {
   }
 }
 
+/** Whether `--help` was given. Throws {@link ConfigError} for any other argument. */
+function asksForHelp (): boolean {
+  try {
+    return parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.help ?? false
+  } catch (err) {
+    throw new ConfigError((err as Error).message, { cause: err })
+  }
+}
+
+/** What the operator can mend: a setting or an argument, the address, the database. The message says it all. */
+function isOperators (err: unknown): err is Error {
+  return err instanceof ConfigError || (err instanceof ApiError && err.code === 'store_unavailable')
+}
+
 try {
-  const { values } = parseArgs({ options: { help: { type: 'boolean', short: 'h' } } })
-  if (values.help) process.stdout.write(helpText())
+  if (asksForHelp()) process.stdout.write(helpText())
   else await start(readConfig(process.env))
 } catch (err) {
-  // One clear line for what an operator can mend; the stack only for what is our fault.
-  const known = err instanceof ConfigError || (err instanceof Error && 'code' in err)
-  process.stderr.write(`system-manager: ${known ? (err as Error).message : (err as Error).stack}\n`)
+  process.stderr.write(`system-manager: ${isOperators(err) ? err.message : inspect(err)}\n`)
   process.exit(1)
 }

@@ -202,10 +202,14 @@ export type Config = Static<typeof Config>
 /** A setting that cannot be used; its message is one line for the operator. */
 export class ConfigError extends Error {}
 
-/** Reads the settings from the environment. Throws {@link ConfigError}, naming the variable and what it may be. */
-export function readConfig (env: NodeJS.ProcessEnv): Config {
+/**
+ * Reads the settings from the environment; those of `config` go before. Throws {@link ConfigError}, naming the setting
+ * and what it may be.
+ */
+export function readConfig (env: NodeJS.ProcessEnv, config: Partial<Config> = {}): Config {
+  const given: Record<string, unknown> = { ...definedOnly(env), ...config }
   try {
-    return finite(envSchema<Config>({ schema: Config, data: definedOnly(env), env: false }))
+    return finite(envSchema<Config>({ schema: Config, data: given, env: false }))
   } catch (err) {
     const problem =
       (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> })
@@ -214,7 +218,7 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
     if (!problem || !name) throw new ConfigError((err as Error).message)
     const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
     throw new ConfigError(
-      `${name}=${withoutCredentials(env[name] ?? '')} cannot be used: it ` +
+      `${name}=${withoutCredentials(String(given[name] ?? ''))} cannot be used: it ` +
         `${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`
     )
   }
@@ -256,6 +260,6 @@ ${rows.join('\n')}
 `
 }
 
-export default fp<{ config?: Partial<Config> }>(async function config (app, options) {
-  app.decorate('config', { ...readConfig(options.config ? {} : process.env), ...options.config })
+export default fp<{ config?: Partial<Config>, env?: NodeJS.ProcessEnv }>(async function config (app, options) {
+  app.decorate('config', readConfig(options.env ?? process.env, options.config))
 }, { name: 'config' })

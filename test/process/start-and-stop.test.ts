@@ -8,7 +8,7 @@ import { connectCluster } from '../support/raw-cluster.js'
 import { runServerProcess, startServerProcess } from '../support/server-process.js'
 
 t.test('--help lists the settings and starts nothing', async t => {
-  const { code, stdout } = await runServerProcess({}, '--help')
+  const { code, stdout } = await runServerProcess({}, ['--help'])
   t.equal(code, 0)
   t.match(stdout, /MY_PORT .*default: 10000/)
 })
@@ -21,7 +21,7 @@ t.test('a setting that cannot be used stops the start with one clear line', asyn
 })
 
 t.test('an argument that is not known stops the start with one clear line', async t => {
-  const { code, stdout, stderr } = await runServerProcess({ DATA_DIR: t.testdir() }, '--port=10001')
+  const { code, stdout, stderr } = await runServerProcess({ DATA_DIR: t.testdir() }, ['--port=10001'])
   t.equal(code, 1)
   t.equal(stdout, '')
   t.match(stderr, /^system-manager: .*--port.*\n$/)

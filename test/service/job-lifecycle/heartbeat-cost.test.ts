@@ -12,7 +12,7 @@ const JOBS = 100
 t.test('a heartbeat that changes nothing writes no job, and one that changes 100 jobs writes them in one batch', async t => {
   const server = Fastify(serverOptions)
   // Without encapsulation, to look at the store.
-  await server.register(fp(systemManager), { config: { DATA_DIR: t.testdir() } })
+  await server.register(fp(systemManager), { config: { DATA_DIR: t.testdir() }, env: {} })
   await server.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`

@@ -50,7 +50,7 @@ function done (before: Job | undefined, after: Job) {
 t.test('a deploy right after a plan does what the plan said, on random clusters, for new and for running services', async t => {
   const server = Fastify(serverOptions)
   // Only deploys wake the placement, and nothing else happens between a plan and its deploy.
-  await server.register(fp(app), { config: { DATA_DIR: t.testdir(), PLACEMENT_RETRY_S: 3600 } })
+  await server.register(fp(app), { config: { DATA_DIR: t.testdir(), PLACEMENT_RETRY_S: 3600 }, env: {} })
   await server.ready()
   t.teardown(() => server.close())
   const { jobLifecycle: lifecycle, clusterRegistry: registry } = server
