@@ -2,8 +2,9 @@ import t from 'tap'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { forgotten, lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { commands, entries, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, stored, TUM } from './sample.js'
+import { commands, entries, ETH, events, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
 
 const loseHpi = (job: Parameters<typeof lost>[0]) => lost(job, HPI, 'hpi', 'system')
 
@@ -80,4 +81,119 @@ t.test('a forgotten cluster leaves a moving instance to its successor', async t 
   const change = forgotten(moving, HPI, 'user')
   t.same(entries(change?.job), [`0 ${TUM} CLUSTER_SCHEDULED`])
   t.same(commands(change), [])
+})
+
+t.test('the loss of a cluster ends only the waits for that cluster: nothing runs twice', async t => {
+  const change = movedTo(runningJob([HPI, TUM, ETH]), HPI, { from: new Set([HPI, TUM]), location: null, order: 'stop-first' })
+  const waiting = stored(change)
+  t.same(entries(waiting), ['0 - REQUESTED', '1 - REQUESTED', `2 ${ETH} RUNNING`])
+  for (const over of [lost(waiting, TUM, 'tum', 'system'), forgotten(waiting, TUM, 'user')]) {
+    t.same(fields(over?.job, 'cluster_id', 'awaits'), [['', sent(change).command_id], ['', null], [ETH, null]])
+    t.same(entries(placedOn(stored(over), { 0: ETH, 1: ETH })?.job), ['0 - REQUESTED', `1 ${ETH} CLUSTER_SCHEDULED`, `2 ${ETH} RUNNING`])
+  }
+  t.same(events(lost(waiting, TUM, 'tum', 'system')), ['moving 1 @tum: instance 1 no longer waits for tum to remove it'])
+  t.same(entries(lost(waiting, ETH, 'eth', 'system')?.job), ['0 - REQUESTED', '1 - REQUESTED', `2 ${ETH} DEAD`, `2 - REQUESTED from ${ETH}`])
+  t.same(fields(lost(waiting, ETH, 'eth', 'system')?.job, 'awaits').slice(0, 2), [[sent(change).command_id], [sent(change, 1).command_id]])
+})
+
+t.test('what an update awaits on a lost cluster stays awaited, whoever else is lost', async t => {
+  const change = updated(runningJob([HPI, TUM]), { image: 'nginx:2' })
+  for (const over of [lost(stored(change), TUM, 'tum', 'system'), lost(stored(change), HPI, 'hpi', 'system')]) {
+    t.equal(over?.job.instance_list[0]?.awaits, sent(change).command_id)
+  }
+})
+
+t.test('a cluster that is merely silent is no reason to give up what is on it, however long that lasts', async t => {
+  for (const job of [runningJob([HPI], { cluster_location: 'hpi' }), placedJob([HPI], { cluster_location: 'hpi' }), runningJob([HPI]), placedJob([HPI])]) {
+    const away = stored(loseHpi(job))
+    t.equal(dueAt(away, POLICY), null)
+    t.equal(expireDeadlines(away, POLICY, 'system', minutesAfter(away.updated_at, 1e6)), undefined)
+  }
+})
+
+t.test('a loss tells of each instance what is known, and leaves the others alone', async t => {
+  const job = runningJob([HPI, TUM, HPI])
+  const change = loseHpi(job)
+  t.same(fields(change?.job, 'instance_number', 'cluster_id', 'status', 'status_reason', 'silent', 'location'), [
+    [0, HPI, 'DEAD', 'hpi gives no sign of life', true, null],
+    [0, '', 'REQUESTED', null, false, null],
+    [1, TUM, 'RUNNING', null, false, null],
+    [2, HPI, 'DEAD', 'hpi gives no sign of life', true, null],
+    [2, '', 'REQUESTED', null, false, null]
+  ])
+  const now = change!.job.updated_at
+  t.same(fields(change?.job, 'move'), [[null], [{ from: HPI, why: 'failover', since: now }], [null], [null], [{ from: HPI, why: 'failover', since: now }]])
+  t.same(events(change), [
+    'status 0 @hpi RUNNING>DEAD: instance 0 is DEAD: hpi gives no sign of life',
+    'lost 0 @hpi: instance 0: hpi gives no sign of life',
+    'status 2 @hpi RUNNING>DEAD: instance 2 is DEAD: hpi gives no sign of life',
+    'lost 2 @hpi: instance 2: hpi gives no sign of life'
+  ])
+  const tied = loseHpi(runningJob([HPI], { cluster_location: 'hpi' }))
+  t.same(fields(tied?.job, 'status_reason'), [['hpi gives no sign of life, and the descriptor ties it to there']])
+  t.equal(lost(job, ETH, 'eth', 'system'), undefined)
+})
+
+t.test('what is DEAD already says that its cluster is silent', async t => {
+  const change = loseHpi(stored(reported(runningJob([HPI], { cluster_location: 'hpi' }), HPI, 'DEAD')))
+  t.same(fields(change?.job, 'status', 'status_reason', 'silent'), [['DEAD', 'hpi gives no sign of life, and the descriptor ties it to there', true]])
+})
+
+t.test('an empty place, and where a descriptor says nothing, tie to nowhere', async t => {
+  const free = runningJob([HPI], { cluster_location: 'hpi' })
+  free.instance_list[0]!.location = ''
+  t.same(fields(loseHpi(free)?.job, 'cluster_id', 'location'), [[HPI, ''], ['', '']])
+})
+
+t.test('what leaves a lost cluster already goes on leaving, and is not tied to there', async t => {
+  const leaving = stored(movedTo(runningJob([HPI], { cluster_location: 'hpi' }), HPI))
+  const change = loseHpi(leaving)
+  t.same(entries(change?.job), [`0 ${HPI} DEAD`, `0 - REQUESTED from ${HPI}`])
+  t.same(fields(change?.job, 'status_reason'), [['hpi gives no sign of life'], [null]])
+  t.match(change?.job.instance_list[1]?.move, { why: 'asked' })
+})
+
+t.test('what was on its way to a lost cluster is placed anew and says why, and that cluster is to remove it', async t => {
+  const moving = stored(placedOn(stored(movedTo(runningJob([TUM]), TUM, { location: 'hpi' })), { 0: HPI }))
+  const change = loseHpi(moving)
+  t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason', 'silent'), [[TUM, 'RUNNING', null, false], ['', 'REQUESTED', 'hpi gives no sign of life', false]])
+  t.same(commands(change), [`delete ${HPI}`])
+})
+
+t.test('a cluster that is back speaks for its own instances again', async t => {
+  const away = stored(lost(stored(loseHpi(runningJob([HPI, TUM, HPI], { cluster_location: 'x' }))), TUM, 'tum', 'system'))
+  const back = recovered(away, HPI, 'hpi', 'system')
+  t.same(fields(back?.job, 'status', 'silent'), [['NODE_SCHEDULED', false], ['DEAD', true], ['NODE_SCHEDULED', false]])
+  t.same(events(back), [0, 2].flatMap(number => [
+    `status ${number} @hpi DEAD>NODE_SCHEDULED: instance ${number} is NODE_SCHEDULED: hpi is back and has not told yet`,
+    `recovered ${number} @hpi: instance ${number}: hpi is back`
+  ]))
+  t.equal(recovered(stored(back), HPI, 'hpi', 'system'), undefined)
+})
+
+t.test('a report that comes before the return was noticed counts', async t => {
+  const heard = stored(reported(stored(loseHpi(runningJob([HPI], { cluster_location: 'x' }))), HPI, 'RUNNING'))
+  t.same(fields(heard, 'status', 'silent'), [['RUNNING', false]])
+  t.equal(recovered(heard, HPI, 'hpi', 'system'), undefined)
+})
+
+t.test('a deleted cluster is told nothing, the others go on', async t => {
+  const change = forgotten(runningJob([HPI, TUM, HPI]), HPI, 'user')
+  t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason'), [['', 'REQUESTED', 'its cluster was deleted'], [TUM, 'RUNNING', null], ['', 'REQUESTED', 'its cluster was deleted']])
+  t.same(commands(change), [])
+  t.same(change?.job.retiring, [])
+  t.same(events(change), [0, 2].map(number => `status ${number} @hpi RUNNING>REQUESTED: instance ${number} is REQUESTED: its cluster was deleted`))
+})
+
+t.test('what a deleted cluster was to remove is removed, what others are to remove is not', async t => {
+  const leaving = stored(undeploying(runningJob([HPI, TUM]), 'user'))
+  const change = forgotten(leaving, HPI, 'user')
+  t.same(change?.job.retiring.map(entry => entry.cluster_id), [TUM])
+  t.same(events(change), ['retired @hpi: the cluster was deleted'])
+  t.not(change?.job.status, 'UNDEPLOYED')
+})
+
+t.test('an acknowledgement ends the wait for its own removal only', async t => {
+  const change = movedTo(runningJob([HPI, TUM]), HPI, { from: new Set([HPI, TUM]), location: null, order: 'stop-first' })
+  t.same(fields(acknowledged(stored(change), HPI, sent(change).command_id)?.job, 'awaits'), [[null], [sent(change, 1).command_id]])
 })

@@ -8,7 +8,7 @@ import { detailed, reported } from '../../../services/job-lifecycle/state-machin
 import { missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import { moved } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
-import { commands, entries, ETH, eventTypes, HPI, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
+import { commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
 
 /** What happens to a job at the moment that it is due. */
 const atDue = (job: Job) => expireDeadlines(job, POLICY, 'system', new Date(dueAt(job, POLICY)!))
@@ -101,4 +101,101 @@ t.test('a refused removal is asked for again, as it is meant by then', async t =
 t.test('so is that of a job that is being removed', async t => {
   const change = undeploying(runningJob([HPI]), 'user')
   t.same(commands(atDue(stored(refused(stored(change), HPI, sent(change), 'busy')))), [`delete ${HPI}`])
+})
+
+t.test('what was refused or reported as stopped and runs after all shows as RUNNING, with no deadline and all its starts', async t => {
+  const job = placedJob([HPI, TUM])
+  const nacked = stored(refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, 'boom'))
+  for (const stopped of [nacked, ...(['FAILED', 'DEAD', 'NO_WORKER_CAPACITY', 'NO_NODE_FOUND'] as const).map(told => stored(reported(job, HPI, told)))]) {
+    stopped.instance_list[0]!.attempts = 1
+    const runs = reported(stopped, HPI, 'RUNNING')
+    t.same(fields(runs?.job, 'cluster_id', 'status', 'status_reason', 'attempts'), [[HPI, 'RUNNING', null, 0], [TUM, 'CLUSTER_SCHEDULED', null, 0]])
+    t.same(events(runs), [`status 0 @hpi ${stopped.instance_list[0]!.status}>RUNNING: instance 0 is RUNNING`])
+  }
+})
+
+t.test('only what is overdue is tried elsewhere, and tells its story', async t => {
+  const placed = placedJob([HPI, TUM])
+  const job = stored(reported(placed, TUM, 'RUNNING'))
+  const since = job.instance_list[0]!.status_since
+  const change = atDue(job)
+  const story = `CLUSTER_SCHEDULED since ${since}`
+  t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason', 'attempts'), [
+    ['', 'REQUESTED', `was ${story}: to be tried elsewhere`, 1], [TUM, 'RUNNING', null, 0]
+  ])
+  t.same(events(change), [
+    `retried 0 @hpi: instance 0 was ${story}: it is tried elsewhere, start 2 of 5`,
+    `status 0 @hpi CLUSTER_SCHEDULED>REQUESTED: instance 0 is REQUESTED: was ${story}: to be tried elsewhere`,
+    'retiring @hpi: hpi is to remove instance 0'
+  ])
+  t.match(change?.events, [{ cause: 'system' }])
+  t.same(change?.job.instance_list[0]?.refusals, [{ cluster_id: HPI, at: change!.job.updated_at, error: `was ${story}` }])
+})
+
+t.test('the story has the reason, where there is one', async t => {
+  const job = placedJob([HPI])
+  const nacked = stored(refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, 'boom'))
+  t.match(atDue(nacked)?.job.status_reason, /^was FAILED since \S+ \(the cluster refused: boom\): to be tried elsewhere$/)
+})
+
+t.test('each status has its time from when it began, and the first to end is the one that counts', async t => {
+  const job = stored(reported(placedJob([HPI, TUM]), TUM, 'CREATED'))
+  t.equal(dueAt(job, POLICY), new Date(Date.parse(job.instance_list[0]!.status_since) + POLICY.scheduledMs).toISOString())
+  const alone = stored(reported(job, HPI, 'RUNNING'))
+  t.equal(dueAt(alone, POLICY), new Date(Date.parse(alone.instance_list[1]!.status_since) + POLICY.startingMs).toISOString())
+})
+
+t.test('what is given up is told in full, in one event, and has no deadline any more', async t => {
+  const job = placedJob([HPI])
+  job.instance_list[0]!.attempts = POLICY.maxAttempts - 1
+  job.instance_list[0]!.refusals = ['a', 'b', 'c', 'd', 'e'].map(error => ({ cluster_id: TUM, at: job.created_at, error }))
+  const change = atDue(job)
+  const since = job.instance_list[0]!.status_since
+  const reason = `given up after 5 starts: tum b; tum c; tum d; tum e; hpi was CLUSTER_SCHEDULED since ${since}`
+  t.same(events(change), [`status 0 @hpi CLUSTER_SCHEDULED>FAILED: instance 0 is FAILED: ${reason}`, `gave_up 0 @hpi: instance 0: ${reason}`])
+  t.same(fields(change?.job, 'cluster_id', 'given_up', 'attempts'), [[HPI, true, 5]])
+  t.same(commands(change), [])
+})
+
+t.test('what is FAILED already when it is given up gets the whole story all the same', async t => {
+  const job = stored(reported(placedJob([HPI]), HPI, 'FAILED'))
+  job.instance_list[0]!.attempts = POLICY.maxAttempts - 1
+  const change = atDue(job)
+  t.same(eventTypes(change), ['gave_up'])
+  t.match(fields(change?.job, 'status', 'status_reason', 'given_up'), [['FAILED', /^given up after 5 starts/, true]])
+})
+
+t.test('a refused removal is due when the cluster may have changed its mind, not before', async t => {
+  const change = scaled(runningJob([HPI, HPI, TUM]), 1, 'user')
+  const job = stored(refused(stored(change), HPI, sent(change), 'busy', new Date('2026-01-31T12:00:00Z')))
+  t.equal(dueAt(job, POLICY), '2026-01-31T12:02:00.000Z')
+  t.equal(expireDeadlines(job, POLICY, 'system', new Date('2026-01-31T12:01:59.999Z')), undefined)
+  const again = atDue(job)
+  t.same(events(again), ['resent @hpi: the cluster refused to remove it (busy): it is asked again'])
+  t.same(again?.job.retiring.map(({ cluster_id: id, error }) => [id, error]), [[HPI, null], [TUM, null]])
+  t.same(commands(again), [`deploy ${HPI}`])
+})
+
+t.test('a move that a user asked for ends in its time, also while it has found no place', async t => {
+  const job = stored(movedTo(runningJob([HPI, TUM]), HPI))
+  const since = job.instance_list[1]!.move!.since
+  t.equal(dueAt(job, POLICY), minutesAfter(since, 5).toISOString())
+  job.instance_list[1]!.status_reason = 'tum: 0 cores free of 1 asked'
+  const change = atDue(job)
+  t.same(entries(change?.job), [`0 ${HPI} RUNNING`, `1 ${TUM} RUNNING`])
+  t.same(fields(change?.job, 'status_reason'), [['a move failed: no place was found for it: tum: 0 cores free of 1 asked'], [null]])
+  t.same(events(change), ['move_failed 0 @hpi: instance 0 stays on hpi: no place was found for it: tum: 0 cores free of 1 asked'])
+})
+
+t.test('only what a user asked for ends so: an update, a drain and a failover come to their end somewhere', async t => {
+  for (const why of ['drain', 'update', 'failover'] as const) {
+    const job = stored(why === 'failover' ? lost(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why, location: null }))
+    t.equal(dueAt(job, POLICY), null, why)
+    t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined, why)
+    const late = stored(placedOn(job, { 0: TUM }))
+    late.instance_list[1]!.attempts = POLICY.maxAttempts
+    const change = atDue(late)
+    t.same(fields(change?.job, 'cluster_id', 'given_up'), [[HPI, false], ['', false]], why)
+    t.match(events(change)[0], /it is tried elsewhere, start 7$/, why)
+  }
 })

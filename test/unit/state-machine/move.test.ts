@@ -1,10 +1,11 @@
 import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
-import { drainEnded } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
+import { drainEnded, movedBetweenNodes } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { forgotten, lost } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { carriedOut, commands, entries, ETH, eventTypes, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM } from './sample.js'
+import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM } from './sample.js'
 
 const drain = { why: 'drain', location: null } as const
 
@@ -101,4 +102,144 @@ t.test('a move to a cluster with other instances of the job waits for its own', 
   const moving = placedOn(stored(movedTo(runningJob([HPI, TUM]), HPI)), { 0: TUM })
   t.equal(reported(stored(moving), TUM, 'RUNNING'), undefined)
   t.same(entries(carriedOut(moving)), [`0 ${TUM} RUNNING`, `1 ${TUM} RUNNING`])
+})
+
+t.test('a move tells where each instance goes and why, and leaves the others alone', async t => {
+  const job = runningJob([HPI, TUM, HPI])
+  const change = movedTo(job, HPI, { location: 'eth' })
+  const move = { from: HPI, why: 'asked', since: change!.job.updated_at }
+  t.same(fields(change?.job, 'instance_number', 'cluster_id', 'location', 'move'), [
+    [0, HPI, null, null], [0, '', 'eth', move], [1, TUM, null, null], [2, HPI, null, null], [2, '', 'eth', move]
+  ])
+  t.same(events(change), [0, 2].map(number => `moving ${number} @hpi: instance ${number} is to leave hpi for eth, start-first`))
+  t.match(change?.events, [{ cause: 'user' }, { cause: 'user' }])
+  t.same(fields(movedTo(job, HPI, { location: 'eth', numbers: new Set([2]) })?.job, 'instance_number', 'cluster_id'), [[0, HPI], [1, TUM], [2, HPI], [2, '']])
+  t.equal(movedTo(job, ETH), undefined)
+})
+
+t.test('stop-first tells why the instance is down, and what it waits for', async t => {
+  const change = movedTo(runningJob([HPI, TUM]), HPI, { order: 'stop-first' })
+  t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason', 'location', 'awaits', 'move'), [
+    ['', 'REQUESTED', 'to be moved: its cluster was told to remove it first', 'tum', sent(change).command_id, null], [TUM, 'RUNNING', null, null, null, null]
+  ])
+  t.same(events(change), [
+    'status 0 @hpi RUNNING>REQUESTED: instance 0 is REQUESTED: to be moved: its cluster was told to remove it first',
+    'moving 0 @hpi: instance 0 is to leave hpi for tum, stop-first',
+    'retiring @hpi: hpi is to remove instance 0'
+  ])
+})
+
+t.test('stop-first does not wait for a cluster that is lost', async t => {
+  const away = stored(lost(runningJob([HPI], { cluster_location: 'hpi' }), HPI, 'hpi', 'system'))
+  const change = movedTo(away, HPI, { order: 'stop-first' })
+  t.same(fields(change?.job, 'cluster_id', 'awaits', 'silent'), [['', null, false]])
+  t.same(commands(change), [`delete ${HPI}`])
+})
+
+t.test('a move ends in one event, and the instance has all its starts again', async t => {
+  const moving = stored(placedOn(stored(movedTo(runningJob([HPI, ETH]), HPI)), { 0: TUM }))
+  const change = reported(moving, TUM, 'RUNNING')
+  t.same(fields(change?.job, 'cluster_id', 'status', 'move', 'attempts', 'location'), [[TUM, 'RUNNING', null, 0, 'tum'], [ETH, 'RUNNING', null, 0, null]])
+  t.same(events(change), [
+    'status 0 @tum CLUSTER_SCHEDULED>RUNNING: instance 0 is RUNNING',
+    'moved 0 @tum: instance 0 runs on tum, no longer on hpi',
+    'retiring @hpi: hpi is to remove instance 0'
+  ])
+})
+
+t.test('when its source is gone the successor stands alone, with all its starts', async t => {
+  const moving = stored(movedTo(runningJob([HPI]), HPI))
+  moving.instance_list[1]!.attempts = 3
+  const change = forgotten(moving, HPI, 'user')
+  t.same(fields(change?.job, 'cluster_id', 'move', 'attempts'), [['', null, 0]])
+  t.same(events(change), ['moving 0 @hpi: instance 0 is no longer on hpi: what was started to follow it takes its place'])
+})
+
+t.test('a source that runs ends a failover only, not what a user or an operator asked for', async t => {
+  for (const why of ['asked', 'drain', 'update'] as const) {
+    t.equal(stored(movedTo(runningJob([HPI]), HPI, { why })).instance_list.length, 2, why)
+  }
+  const away = stored(placedOn(stored(lost(runningJob([HPI]), HPI, 'hpi', 'system')), { 0: TUM }))
+  const change = reported(away, HPI, 'RUNNING')
+  t.same(events(change), [
+    'status 0 @hpi DEAD>RUNNING: instance 0 is RUNNING',
+    'move_ended 0 @hpi: instance 0 stays: hpi came back with it',
+    'retiring @tum: tum is to remove instance 0'
+  ])
+})
+
+t.test('another place, or another order, replaces a move that is under way; it is told once', async t => {
+  const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
+  const change = movedTo(moving, HPI, { location: 'eth' })
+  t.same(fields(change?.job, 'cluster_id', 'location', 'move'), [[HPI, null, null], ['', 'eth', { from: HPI, why: 'asked', since: change!.job.updated_at }]])
+  t.same(commands(change), [`delete ${TUM}`])
+  t.same(events(change), ['moving 0 @hpi: instance 0 is to leave hpi for eth, start-first', 'retiring @tum: tum is to remove instance 0'])
+})
+
+t.test('a drain of what leaves already says so once, and keeps to what has to leave anyway', async t => {
+  const moving = stored(movedTo(runningJob([HPI]), HPI))
+  t.same(events(movedTo(moving, HPI, drain)), ['moving 0 @hpi: instance 0 has to leave hpi'])
+  for (const why of ['update', 'failover', 'drain'] as const) {
+    const job = why === 'failover' ? lost(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why })
+    t.equal(movedTo(stored(job), HPI, drain), undefined, why)
+  }
+})
+
+t.test('who moves what is on its way means where it comes from', async t => {
+  const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
+  t.equal(movedTo(moving, TUM, { location: 'eth' }), undefined)
+  const drained = movedTo(moving, TUM, drain)
+  t.same(fields(drained?.job, 'cluster_id', 'status', 'status_reason'), [[HPI, 'RUNNING', null], ['', 'REQUESTED', 'the cluster that it was to move to is being drained']])
+})
+
+t.test('a user moves what has COMPLETED, for it to run again elsewhere', async t => {
+  const done = stored(reported(runningJob([HPI]), HPI, 'COMPLETED'))
+  t.same(entries(movedTo(done, HPI)?.job), [`0 ${HPI} COMPLETED`, `0 - REQUESTED from ${HPI}`])
+})
+
+t.test('nothing moves of a job that is being removed', async t => {
+  const job = stored(undeploying(runningJob([HPI]), 'user'))
+  job.instance_list = runningJob([HPI]).instance_list
+  t.equal(movedTo(job, HPI), undefined)
+  t.equal(movedBetweenNodes(job, HPI, 'vm-1', 'vm-2', 'user'), undefined)
+})
+
+t.test('the end of a drain tells of what stays, and ends no other move', async t => {
+  const draining = stored(movedTo(runningJob([HPI, TUM]), HPI, { ...drain, from: new Set([HPI, TUM]) }))
+  const change = drainEnded(draining, HPI, 'user')
+  t.same(entries(change?.job), [`0 ${HPI} RUNNING`, `1 ${TUM} RUNNING`, `1 - REQUESTED from ${TUM}`])
+  t.same(events(change), ['move_ended 0 @hpi: instance 0: its cluster takes instances again, it stays'])
+  t.equal(drainEnded(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'user'), undefined)
+  const lostDraining = stored(lost(stored(movedTo(runningJob([HPI]), HPI, drain)), HPI, 'hpi', 'system'))
+  t.same(events(drainEnded(lostDraining, HPI, 'user')), ['move_ended 0 @hpi: instance 0: its cluster takes instances again, but gives no sign of life'])
+})
+
+t.test('a move that failed away from a lost cluster says that it may go elsewhere', async t => {
+  const moving = stored(lost(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'hpi', 'system'))
+  const change = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
+  t.same(events(change), ['moving 0 @hpi: instance 0 may go elsewhere, since hpi is lost: no place was found for it: REQUESTED'])
+  const tied = stored(lost(stored(movedTo(runningJob([HPI], { cluster_location: 'hpi' }), HPI)), HPI, 'hpi', 'system'))
+  t.same(entries(expireDeadlines(tied, POLICY, 'system', minutesAfter(tied.updated_at, 6))?.job), [`0 ${HPI} DEAD`], 'where it is tied it stays')
+})
+
+t.test('a cluster is asked to move a job between two of its nodes, and a pin to the old node follows', async t => {
+  const job = runningJob([HPI, TUM], { node: 'vm-1', requirements: { cpu: 1, node: 'vm-1' } })
+  const change = movedBetweenNodes(job, HPI, 'vm-1', 'vm-2', 'user')
+  t.match(change?.commands, [{ kind: 'move', cluster_id: HPI, job_id: job.id, node_from: 'vm-1', node_to: 'vm-2' }])
+  t.equal(change?.commands.length, 1)
+  t.match(change?.job.descriptor, { node: 'vm-2', requirements: { cpu: 1, node: 'vm-2' } })
+  t.same(events(change), ['moving @hpi: the cluster is to move it from worker node vm-1 to vm-2'])
+  t.same(change?.job.instance_list, job.instance_list)
+})
+
+t.test('a pin to another node, or none, stays as it is', async t => {
+  for (const pin of [{ node: 'vm-3', requirements: { node: 'vm-3' } }, {}]) {
+    const job = runningJob([HPI], pin)
+    t.same(movedBetweenNodes(job, HPI, 'vm-1', 'vm-2', 'user')?.job.descriptor, job.descriptor)
+  }
+})
+
+t.test('no cluster is asked to move what it does not have, or to where it is', async t => {
+  t.equal(movedBetweenNodes(runningJob([HPI]), TUM, 'vm-1', 'vm-2', 'user'), undefined)
+  t.equal(movedBetweenNodes(runningJob([HPI]), HPI, 'vm-1', 'vm-1', 'user'), undefined)
 })

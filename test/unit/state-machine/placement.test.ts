@@ -1,8 +1,9 @@
 import t from 'tap'
 import { created } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
+import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { placed, unplaceable, waiting } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
-import { commands, HPI, placedJob, sampleDescriptor, stored, TUM, updated } from './sample.js'
+import { commands, entries, ETH, events, fields, HPI, movedTo, placedJob, placedOn, runningJob, sampleDescriptor, stored, TUM, updated } from './sample.js'
 
 const verdict = (summary: string, outcome: 'waiting' | 'unplaceable' = 'unplaceable', decided_at = new Date().toISOString()) => ({ decided_at, outcome, summary, clusters: [], omitted: 0 })
 
@@ -55,4 +56,64 @@ t.test('waiting for the figures of a cluster leaves the job REQUESTED and says w
   const change = waiting(job, verdict('hpi: no heartbeat yet', 'waiting'), 'scheduler')
   t.match(change?.job, { status: 'REQUESTED', status_reason: 'hpi: no heartbeat yet' })
   t.equal(waiting(stored(change), verdict('hpi: no heartbeat yet', 'waiting'), 'scheduler'), undefined)
+})
+
+t.test('that there is no room shows on what has no place, never on what runs or waits for a removal', async t => {
+  const change = movedTo(stored(scaled(runningJob([HPI, TUM]), 3, 'user')), TUM, { order: 'stop-first' })
+  const job = stored(change)
+  const expected = (status: string, reason: string) => [['RUNNING', null], ['REQUESTED', job.instance_list[1]!.status_reason], [status, reason]]
+  const full = unplaceable(job, 'NoActiveClusterWithCapacity', verdict('no room'), 'scheduler')
+  t.same(fields(full?.job, 'status', 'status_reason'), expected('NoActiveClusterWithCapacity', 'no room'))
+  t.same(events(full), ['status 2 REQUESTED>NoActiveClusterWithCapacity: instance 2 is NoActiveClusterWithCapacity: no room', 'unplaceable: no room'])
+  t.same(fields(waiting(job, verdict('hpi: no heartbeat yet', 'waiting'), 'scheduler')?.job, 'status', 'status_reason'), expected('REQUESTED', 'hpi: no heartbeat yet'))
+  t.same(events(waiting(job, verdict('hpi: no heartbeat yet', 'waiting'), 'scheduler')), ['waiting: hpi: no heartbeat yet'])
+})
+
+t.test('of several without a place, all that find none say so, and what runs does not', async t => {
+  const job = stored(scaled(runningJob([HPI]), 4, 'user'))
+  const placing = (failure?: 'NoActiveClusterWithCapacity') => placed(job, {
+    kind: 'placed', assignments: [{ instance_number: 2, cluster_id: TUM }], explanation: verdict('placed 1 of 3'), ...failure && { failure }
+  }, 'scheduler')
+  t.same(fields(placing('NoActiveClusterWithCapacity')?.job, 'cluster_id', 'status', 'status_reason'), [
+    [HPI, 'RUNNING', null], ['', 'NoActiveClusterWithCapacity', 'placed 1 of 3'], [TUM, 'CLUSTER_SCHEDULED', null], ['', 'NoActiveClusterWithCapacity', 'placed 1 of 3']
+  ])
+  t.same(fields(placing()?.job, 'status', 'status_reason'), [['RUNNING', null], ['REQUESTED', 'placed 1 of 3'], ['CLUSTER_SCHEDULED', null], ['REQUESTED', 'placed 1 of 3']])
+  t.same(events(placing()), ['status 2 @tum REQUESTED>CLUSTER_SCHEDULED: instance 2 is CLUSTER_SCHEDULED', 'placed: placed 1 of 3'])
+  t.equal(placing()?.job.explanation?.summary, 'placed 1 of 3')
+})
+
+t.test('what is placed late gets the descriptor as it is by then', async t => {
+  const job = stored(updated(stored(created(sampleDescriptor(), 'user')), { image: 'nginx:2' }))
+  job.instance_list[0]!.generation = 1
+  t.same(fields(placedOn(job, { 0: HPI })?.job, 'generation'), [[2]])
+})
+
+t.test('an instance is never placed where it runs already, nor one that there is not', async t => {
+  const moving = stored(movedTo(runningJob([HPI]), HPI))
+  t.equal(placedOn(moving, { 0: HPI }), undefined)
+  t.equal(placedOn(moving, { 7: TUM }), undefined)
+  t.same(entries(placedOn(moving, { 0: TUM, 7: ETH })?.job), [`0 ${HPI} RUNNING`, `0 ${TUM} CLUSTER_SCHEDULED from ${HPI}`])
+})
+
+t.test('no verdict counts for a job that is being removed', async t => {
+  const job = stored(undeploying(runningJob([HPI]), 'user'))
+  job.instance_list = [{ ...runningJob([HPI]).instance_list[0]!, cluster_id: '' }]
+  t.equal(unplaceable(job, 'NoActiveClusterWithCapacity', verdict('no room'), 'scheduler'), undefined)
+  t.equal(waiting(job, verdict('soon', 'waiting'), 'scheduler'), undefined)
+  t.equal(placedOn(job, { 0: TUM }), undefined)
+})
+
+t.test('numbers in a sentence are old after half a minute; what says the same is never written again', async t => {
+  const at = (seconds: number) => new Date(Date.parse('2026-01-31T12:00:00Z') + seconds * 1000)
+  const job = stored(created(sampleDescriptor(), 'user'))
+  const first = stored(unplaceable(job, 'TargetClusterNoCapacity', verdict('1 free', 'unplaceable', at(0).toISOString()), 'scheduler', at(0)))
+  const firstWaiting = stored(waiting(job, verdict('1 free', 'waiting', at(0).toISOString()), 'scheduler', at(0)))
+  for (const again of [
+    (summary: string, when: Date) => unplaceable(first, 'TargetClusterNoCapacity', verdict(summary), 'scheduler', when),
+    (summary: string, when: Date) => waiting(firstWaiting, verdict(summary, 'waiting'), 'scheduler', when)
+  ]) {
+    t.equal(again('2 free', at(30)), undefined)
+    t.equal(again('2 free', at(30.001))?.job.status_reason, '2 free')
+    t.equal(again('1 free', at(3600)), undefined)
+  }
 })

@@ -2,9 +2,9 @@ import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { rolledBackTo } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
 import { lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
-import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
+import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { carriedOut, commands, ETH, eventTypes, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
+import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
 
 const generations = (job: { instance_list: Array<{ generation: number }> } | undefined) => job?.instance_list.map(({ generation }) => generation)
 
@@ -123,4 +123,114 @@ t.test('a user goes back to a revision by an update like any other', async t => 
   const job = carriedOut(updated(runningJob([HPI]), { image: 'nginx:2' }))
   const change = rolledBackTo(job, job.revisions[0]!, { policy: POLICY, cause: 'user', mayStay: () => true })
   t.match(change?.job, { generation: 3, descriptor: { image: 'nginx:alpine' }, rollout: { rollback: false }, revisions: [{ generation: 2 }, { generation: 1 }] })
+})
+
+const T = new Date('2026-01-31T12:00:00.000Z')
+const after = (seconds: number) => new Date(T.getTime() + seconds * 1000).toISOString()
+
+t.test('a rollback has as much time as the update had, from when it began, and then as much again', async t => {
+  const change = updated(runningJob([HPI]), { image: 'broken', rollout: { deadline_s: 60 } }, undefined, T)
+  t.match(change?.job.rollout, { from_generation: 1, started_at: after(0), deadline_at: after(60), rollback: false, auto_rollback: true, max_unavailable: 1, max_surge: 0 })
+  const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+  const back = reported(taken, HPI, 'FAILED', new Date(after(30)))
+  t.same(back?.job.rollout, { from_generation: 2, started_at: after(30), deadline_at: after(90), rollback: true, auto_rollback: false, max_unavailable: 1, max_surge: 0 })
+  t.equal(dueAt(back!.job, POLICY), after(90))
+  t.equal(expireDeadlines(stored(back), POLICY, 'system', new Date(after(89))), undefined)
+  const late = expireDeadlines(stored(back), POLICY, 'system', new Date(after(90)))
+  t.match(late?.job.rollout, { deadline_at: after(150), rollback: true })
+  t.same(events(late), [`rollout_late: generation 3 goes on, though it did not get through all instances by ${after(90)}`])
+})
+
+t.test('where a descriptor names no time, an update has that of the settings', async t => {
+  const change = updated(runningJob([HPI]), { image: 'nginx:2' }, undefined, T)
+  t.equal(change?.job.rollout?.deadline_at, after(600))
+})
+
+t.test('at its deadline an update goes back and says why', async t => {
+  const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }, undefined, T))
+  const change = expireDeadlines(job, { ...POLICY, scheduledMs: 1e9 }, 'system', new Date(after(600)))
+  t.same(events(change)[0], `rolled_back: generation 2 is given up: it did not get through all instances by ${after(600)}; generation 3 is as generation 1 was`)
+  t.match(change?.job.revisions, [{ generation: 2, replaced_at: after(600), cause: `rolled back: it did not get through all instances by ${after(600)}`, descriptor: { image: 'nginx:2' } }, { generation: 1 }])
+})
+
+t.test('a rollback ends what the update moved, and not what a user, an operator or a lost cluster moves', async t => {
+  for (const [why, stays] of [['update', false], ['asked', true], ['drain', true]] as const) {
+    const change = updated(runningJob([HPI, TUM]), { image: 'broken' })
+    const updating = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+    const moving = stored(movedTo(updating, TUM, { why, location: 'eth' }))
+    const back = reported(moving, HPI, 'FAILED')
+    t.match(back?.job, { generation: 3, rollout: { rollback: true } }, why)
+    t.same(entries(back?.job).slice(1), [`1 ${TUM} RUNNING`, ...stays ? [`1 - REQUESTED from ${TUM}`] : []], why)
+    t.same(fields(back?.job, 'generation').slice(1), stays ? [[3], [3]] : [[3]], why)
+  }
+})
+
+t.test('a rollback tells of all instances: what is down is renewed, the rest has the generation that it runs', async t => {
+  const change = updated(runningJob([HPI, TUM, ETH]), { image: 'broken' })
+  const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+  taken.instance_list.forEach(entry => { entry.attempts = 2 })
+  const back = reported(taken, HPI, 'FAILED')
+  t.same(fields(back?.job, 'cluster_id', 'status', 'status_reason', 'generation', 'attempts', 'awaits'), [
+    [HPI, 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor', 3, 0, sent(back).command_id],
+    [TUM, 'RUNNING', null, 3, 0, null],
+    [ETH, 'RUNNING', null, 3, 0, null]
+  ])
+  t.same(events(back), [
+    'status 0 @hpi CLUSTER_SCHEDULED>FAILED: instance 0 is FAILED',
+    'rolled_back: generation 2 is given up: instance 0 is FAILED; generation 3 is as generation 1 was',
+    'status 0 @hpi FAILED>CLUSTER_SCHEDULED: instance 0 is CLUSTER_SCHEDULED: the cluster was told to bring it to the new descriptor'
+  ])
+  t.ok(events(reported(stored(acknowledged(stored(back), HPI, sent(back).command_id)), HPI, 'RUNNING')).includes('rolled_out: generation 3 is rolled out, as before the update'))
+})
+
+t.test('the reason of a failure is told in the rollback', async t => {
+  const change = updated(runningJob([HPI]), { image: 'broken' })
+  const back = refused(stored(change), HPI, sent(change), 'boom')
+  t.ok(events(back).includes('rolled_back: generation 2 is given up: instance 0 is FAILED (the cluster refused: boom); generation 3 is as generation 1 was'))
+})
+
+t.test('only a failure of the new generation since the update began is one of the update', async t => {
+  const failed = stored(reported(runningJob([HPI, TUM]), HPI, 'FAILED', T))
+  const change = updated(failed, { image: 'nginx:2' }, undefined, new Date(after(1)))
+  t.match(change?.job, { generation: 2, rollout: { rollback: false } })
+  const other = reported(stored(change), TUM, 'FAILED', new Date(after(2)))
+  t.match(other?.job, { generation: 2, rollout: { rollback: false } }, 'of the generation before')
+})
+
+t.test('an update ends when the last instance runs, in one event, and not before', async t => {
+  const change = updated(runningJob([HPI, TUM]), { image: 'nginx:2' })
+  const first = reported(stored(acknowledged(stored(change), HPI, sent(change).command_id)), HPI, 'RUNNING')
+  t.ok(first?.job.rollout)
+  t.same(events(first), [
+    'status 0 @hpi CLUSTER_SCHEDULED>RUNNING: instance 0 is RUNNING',
+    'status 1 @tum RUNNING>CLUSTER_SCHEDULED: instance 1 is CLUSTER_SCHEDULED: the cluster was told to bring it to the new descriptor'
+  ])
+  const second = reported(stored(acknowledged(stored(first), TUM, sent(first).command_id)), TUM, 'RUNNING')
+  t.same(events(second), ['status 1 @tum CLUSTER_SCHEDULED>RUNNING: instance 1 is RUNNING', 'rolled_out: generation 2 is rolled out'])
+  t.same(fields(second?.job, 'generation', 'status', 'status_reason'), [[2, 'RUNNING', null], [2, 'RUNNING', null]])
+})
+
+t.test('an update that moves instances ends when they have moved', async t => {
+  const change = updated(runningJob([HPI, TUM]), { cluster_location: 'tum' }, id => id === TUM)
+  const renewed = carriedOut(change)
+  t.ok(renewed.rollout, 'one is still to move')
+  t.equal(carriedOut(placedOn(renewed, { 0: ETH })).rollout, null)
+})
+
+t.test('a surge is never more than the instances that there are', async t => {
+  t.equal(updated(runningJob([HPI]), { image: 'nginx:2', rollout: { max_surge: 5 } })?.job.rollout?.max_surge, 1)
+})
+
+t.test('the lowest numbers are updated first, those that are down before all', async t => {
+  const job = stored(reported(runningJob([HPI, TUM, ETH]), ETH, 'FAILED'))
+  const change = updated(job, { image: 'nginx:2', rollout: { max_unavailable: 2 } })
+  t.same(fields(change?.job, 'cluster_id', 'status', 'generation'), [[HPI, 'CLUSTER_SCHEDULED', 2], [TUM, 'RUNNING', 1], [ETH, 'CLUSTER_SCHEDULED', 2]])
+  t.same(events(change).filter(event => event.startsWith('status')).map(event => event.split(' ')[1]), ['2', '0'])
+})
+
+t.test('a user who goes back keeps the number of instances that there are by now', async t => {
+  const job = carriedOut(updated(runningJob([HPI], { replicas: 1 }), { image: 'nginx:2', replicas: 1 }))
+  const grown = stored(updated(job, { image: 'nginx:2', replicas: 2 }))
+  const change = rolledBackTo(grown, grown.revisions[0]!, { policy: POLICY, cause: 'user', mayStay: () => true }, T)
+  t.match(change?.job, { replicas: 2, descriptor: { image: 'nginx:alpine', replicas: 2 }, rollout: { started_at: after(0) } })
 })

@@ -1,7 +1,7 @@
 import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
-import type { Job } from '../../../schemas/job.js'
+import type { Instance, Job } from '../../../schemas/job.js'
 import type { JobChange } from '../../../stores/store.js'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { created, updated as updatedIn } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
@@ -55,6 +55,18 @@ export const commands = (change: JobChange | undefined): string[] =>
 
 /** A command of a change as the cluster got it. */
 export const sent = (change: JobChange | undefined, index = 0): Command => ({ seq: 1, ...change!.commands[index]! })
+
+const NAMES = new Map([[HPI, 'hpi'], [TUM, 'tum'], [ETH, 'eth']])
+
+/** All events, as "<type> <instance> @<cluster> <from>><to>: <message>", with what each of them has. */
+export const events = (change: JobChange | undefined): string[] => change?.events.map(({ type, instance_number: number, cluster_id: clusterId, from, to, message }) => {
+  const about = [type, number, clusterId === undefined ? undefined : `@${NAMES.get(clusterId) ?? clusterId}`, from && `${from}>${to}`]
+  const named = [...NAMES].reduce((text, [id, name]) => text.replaceAll(id, name), message)
+  return `${about.filter(part => part !== undefined).join(' ')}: ${named}`
+}) ?? []
+
+/** These fields of all instances. */
+export const fields = (job: Job | undefined, ...keys: Array<keyof Instance>): unknown[][] => job?.instance_list.map(entry => keys.map(key => entry[key])) ?? []
 
 export const eventTypes = (change: JobChange | undefined): string[] => change?.events.map(({ type }) => type) ?? []
 

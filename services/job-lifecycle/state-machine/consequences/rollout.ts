@@ -41,7 +41,10 @@ export function continueRollout (edit: JobEdit): void {
   if (!rollout || !reachable.every(isUp) || job.instance_list.some(entry => entry.move?.why === 'update')) return
   job.rollout = null
   resize(edit)
-  edit.event('rolled_out', `generation ${job.generation} runs${rollout.rollback ? ', as before the update' : ''}`)
+  edit.event(
+    'rolled_out',
+    `generation ${job.generation} is rolled out${rollout.rollback ? ', as before the update' : ''}`
+  )
 }
 
 function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number): void {
