@@ -67,12 +67,13 @@ export function createGroupCommit (db: Database): GroupCommit {
     let batch = queue.slice(0, MAX_BATCH)
     queue = queue.slice(MAX_BATCH)
     const confirmations: Array<() => void> = []
-    const deadline = performance.now() + MAX_BATCH_MS
     try {
       // In WAL mode NORMAL leaves out only the fsync of the commit; the next FULL one carries everything before it to
       // disk.
       setSynchronous(batch.some(({ durable }) => durable) ? 'FULL' : 'NORMAL')
       begin.run()
+      // Counted from here: after a BEGIN that was slow each write would be a batch of its own.
+      const deadline = performance.now() + MAX_BATCH_MS
       for (const [index, write] of batch.entries()) {
         if (index > 0 && performance.now() > deadline) {
           queue = [...batch.slice(index), ...queue]
