@@ -112,9 +112,10 @@ export function addressContract (t: Test, open: Open): void {
 
   t.test('an exhausted pool says so and changes nothing; what is given back can be leased again', async t => {
     const { store, reopen } = await open(t)
-    // Asked for ahead of their turn: one is free again when its turn comes, the other is not.
-    const kept = await saved(store, aJob({ instances: 0, ...asking('172.30.8.8') }))
-    await saved(store, undeployed(await saved(store, aJob({ instances: 0, ...asking('172.30.9.9') }))))
+    // Asked for ahead of their turn: one is free again when its turn comes, the other was, and is not any more.
+    const ahead = async (address: string) => await saved(store, aJob({ instances: 0, ...asking(address) }))
+    for (const address of ['172.30.8.8', '172.30.9.9']) await saved(store, undeployed(await ahead(address)))
+    const kept = await ahead('172.30.8.8')
     // With it, 65 jobs of 1,000 addresses and one of 533 are the whole of 172.30.0.1 to 172.30.255.254.
     const jobs: Job[] = []
     for (let left = 65533; left > 0; left -= 1000) jobs.push(await saved(store, aJob({ instances: Math.min(left, 1000) - 1 })))

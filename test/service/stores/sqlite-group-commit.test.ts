@@ -57,9 +57,12 @@ t.test('64 writers at the same time share one transaction', async t => {
 })
 
 t.test('a write that is left alone after a full batch is committed too', async t => {
-  const { connection, note, notes } = await withNotes(t)
-  await inTime(Promise.all(Array.from({ length: 513 }, (_, index) => connection.write(() => note(String(index))))))
-  t.equal(notes().length, 513)
+  const { connection } = await withNotes(t)
+  // Of 512 at most; a busy machine may end a batch earlier, and then more than one is left: not every time.
+  for (let round = 0; round < 30; round++) {
+    const done = await inTime(Promise.all(Array.from({ length: 513 }, (_, index) => connection.write(() => index))))
+    t.equal(done.at(-1), 512)
+  }
 })
 
 t.test('a COMMIT that fails fails all of its batch, and none after it', async t => {
