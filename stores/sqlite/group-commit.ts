@@ -2,7 +2,7 @@ import type { Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
 
 /**
- * Most writes in one transaction, and the milliseconds after which no further one joins it: requests want their turn
+ * Most writes in one transaction, and the milliseconds after which no further one joins it: requests need their turn
  * too.
  */
 const MAX_BATCH = 512
@@ -30,14 +30,14 @@ export interface GroupCommit {
 
 interface QueuedWrite {
   durable: boolean
-  /** Runs it; gives what tells its writer after the commit. */
+  /** Runs it; gives what resolves its promise after the commit. */
   run (): () => void
   reject (reason: unknown): void
 }
 
 /**
- * One fsync for many writers: whoever writes while a turn of the event loop lasts shares a transaction.
- * All writes of the connection have to go through here.
+ * One fsync for many writers: what is written in one turn of the event loop shares a transaction.
+ * All writes of the connection go through here.
  */
 export function createGroupCommit (db: Database): GroupCommit {
   const begin = db.prepare('BEGIN IMMEDIATE')
@@ -102,7 +102,7 @@ export function createGroupCommit (db: Database): GroupCommit {
     try {
       if (db.isTransaction) rollback.run()
     } catch {
-      // The writers know already. What is left open makes the next BEGIN fail, which comes by here again.
+      // The writers have their errors. A transaction that stays open fails the next BEGIN, which ends up here again.
     }
   }
 
