@@ -7,7 +7,12 @@ import type { Status } from '../schemas/status.js'
 /**
  * The port between the System Manager and its database. Words of the domain, no query language.
  * Every promise of a write resolves after the write is durable, except where a method says otherwise.
- * Two adapters pass one suite of tests (test/stores/contract.ts).
+ *
+ * A stored document of a job, a cluster or a command that cannot be understood (damaged, or of a newer version) affects
+ * itself only, and is logged once. Asked for itself, the read rejects with `job_unreadable` or `cluster_unreadable`;
+ * what gives several goes on without it. A page that is shorter than its `limit` is the last one nevertheless.
+ *
+ * Two adapters pass one suite of tests (test/service/stores/contract.ts).
  */
 export interface Store {
   clusters: ClusterStore
@@ -17,7 +22,7 @@ export interface Store {
   channels: ChannelStore
   leases: LeaseStore
   /**
-   * What other processes on the same database did. Best effort: whoever listens also looks by itself from time to time.
+   * What other processes on the same database did. Best effort: who listens also polls from time to time.
    */
   notifications: EventEmitter<StoreNotifications>
   /** Rejects when the database does not answer. */
@@ -41,7 +46,7 @@ export type ClusterIdentity = Pick<
   'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'delivery' | 'clusterinfo' | 'cluster_location'
 >
 
-/** What a heartbeat tells. A field that is absent keeps its value. */
+/** What a heartbeat reports. A field that is absent keeps its value. */
 export interface ClusterFigures {
   aggregated_cpu_percent?: number
   total_cpu_cores?: number
@@ -66,8 +71,8 @@ export interface ClusterStore {
    */
   register (identity: ClusterIdentity, now: number): Promise<Cluster>
   /**
-   * Records a heartbeat. False for an unknown cluster (never creates one). Visible to readers at once; not waited for
-   * on disk, since the next heartbeat brings the same.
+   * Records a heartbeat. False for an unknown cluster (never creates one). Visible to readers immediately; not waited
+   * for on disk, since the next heartbeat brings the same.
    */
   heartbeat (id: ClusterId, figures: ClusterFigures, now: number): Promise<boolean>
   /** Records a sign of life without figures (a pong). As durable as a heartbeat. */
@@ -154,11 +159,15 @@ export interface JobQuery {
 export interface JobStore {
   /** Commits each change atomically and on its own; all of them in one batch. Outcomes in the order of the changes. */
   commit (changes: JobChange[]): Promise<CommitOutcome[]>
+  /** `job_unreadable` when its document cannot be understood; so do the other look-ups of one job. */
   get (id: JobId): Promise<Job | undefined>
   getMany (ids: JobId[]): Promise<Job[]>
-  /** The live job of this exact name, else the last undeployed one. */
+  /** The live job of this exact name, else the last undeployed one that can be understood. */
   byName (jobName: string): Promise<Job | undefined>
-  /** Jobs whose name, with "." read as "_", is this (contract section 2); live ones first, at most two. */
+  /**
+   * Jobs whose name, with "." read as "_", is this (contract section 2); live ones first, at most two. `job_unreadable`
+   * when a live one cannot be understood, which may be the one that is meant, or when none can.
+   */
   byUnderscoredName (name: string): Promise<Job[]>
   /** The job that holds this service or instance address. */
   byAddress (address: string): Promise<Job | undefined>
@@ -180,10 +189,10 @@ export interface JobStore {
   /** All instances that are placed on a cluster. Costs what is there, and reads no documents. */
   instancesOn (clusterId: ClusterId): Promise<PlacedInstance[]>
   /**
-   * Instances on a cluster whose stored status is not the one that the cluster tells of their job. Costs what was told,
-   * not what runs there: a heartbeat that says nothing new finds nothing.
+   * Instances on a cluster whose stored status is not the one that the cluster reports of their job. Costs what was
+   * reported, not what runs there: a heartbeat that says nothing new finds nothing.
    */
-  contradicted (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): Promise<PlacedInstance[]>
+  contradicted (clusterId: ClusterId, reported: ReadonlyMap<JobId, Status>): Promise<PlacedInstance[]>
   /**
    * Requirements of instances that are placed but not yet RUNNING, summed per cluster: free figures of heartbeats do
    * not show them yet.

@@ -5,33 +5,33 @@ import { createCounter, takeFreed } from './netcache.js'
 
 /**
  * Says which address to try next. It leases nothing: an address belongs to the job whose document names it, by the
- * unique index on them, so that a process may end anywhere without an address being lost or given twice. What netcache
- * counts and lists is only where to look.
+ * unique index on them, so that a process may end anywhere and no address is lost or leased twice. What netcache counts
+ * and lists is only where to look.
  */
 export interface AddressPool {
   /**
    * So many addresses that no job has, and that are not among those about to be claimed; undefined when there are
-   * fewer. Two processes may be told the same.
+   * fewer. Two processes may get the same.
    */
-  take (wanted: { count: number, except: ReadonlySet<string> }): Promise<string[] | undefined>
-  /** These are free to be told again. */
+  take (request: { count: number, except: ReadonlySet<string> }): Promise<string[] | undefined>
+  /** These are free to be taken again. */
   giveBack (addresses: string[]): Promise<void>
 }
 
 /**
- * Milliseconds between looks for addresses that neither a job nor netcache knows of: a process ended before it used
+ * Milliseconds between sweeps for addresses that neither a job nor netcache knows of: a process ended before it used
  * them.
  */
 const SWEEP_MS = 5_000
 
-/** Lost addresses that one look brings back, beyond those that are wanted now. */
+/** Lost addresses that one sweep brings back, beyond those that are needed now. */
 const SWEEP_SPARE = 1000
 
 export function createAddressPool ({ collections: { jobs, net } }: Connection): AddressPool {
   const counter = createCounter(net, 'next_service_ip', toNumbers(FIRST_OFFSET))
   let nextSweep = 0
 
-  /** None is told again while another was never told: caches of the clusters may still know it. */
+  /** No address comes a second time while another never came: caches of the clusters may still know it. */
   async function fromCounter (count: number): Promise<string[]> {
     const moved = await counter.advance(ipv4 => {
       const offset = toNextOffset(ipv4)
@@ -74,15 +74,15 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
   async function takeMany (
     all: Array<{ count: number, except: ReadonlySet<string> }>
   ): Promise<Array<string[] | undefined>> {
-    const wanted = all.reduce((sum, { count }) => sum + count, 0)
+    const needed = all.reduce((sum, { count }) => sum + count, 0)
     const claimed = [...new Set(all.map(({ except }) => except))]
     const isFree = (address: string) => !claimed.some(those => those.has(address))
     const found = new Set<string>()
     for (const source of [fromCounter, fromFreed, fromLost]) {
-      while (found.size < wanted) {
-        const told = await source(wanted - found.size)
-        if (told.length === 0) break
-        for (const address of (await withoutUsed(told)).filter(isFree)) found.add(address)
+      while (found.size < needed) {
+        const candidates = await source(needed - found.size)
+        if (candidates.length === 0) break
+        for (const address of (await withoutUsed(candidates)).filter(isFree)) found.add(address)
       }
     }
     const left = [...found]
@@ -94,7 +94,7 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
   return { take: inBatches(takeMany), giveBack }
 }
 
-/** The place that a counter points to; the original began with that of the network itself. */
+/** The offset that a counter points to; the original began with that of the network itself. */
 function toNextOffset ([, , high = 0, low = 0]: number[]): number {
   return Math.max(FIRST_OFFSET, high * 256 + low)
 }

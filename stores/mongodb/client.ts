@@ -7,13 +7,13 @@ import { isOutage } from './failures.js'
 /** Milliseconds between tries to reach a database that is not there yet. */
 const RETRY_MS = 500
 
-/** Milliseconds after which it is told that the start waits. */
+/** Milliseconds after which the log says that the start waits. */
 const PATIENCE_MS = 1000
 
 /** What the URI says goes before these. */
 const DEFAULTS: MongoClientOptions = {
   appName: 'system-manager',
-  // Requests are told far earlier that there is no answer (see connection.ts).
+  // Requests fail far earlier when there is no answer (see connection.ts).
   connectTimeoutMS: 5000,
   serverSelectionTimeoutMS: 2000,
   waitQueueTimeoutMS: 5000,
@@ -37,8 +37,8 @@ export function createClient (uri: string): MongoClient {
 }
 
 /**
- * Does what a start needs of the database, again until it answers, telling once that it does not yet. Throws
- * `store_unavailable` after `waitMs`, or at once when it refuses us; what is no outage is thrown as it is.
+ * Does what a start needs of the database, again and again until it answers; logs once that it does not yet. Throws
+ * `store_unavailable` after `waitMs`, or immediately when it refuses us; what is no outage is thrown as it is.
  */
 export async function onceAnswered (
   work: () => Promise<void>,
@@ -46,7 +46,7 @@ export async function onceAnswered (
 ): Promise<void> {
   const deadline = performance.now() + waitMs
   const impatience = setTimeout(
-    () => log.warn({}, `the database does not answer yet, it is waited for up to ${waitMs / 1000} s`),
+    () => log.warn({}, `the database does not answer yet, the start waits up to ${waitMs / 1000} s for it`),
     PATIENCE_MS
   )
   try {

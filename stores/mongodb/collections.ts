@@ -48,11 +48,11 @@ export interface JobRecord
   Pick<Job, 'revision' | 'status' | 'status_reason' | 'desired_state' | 'generation' | 'created_at' | 'updated_at'> {
   /** The whole job as JSON: BSON cannot hold every name of a field that a descriptor may have. */
   job: string
-  /** Tells the writer of this revision whether it was the one. */
+  /** By this a writer recognises that the revision is its own. */
   change: string
   /** Names of the fields at top level, to take those away that a later descriptor does not have. */
   fields: string[]
-  /** The name while the job is wanted. */
+  /** The name while the job is to run. */
   live_name?: string
   underscored_name: string
   /** Its leased addresses: the unique index on them is what makes a lease. */
@@ -75,7 +75,7 @@ export interface JobRecord
 /** A command on its way into the outbox; `job` is the contract's document as JSON. */
 export type Draft = CommandDraft & { job?: string }
 
-/** system_manager.outbox: a command with its place in the sequence of its cluster. */
+/** system_manager.outbox: a command with its number in the sequence of its cluster. */
 export interface OutboxDocument extends Omit<Draft, 'command_id'> {
   /** The command_id. */
   _id: string
@@ -94,7 +94,7 @@ export interface LeaseDocument {
   expires_at: Date
 }
 
-/** system_manager.news: what one process tells the others, for a minute. */
+/** system_manager.notifications: what one process tells the others, kept for a minute. */
 export interface NotificationDocument {
   _id?: ObjectId
   at: Date

@@ -12,7 +12,7 @@ export interface StoreLog extends UnreadableLog {
 }
 
 /**
- * Milliseconds of silence after which a request is told that the database does not answer. While it answers others, it
+ * Milliseconds of silence after which a request fails, since the database does not answer. While it answers others, it
  * is only busy.
  */
 const DEADLINE_MS = 1200
@@ -54,17 +54,29 @@ export function createConnection (client: MongoClient, log: StoreLog): Connectio
 
   /** Rejects once the database was silent for so long. */
   function silence (ms: number): { broken: Promise<never>, forget: () => void } {
-    let timer: NodeJS.Timeout
+    let timer: NodeJS.Timeout | undefined
+    let immediate: NodeJS.Immediate | undefined
     const began = performance.now()
     const broken = new Promise<never>((resolve, reject) => {
       function look (): void {
         const left = Math.max(began, lastAnswer) + ms - performance.now()
-        if (left <= 0) reject(new ApiError('store_unavailable', `The database did not answer for ${ms / 1000} s`))
-        else timer = setTimeout(look, left)
+        if (left > 0) timer = setTimeout(look, left)
+        // A process that was busy or suspended has yet to read the answers that wait in its sockets.
+        else immediate = setImmediate(giveUp)
+      }
+
+      function giveUp (): void {
+        if (Math.max(began, lastAnswer) + ms > performance.now()) look()
+        else reject(new ApiError('store_unavailable', `The database did not answer for ${ms / 1000} s`))
       }
       look()
     })
-    return { broken, forget: () => clearTimeout(timer) }
+
+    function forget (): void {
+      clearTimeout(timer)
+      clearImmediate(immediate)
+    }
+    return { broken, forget }
   }
 
   function admit (): void {

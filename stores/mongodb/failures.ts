@@ -20,8 +20,8 @@ export function duplicatesOf (err: unknown): number[] {
 }
 
 /**
- * Codes of the server that tell of a mistake in what was sent, or of data that contradict an index; nearly all others
- * of its errors tell that it cannot serve for now: not primary, shutting down, no majority, not authorised, disk full.
+ * Codes of the server for a mistake in what was sent, or for data that contradict an index. Nearly all its other errors
+ * mean that it cannot serve for now: not primary, shutting down, no majority, not authorised, disk full.
  */
 const MISTAKES: ReadonlySet<unknown> = new Set([
   2,

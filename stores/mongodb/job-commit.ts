@@ -61,7 +61,7 @@ interface Step {
   change: JobChange
   index: number
   stored: Stored | undefined
-  /** Whether the name of the job is to be its own, while it is wanted. */
+  /** Whether the job holds its name while it is to run. */
   named: boolean
   /** The job as it is to be stored, and the addresses that were taken for it. */
   next: Job
@@ -175,7 +175,7 @@ export function createJobCommit (
     const written = steps.filter(step => !refused.has(step))
     const updates = written.filter(({ stored }) => stored)
     if (matched === updates.length) return new Set(written)
-    // Some were not the ones that they were decided on any more; a batch does not tell which. Should yet another
+    // Some were not the ones that they were decided on any more; a batch does not say which. Should yet another
     // process have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
     const ours = await jobs.find({
       _id: { $in: updates.map(({ stored }) => stored!._id) },
@@ -228,7 +228,7 @@ export function createJobCommit (
     }
     if ((await write([step])).size === 0) return
     // Also to those whose change it stood in the way of.
-    notifications.tell({ unplaced: true })
+    notifications.emit({ unplaced: true })
     notifications.publish({ unplaced: true })
   }
 
@@ -275,7 +275,7 @@ function revisionOf (stored: Stored | undefined): number {
   return stored.system_manager?.revision ?? ORIGINAL_REVISION
 }
 
-/** A job that is wanted and yet has no name of its own goes on like that: see `adopt`. */
+/** A job that is to run without holding its name goes on like that: see `adopt`. */
 function ownsName (stored: Stored | undefined): boolean {
   const before = stored?.system_manager
   return !(before?.desired_state === 'running' && before.live_name === undefined)

@@ -11,12 +11,12 @@ import { storableFields } from './storable.js'
 /** What a reader of jobs does not need of a document. */
 export const WITHOUT_HISTORY = { 'system_manager.events': 0, 'system_manager.drafts': 0 }
 
-/** What a reader needs to tell a status: ours, and that of the Cloud Scheduler. */
+/** What a reader needs to know a status: ours, and that of the Cloud Scheduler. */
 export type StatusFields = Pick<JobDocument, 'status'> & { system_manager?: Pick<JobRecord, 'status' | 'unplaced'> }
 
 /**
- * The status that the Cloud Scheduler wrote into the document by itself, since our last change: it found no place
- * (contract section 4). Undefined when it did not, or when everything has its place by now.
+ * The status that the Cloud Scheduler wrote into the document since our last change: it found no cluster (contract
+ * section 4). Undefined when it did not, or when everything is placed by now.
  */
 export function foundByScheduler ({ status, system_manager: ours }: StatusFields): PlacementFailure | undefined {
   if (!ours || status === ours.status || ours.unplaced !== true) return undefined

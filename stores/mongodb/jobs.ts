@@ -21,7 +21,7 @@ const MOST = 256
 const PURGE_STEP = 200
 
 /** What is read of an instance instead of its document. */
-const PLACES = {
+const INSTANCE_FIELDS = {
   status: 1,
   'system_manager.status': 1,
   'instance_list.instance_number': 1,
@@ -129,9 +129,9 @@ export function createJobStore (
     return found
   }
 
-  async function contradicted (clusterId: string, told: ReadonlyMap<string, Status>): Promise<PlacedInstance[]> {
+  async function contradicted (clusterId: string, reported: ReadonlyMap<string, Status>): Promise<PlacedInstance[]> {
     const byStatus = new Map<Status, string[]>()
-    for (const [id, status] of told) {
+    for (const [id, status] of reported) {
       const ids = byStatus.get(status)
       if (ids) ids.push(id)
       else byStatus.set(status, [id])
@@ -141,13 +141,13 @@ export function createJobStore (
       _id: { $in: ids.map(toObjectId) },
       instance_list: { $elemMatch: { cluster_id: clusterId, status: { $ne: status } } }
     }))
-    return (await placedOn(clusterId, { $or: filter })).filter(({ job_id: id, status }) => told.get(id) !== status)
+    return (await placedOn(clusterId, { $or: filter })).filter(({ job_id: id, status }) => reported.get(id) !== status)
   }
 
   async function placedOn (clusterId: string, filter: Filter<JobDocument>): Promise<PlacedInstance[]> {
-    const found = await jobs.find(filter, { projection: PLACES }).toArray()
+    const found = await jobs.find(filter, { projection: INSTANCE_FIELDS }).toArray()
     return found.flatMap(document => {
-      const instances = documents.ofMany(aboutJob(document), () => placesOf(document)) ?? []
+      const instances = documents.ofMany(aboutJob(document), () => instancesOf(document)) ?? []
       return instances.filter(instance => instance.cluster_id === clusterId)
         .map(({ instance_number: number, status }) => ({
           job_id: document._id.toHexString(),
@@ -208,7 +208,7 @@ export function createJobStore (
     documents: () =>
       run(async () => (await page(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
 
-    contradicted: (clusterId, told) => run(() => contradicted(clusterId, told)),
+    contradicted: (clusterId, reported) => run(() => contradicted(clusterId, reported)),
 
     reserved: () =>
       run(async () => {
@@ -258,8 +258,8 @@ function listFilter (
   return { $and: conditions }
 }
 
-/** The instances of a document of which only {@link PLACES} was read. */
-function placesOf (document: JobDocument): Array<Pick<Instance, 'instance_number' | 'cluster_id' | 'status'>> {
+/** The instances of a document of which only {@link INSTANCE_FIELDS} was read. */
+function instancesOf (document: JobDocument): Array<Pick<Instance, 'instance_number' | 'cluster_id' | 'status'>> {
   if (!document.system_manager) return toJob(document).instance_list
   if (!Array.isArray(document.instance_list)) throw new Error('its instance_list is not a list')
   return document.instance_list

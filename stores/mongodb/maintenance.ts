@@ -78,7 +78,7 @@ export function createMaintenance (
     await each(found, async document => {
       if (await commit.adopt(document)) adopted++
     })
-    if (adopted > 0) notifications.tell({ unplaced: true })
+    if (adopted > 0) notifications.emit({ unplaced: true })
     return adopted
   }
 
@@ -95,7 +95,7 @@ export function createMaintenance (
 
   async function relayLeft (): Promise<void> {
     const commands = await relay.relayLeft()
-    notifications.tell({ commands })
+    notifications.emit({ commands })
     notifications.publish({ commands })
   }
 

@@ -7,17 +7,17 @@ import { inBatches } from './batches.js'
 import type { NotificationDocument } from './collections.js'
 import type { Connection } from './connection.js'
 
-type Told = Partial<Pick<NotificationDocument, 'commands' | 'claims' | 'unplaced'>>
+type Content = Partial<Pick<NotificationDocument, 'commands' | 'claims' | 'unplaced'>>
 
 export interface Notifications {
   events: EventEmitter<StoreNotifications>
-  /** Tells the other processes; not waited for, and lost when it cannot be written. */
-  publish (told: Told): void
-  /** Tells this process: what it found left behind by another is news to it. */
-  tell (told: Told): void
-  /** Asks for what others published since the last time, unless that comes by itself. */
+  /** Tells the other processes. Nobody waits for it, and it is lost when it cannot be written. */
+  publish (content: Content): void
+  /** Tells this process, of what another one left behind. */
+  emit (content: Content): void
+  /** Reads what others published since the last time, unless a change stream brings it. */
   poll (): Promise<void>
-  /** Has it come by itself, by a change stream, where the server has them. Resolves once that is known. */
+  /** Opens a change stream, where the server has them. Resolves once that is known. */
   watch (): Promise<void>
   /** Forgets what everyone has read by now. */
   sweep (): Promise<void>
@@ -27,10 +27,10 @@ export interface Notifications {
 /** Milliseconds that clocks of processes may differ, and that a write may take: so far back is read again each time. */
 const OVERLAP_MS = 10_000
 
-/** Milliseconds that news are kept. */
+/** Milliseconds that notifications are kept. */
 const KEPT_MS = 60_000
 
-/** News are one small document for all that happens in the same moment, so that they cost what is new. */
+/** One small document for all that happens in the same moment, so that notifications cost what is new. */
 export function createNotifications ({ collections: { notifications }, log, run }: Connection): Notifications {
   const me = randomUUID()
   const events = new EventEmitter<StoreNotifications>()
@@ -40,7 +40,7 @@ export function createNotifications ({ collections: { notifications }, log, run 
   let stream: ChangeStream<NotificationDocument> | undefined
   let isWatching = false
 
-  function tell ({ commands = [], claims = [], unplaced = false }: Told): void {
+  function emit ({ commands = [], claims = [], unplaced = false }: Content): void {
     if (commands.length > 0) events.emit('commands', commands)
     if (claims.length > 0) events.emit('claims', claims)
     if (unplaced) events.emit('unplaced')
@@ -55,17 +55,19 @@ export function createNotifications ({ collections: { notifications }, log, run 
     for (const [known, writtenAt] of read) {
       if (writtenAt < since - 2 * OVERLAP_MS) read.delete(known)
     }
-    tell(document)
+    emit(document)
   }
 
-  const write = inBatches(async (all: Told[]) => {
-    const union = (name: 'commands' | 'claims'): ClusterId[] => [...new Set(all.flatMap(told => told[name] ?? []))]
+  const write = inBatches(async (all: Content[]) => {
+    const union = (name: 'commands' | 'claims'): ClusterId[] => [
+      ...new Set(all.flatMap(content => content[name] ?? []))
+    ]
     await notifications.insertOne({
       at: new Date(),
       from: me,
       commands: union('commands'),
       claims: union('claims'),
-      unplaced: all.some(told => told.unplaced)
+      unplaced: all.some(content => content.unplaced)
     }, { writeConcern: { w: 1 } })
     return all
   })
@@ -76,18 +78,18 @@ export function createNotifications ({ collections: { notifications }, log, run 
         if (change.operationType === 'insert') take(change.fullDocument)
       }
     } catch (err) {
-      log.debug({ err }, 'the change stream ended, news are asked for instead')
+      log.debug({ err }, 'the change stream ended, notifications are polled instead')
     }
     isWatching = false
   }
 
   return {
     events,
-    tell,
+    emit,
 
-    publish (told) {
-      if (!told.unplaced && !told.commands?.length && !told.claims?.length) return
-      run(() => write(told)).catch((err: unknown) => log.debug({ err }, 'news could not be told'))
+    publish (content) {
+      if (!content.unplaced && !content.commands?.length && !content.claims?.length) return
+      run(() => write(content)).catch((err: unknown) => log.debug({ err }, 'a notification could not be written'))
     },
 
     async poll () {
@@ -108,7 +110,7 @@ export function createNotifications ({ collections: { notifications }, log, run 
         // Opens it: only then the server says whether it has such a thing.
         await stream.tryNext()
       } catch (err) {
-        log.debug({ err }, 'the server has no change streams, news are asked for instead')
+        log.debug({ err }, 'the server has no change streams, notifications are polled instead')
         await stream.close()
         return
       }

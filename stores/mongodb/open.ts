@@ -37,7 +37,7 @@ export async function openMongoStore (
   const maintenance = createMaintenance(connection, { commit, relay, outbox, notifications, startLoop })
   try {
     await onceAnswered(async () => {
-      // After a first connection that failed, a client goes on only when it is told to.
+      // A client whose first connection failed goes on only after another call.
       await client.connect()
       await createIndexes(connection.collections)
       await maintenance.begin()

@@ -19,17 +19,17 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
   // Ids and dates as text, as the rest of the server knows them.
   const {
     job_name: name,
-    status: told,
-    replicas: wanted,
+    status: reportedStatus,
+    replicas: reportedReplicas,
     service_ip_list: services,
     instance_list: placed,
     ...fields
   } = JSON.parse(JSON.stringify(document)) as Record<string, unknown>
   const createdAt = _id.getTimestamp().toISOString()
-  const status = asStatus(told)
+  const status = asStatus(reportedStatus)
   const descriptor = asDescriptor(fields, typeof name === 'string' ? name : undefined)
   const instances = asObjects(placed).map((instance, index) => asInstance(instance, index, status, createdAt))
-  const replicas = Math.max(Math.min(asCount(wanted) ?? 1, MAX_REPLICAS), instances.length)
+  const replicas = Math.max(Math.min(asCount(reportedReplicas) ?? 1, MAX_REPLICAS), instances.length)
   const gone = status === 'UNDEPLOYED'
   const addresses = asObjects(services).map(({ Address }) => Address).filter(address => typeof address === 'string')
   return {
@@ -59,23 +59,23 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
   }
 }
 
-function asStatus (told: unknown): Status {
-  return STATUSES.find(status => status === told) ?? 'REQUESTED'
+function asStatus (value: unknown): Status {
+  return STATUSES.find(status => status === value) ?? 'REQUESTED'
 }
 
-function asInstance (told: Record<string, unknown>, index: number, jobStatus: Status, since: string): Instance {
+function asInstance (fields: Record<string, unknown>, index: number, jobStatus: Status, since: string): Instance {
   // Anything else is the id of no cluster.
-  const clusterId = isHexId(told.cluster_id) ? told.cluster_id : ''
+  const clusterId = isHexId(fields.cluster_id) ? fields.cluster_id : ''
   const isPlaced = clusterId !== ''
   const fallback = isPlaced === NOWHERE.includes(jobStatus) ? (isPlaced ? 'CLUSTER_SCHEDULED' : 'REQUESTED') : jobStatus
   return {
-    instance_number: asCount(told.instance_number) ?? index,
-    instance_ip: asText(told.instance_ip),
+    instance_number: asCount(fields.instance_number) ?? index,
+    instance_ip: asText(fields.instance_ip),
     cluster_id: clusterId,
-    namespace_ip: asText(told.namespace_ip),
-    host_ip: asText(told.host_ip),
-    host_port: asText(told.host_port),
-    status: STATUSES.find(status => status === told.status) ?? fallback,
+    namespace_ip: asText(fields.namespace_ip),
+    host_ip: asText(fields.host_ip),
+    host_port: asText(fields.host_port),
+    status: STATUSES.find(status => status === fields.status) ?? fallback,
     status_reason: null,
     status_since: since,
     generation: 1,

@@ -39,8 +39,9 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
   }
 
   /**
-   * A number is only ever taken by who has seen the one before it in place, and the unique index gives it to one: there
-   * are no gaps, whoever else numbers at the same time. In one insert each document waits for the one before it.
+   * A number is only taken after the one before it was seen in the outbox, and the unique index gives it to one
+   * process: there are no gaps, whoever else numbers at the same time. In one insert each document waits for the one
+   * before it.
    */
   async function append (clusterId: ClusterId, drafts: Draft[]): Promise<void> {
     for (let left = drafts; left.length > 0;) {

@@ -20,9 +20,9 @@ export interface Relay {
 const MOST = 200
 
 /**
- * Any process may relay any job at any time, several at once: a command has its id in the outbox too, so that it comes
- * there once, and a draft is taken out of its job only when it is there. The outbox keeps what is settled for a while
- * (see maintenance.ts), which is longer than any relay takes: a slow one finds its command there, and not only gone.
+ * Any process may relay any job at any time, several at the same time: a command keeps its id in the outbox, so that it
+ * comes there once, and a draft is taken out of its job only when it is there. The outbox keeps what is settled for a
+ * while (see maintenance.ts), which is longer than any relay takes: a slow one still finds its command there.
  */
 export function createRelay ({ collections: { jobs }, documents }: Connection, outbox: Outbox): Relay {
   async function relayMany (ids: readonly ObjectId[]): Promise<Map<string, ClusterId[]>> {
@@ -60,8 +60,8 @@ export function createRelay ({ collections: { jobs }, documents }: Connection, o
   }
 
   const relay = inBatches(async (ids: string[]) => {
-    const told = await relayMany(ids.map(toObjectId))
-    return ids.map(id => told.get(id) ?? [])
+    const reached = await relayMany(ids.map(toObjectId))
+    return ids.map(id => reached.get(id) ?? [])
   }, MOST)
 
   return {

@@ -17,6 +17,6 @@ export function storable (value: unknown): unknown {
  * one for a mistake.
  */
 export function storableFields (fields: Record<string, unknown>): Record<string, unknown> {
-  const wanted = Object.entries(fields).filter(([name]) => name !== '' && !name.includes('.'))
-  return storable(Object.fromEntries(wanted)) as Record<string, unknown>
+  const kept = Object.entries(fields).filter(([name]) => name !== '' && !name.includes('.'))
+  return storable(Object.fromEntries(kept)) as Record<string, unknown>
 }

@@ -41,7 +41,7 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
     free.run(offset)
   }
 
-  /** The next place to lease, undefined when all are leased. */
+  /** The next offset to lease, undefined when all are leased. */
   function nextOffset (): number | undefined {
     for (let turn = advance.get(); turn; turn = advance.get()) {
       // Claimed ahead of its turn, and perhaps given back since.

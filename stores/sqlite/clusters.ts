@@ -193,7 +193,7 @@ function parsed (row: ClusterRow): Cluster {
   })
 }
 
-/** A figure that was not told is NULL; one that was told to be null is the text of it. */
+/** A figure that was not reported is NULL; one that was reported as null is the text of it. */
 function jsonOrNull (value: unknown): string | null {
   return value === undefined ? null : JSON.stringify(value)
 }

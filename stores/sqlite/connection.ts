@@ -15,7 +15,7 @@ export interface StoreLog extends UnreadableLog {
 /** The one connection to the file of the database. */
 export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit, 'write' | 'attempt' | 'commits'> {
   documents: DocumentReader
-  /** Runs `fn` at once; it sees what is committed, since a batch of writes runs in one synchronous go. */
+  /** Runs `fn` immediately. It sees what is committed, since a batch of writes is synchronous. */
   read<T> (fn: () => T): Promise<T>
   /** Commits what is queued, then closes the file. */
   close (): Promise<void>

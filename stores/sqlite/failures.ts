@@ -1,7 +1,7 @@
 import { ApiError } from '../../schemas/errors.js'
 
 /**
- * Result codes of SQLite that tell of its surroundings (disk, locks, memory, file), not of a mistake in a statement:
+ * Result codes of SQLite for trouble around it (disk, locks, memory, file), not for a mistake in a statement:
  * BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOLFS, AUTH, NOTADB.
  */
 const OUTAGES: ReadonlySet<number> = new Set([5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 22, 23, 26])

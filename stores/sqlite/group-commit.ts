@@ -2,7 +2,7 @@ import type { Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
 
 /**
- * Most writes in one transaction, and the milliseconds after which no further one joins it: requests want their turn
+ * Most writes in one transaction, and the milliseconds after which no further one joins it: requests need their turn
  * too.
  */
 const MAX_BATCH = 512
@@ -30,14 +30,14 @@ export interface GroupCommit {
 
 interface QueuedWrite {
   durable: boolean
-  /** Runs it; gives what tells its writer after the commit. */
+  /** Runs it; gives what resolves its promise after the commit. */
   run (): () => void
   reject (reason: unknown): void
 }
 
 /**
- * One fsync for many writers: whoever writes while a turn of the event loop lasts shares a transaction.
- * All writes of the connection have to go through here.
+ * One fsync for many writers: what is written in one turn of the event loop shares a transaction.
+ * All writes of the connection go through here.
  */
 export function createGroupCommit (db: Database): GroupCommit {
   const begin = db.prepare('BEGIN IMMEDIATE')
@@ -67,12 +67,13 @@ export function createGroupCommit (db: Database): GroupCommit {
     let batch = queue.slice(0, MAX_BATCH)
     queue = queue.slice(MAX_BATCH)
     const confirmations: Array<() => void> = []
-    const deadline = performance.now() + MAX_BATCH_MS
     try {
       // In WAL mode NORMAL leaves out only the fsync of the commit; the next FULL one carries everything before it to
       // disk.
       setSynchronous(batch.some(({ durable }) => durable) ? 'FULL' : 'NORMAL')
       begin.run()
+      // Counted from here: after a BEGIN that was slow each write would be a batch of its own.
+      const deadline = performance.now() + MAX_BATCH_MS
       for (const [index, write] of batch.entries()) {
         if (index > 0 && performance.now() > deadline) {
           queue = [...batch.slice(index), ...queue]
@@ -101,7 +102,7 @@ export function createGroupCommit (db: Database): GroupCommit {
     try {
       if (db.isTransaction) rollback.run()
     } catch {
-      // The writers know already. What is left open makes the next BEGIN fail, which comes by here again.
+      // The writers have their errors. A transaction that stays open fails the next BEGIN, which ends up here again.
     }
   }
 

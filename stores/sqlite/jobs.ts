@@ -35,7 +35,7 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     ORDER BY live_name IS NULL, created_at DESC, id DESC ${PAGE}`)
   const selectStatus = prepare<{ status: Status }>('SELECT status FROM jobs WHERE id = ?')
   const selectUnplaced = prepare<JobRow>(`${JOB} WHERE unplaced = 1 AND id > ? ORDER BY id ${PAGE}`)
-  // What is not JSON would spoil the list for all: its id is told instead.
+  // What is not JSON would spoil the whole list: it comes with its id, to be logged.
   const selectDocuments = prepare<{ contract: string, broken: JobId | null }>(`
     SELECT contract, iif(json_valid(contract), NULL, id) AS broken FROM jobs WHERE status <> 'UNDEPLOYED' ORDER BY id`)
   const selectDue = prepare<JobRow>(
@@ -45,8 +45,9 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     'SELECT job_id, instance_number, status FROM instances WHERE cluster_id = ? AND cluster_id <> \'\''
   )
   const selectContradicted = prepare<PlacedInstance>(`
-    SELECT i.job_id, i.instance_number, i.status FROM json_each(?) AS told JOIN instances AS i ON i.job_id = told.key
-    WHERE i.cluster_id = ? AND i.status <> told.value`)
+    SELECT i.job_id, i.instance_number, i.status
+    FROM json_each(?) AS reported JOIN instances AS i ON i.job_id = reported.key
+    WHERE i.cluster_id = ? AND i.status <> reported.value`)
   const sumReserved = prepare<{ cluster_id: string, cpu: number, memory: number }>(`
     SELECT cluster_id, sum(cpu) AS cpu, sum(memory) AS memory FROM instances WHERE on_the_way = 1 GROUP BY cluster_id`)
   const selectEvents = prepare<{ id: number, doc: string }>(
@@ -139,8 +140,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
         }).map(({ contract }) => contract)
       ),
 
-    contradicted: (clusterId, told) =>
-      read(() => selectContradicted.all(JSON.stringify(Object.fromEntries(told)), clusterId).map(row => ({ ...row }))),
+    contradicted: (clusterId, reported) =>
+      read(() =>
+        selectContradicted.all(JSON.stringify(Object.fromEntries(reported)), clusterId).map(row => ({ ...row }))
+      ),
 
     reserved: () =>
       read(() =>

@@ -90,7 +90,7 @@ t.test('a server that is started before its database listens once that answers',
   await startEmulator(t, { port })
   const server = await starting
   t.equal((await timed(`${server.url}/api/jobs`)).text, '[]')
-  t.equal(server.log.filter(line => line.includes('does not answer yet, it is waited for up to 60 s')).length, 1)
+  t.equal(server.log.filter(line => line.includes('does not answer yet, the start waits up to 60 s for it')).length, 1)
 })
 
 t.test('without a database the start ends after MONGO_WAIT_S with one clear line, and without the password', async t => {

@@ -3,7 +3,7 @@ import type { Job } from '../../../schemas/job.js'
 import type { Open } from './opened.js'
 import { aJob, addressesOf, anEvent, anInstance, commit, saved, undeployed } from './samples.js'
 
-const wishing = (address: string): Partial<Job> => ({ service_ip_list: [{ IpType: 'RR', Address: address }] })
+const asking = (address: string): Partial<Job> => ({ service_ip_list: [{ IpType: 'RR', Address: address }] })
 
 /** Promises about service and instance addresses, which are part of each commit. */
 export function addressContract (t: Test, open: Open): void {
@@ -40,30 +40,30 @@ export function addressContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('an address wished for is claimed when it is free, and never leased to anyone else', async t => {
+  t.test('an address that is asked for is claimed when it is free, and never leased to anyone else', async t => {
     const { store } = await open(t)
     const { service_ip_list: [entry] } = await saved(store, aJob())
     const [, , third, fourth] = entry!.Address.split('.').map(Number)
     const soon = Array.from({ length: 6 }, (_, index) => `172.30.${third}.${fourth! + 2 + 2 * index}`)
-    const wishers = await Promise.all(soon.map(address => saved(store, aJob(wishing(address)))))
-    t.strictSame(wishers.map(job => job.service_ip_list[0]!.Address), soon)
+    const claimants = await Promise.all(soon.map(address => saved(store, aJob(asking(address)))))
+    t.strictSame(claimants.map(job => job.service_ip_list[0]!.Address), soon)
     const others = await Promise.all(Array.from({ length: 10 }, () => saved(store, aJob())))
-    const all = [...wishers, ...others].flatMap(addressesOf)
+    const all = [...claimants, ...others].flatMap(addressesOf)
     t.equal(new Set(all).size, all.length)
-    t.equal((await store.jobs.byAddress(soon[0]!))?.id, wishers[0]!.id)
+    t.equal((await store.jobs.byAddress(soon[0]!))?.id, claimants[0]!.id)
   })
 
-  t.test('a wish for an address of another job is refused and leaves nothing behind', async t => {
+  t.test('an address of another job is refused and leaves nothing behind', async t => {
     const { store } = await open(t)
-    const holder = await saved(store, aJob(wishing('172.30.7.7')))
+    const holder = await saved(store, aJob(asking('172.30.7.7')))
     for (const address of addressesOf(holder)) {
-      const job = aJob({ instances: 2, ...wishing(address) })
+      const job = aJob({ instances: 2, ...asking(address) })
       t.strictSame(await commit(store, job, { events: [anEvent('lost')] }), { outcome: 'address_taken', address })
       t.equal(await store.jobs.get(job.id), undefined)
       t.strictSame(await store.jobs.events(job.id, { limit: 9 }), [])
     }
     const job = await saved(store, aJob())
-    t.strictSame(await commit(store, { ...job, ...wishing('172.30.7.7') }), { outcome: 'address_taken', address: '172.30.7.7' })
+    t.strictSame(await commit(store, { ...job, ...asking('172.30.7.7') }), { outcome: 'address_taken', address: '172.30.7.7' })
     t.strictSame(await store.jobs.get(job.id), job)
     t.equal((await store.jobs.byAddress(job.service_ip_list[0]!.Address))?.id, job.id, 'it still holds what it held')
   })
@@ -71,10 +71,10 @@ export function addressContract (t: Test, open: Open): void {
   t.test('an address that the pool cannot lease is refused like a taken one', async t => {
     const { store } = await open(t)
     for (const address of ['172.30.0.0', '172.30.255.255', '172.31.0.1', '172.30.01.1']) {
-      t.strictSame(await commit(store, aJob(wishing(address))), { outcome: 'address_taken', address })
+      t.strictSame(await commit(store, aJob(asking(address))), { outcome: 'address_taken', address })
     }
-    await saved(store, aJob(wishing('172.30.0.1')))
-    await saved(store, aJob(wishing('172.30.255.254')))
+    await saved(store, aJob(asking('172.30.0.1')))
+    await saved(store, aJob(asking('172.30.255.254')))
   })
 
   t.test('an address that a job no longer names is given back, one that retires is not', async t => {
@@ -84,19 +84,19 @@ export function addressContract (t: Test, open: Open): void {
     const service = job.service_ip_list[0]!.Address
     const retiring = await saved(store, {
       ...job,
-      ...wishing('172.30.9.9'),
+      ...asking('172.30.9.9'),
       instance_list: [kept!],
       retiring: [{ command_id: 'x', cluster_id: job.id, instances: [{ instance_number: 1, instance_ip: leaving!.instance_ip }], error: null }]
     })
     t.equal(await store.jobs.byAddress(service), undefined, 'the former service address')
     t.equal((await store.jobs.byAddress(leaving!.instance_ip))?.id, job.id, 'the cluster has not confirmed yet')
-    t.strictSame(await commit(store, aJob(wishing(leaving!.instance_ip))), { outcome: 'address_taken', address: leaving!.instance_ip })
+    t.strictSame(await commit(store, aJob(asking(leaving!.instance_ip))), { outcome: 'address_taken', address: leaving!.instance_ip })
     const done = await saved(store, { ...retiring, retiring: [] })
     t.equal(await store.jobs.byAddress(leaving!.instance_ip), undefined)
-    await saved(store, aJob(wishing(leaving!.instance_ip)))
+    await saved(store, aJob(asking(leaving!.instance_ip)))
     await saved(store, undeployed(done))
     t.equal(await store.jobs.byAddress('172.30.9.9'), undefined)
-    await saved(store, aJob(wishing('172.30.9.9')))
+    await saved(store, aJob(asking('172.30.9.9')))
   })
 
   t.test('an instance that moves keeps its address while its former cluster still retires it', async t => {
@@ -112,15 +112,21 @@ export function addressContract (t: Test, open: Open): void {
 
   t.test('an exhausted pool says so and changes nothing; what is given back can be leased again', async t => {
     const { store, reopen } = await open(t)
-    // 65 jobs of 1,000 addresses and one of 534 are the whole of 172.30.0.1 to 172.30.255.254.
+    // Asked for ahead of their turn: one is free again when its turn comes, the other was, and is not any more.
+    const ahead = async (address: string) => await saved(store, aJob({ instances: 0, ...asking(address) }))
+    for (const address of ['172.30.8.8', '172.30.9.9']) await saved(store, undeployed(await ahead(address)))
+    const kept = await ahead('172.30.8.8')
+    // With it, 65 jobs of 1,000 addresses and one of 533 are the whole of 172.30.0.1 to 172.30.255.254.
     const jobs: Job[] = []
-    for (let left = 65534; left > 0; left -= 1000) jobs.push(await saved(store, aJob({ instances: Math.min(left, 1000) - 1 })))
-    t.equal(new Set(jobs.flatMap(addressesOf)).size, 65534)
+    for (let left = 65533; left > 0; left -= 1000) jobs.push(await saved(store, aJob({ instances: Math.min(left, 1000) - 1 })))
+    t.equal(new Set([kept, ...jobs].flatMap(addressesOf)).size, 65534)
     const one = aJob()
     t.strictSame(await commit(store, one, { events: [anEvent('lost')] }), { outcome: 'addresses_exhausted' })
     t.equal(await store.jobs.get(one.id), undefined)
     t.strictSame(await store.jobs.events(one.id, { limit: 9 }), [])
 
+    await saved(store, undeployed(kept))
+    t.strictSame(addressesOf(await saved(store, aJob({ instances: 0 }))), ['172.30.8.8'], 'also one that was asked for ahead of its turn')
     const first = await saved(store, undeployed(jobs[0]!))
     const again = await reopen()
     t.strictSame(await commit(again, aJob({ instances: 1000 })), { outcome: 'addresses_exhausted' }, 'one more than there are')

@@ -64,7 +64,7 @@ export function clusterContract (t: Test, open: Open): void {
     t.equal(new Set(clusters.map(({ id }) => id)).size, 1)
   })
 
-  t.test('a heartbeat replaces what it tells and keeps what it does not', async t => {
+  t.test('a heartbeat replaces what it reports and keeps everything else', async t => {
     const { store } = await open(t)
     const { id } = await registered(store, 'hpi', T0)
     const workers = [{ name: 'pi', cpu_cores: 3.5, memory_in_mb: 900, technology: ['docker'], rack: 7 }]
@@ -89,7 +89,7 @@ export function clusterContract (t: Test, open: Open): void {
       more: null,
       warnings: [],
       last_heartbeat_at: '2026-01-31T12:00:02.250Z'
-    }, 'zero, an empty list and null are told; warnings are always those of the last one')
+    }, 'zero, an empty list and null are values; warnings are always those of the last one')
   })
 
   t.test('a heartbeat or a sign of life of an unknown cluster creates nothing', async t => {
@@ -188,7 +188,7 @@ export function clusterContract (t: Test, open: Open): void {
     t.strictSame(await ids('nowhere'), [])
   })
 
-  t.test('upkeep sets the fields it names, and neither heartbeat nor registration takes them back', async t => {
+  t.test('an update sets the fields that it names, and neither heartbeat nor registration resets them', async t => {
     const { store, reopen } = await open(t)
     const { id } = await registered(store, 'hpi', T0)
     t.match(await store.clusters.get(id), { scheduling: 'active', losses: 0, lost_at: null, unknown_jobs: [] })
@@ -201,7 +201,7 @@ export function clusterContract (t: Test, open: Open): void {
     t.match(await (await reopen()).clusters.get(id), { scheduling: 'draining', losses: 2, lost_at: at, recovered_at: null, unknown_jobs: unknown })
   })
 
-  t.test('upkeep takes null for an answer, and knows no cluster that is not there', async t => {
+  t.test('an update may set null, and changes no unknown cluster', async t => {
     const { store } = await open(t)
     const { id } = await registered(store)
     const at = '2026-01-31T12:00:00.000Z'

@@ -104,7 +104,7 @@ export function jobQueryContract (t: Test, open: Open): void {
     t.strictSame(ids(await again.jobs.list({ cluster_id: here.id })), [])
   })
 
-  t.test('a cluster contradicts the instances placed on it whose status it tells differently', async t => {
+  t.test('a cluster contradicts the instances placed on it of which it reports another status', async t => {
     const { store } = await open(t)
     const [here, there] = [await registered(store), await registered(store)]
     const job = await saved(store, aJob({ instances: 3 }))
@@ -119,7 +119,7 @@ export function jobQueryContract (t: Test, open: Open): void {
     t.strictSame(await contradicted(here.id, 'DEAD'), [{ job_id: job.id, instance_number: 0, status: 'RUNNING' }])
     t.strictSame(await contradicted(there.id, 'RUNNING'), [{ job_id: job.id, instance_number: 1, status: 'FAILED' }])
     t.strictSame(await contradicted(UNKNOWN, 'RUNNING'), [], 'it has none')
-    t.strictSame(await store.jobs.contradicted(here.id, new Map()), [], 'it tells nothing')
+    t.strictSame(await store.jobs.contradicted(here.id, new Map()), [], 'it reports nothing')
     const moved = await saved(store, { ...placed, instance_list: placed.instance_list.slice(1).map(instance => ({ ...instance, cluster_id: there.id, status: 'DEAD' as const })) })
     t.strictSame(await contradicted(here.id, 'DEAD'), [])
     t.strictSame(await contradicted(there.id, 'RUNNING'), [
@@ -195,7 +195,7 @@ export function jobQueryContract (t: Test, open: Open): void {
     t.strictSame(ids(await (await reopen()).jobs.due({ before: at(8), limit: 9 })), [])
   })
 
-  t.test('instances of a cluster are told without their jobs, on both clusters while one moves', async t => {
+  t.test('instances of a cluster are read without their jobs, on both clusters while one moves', async t => {
     const { store } = await open(t)
     const [here, there] = [await registered(store), await registered(store)]
     const job = await saved(store, on(await saved(store, aJob({ instances: 2 })), here.id, 'RUNNING'))

@@ -125,7 +125,7 @@ export function outboxContract (t: Test, open: Open): void {
     t.strictSame(await seqs(store, id), Array.from({ length: 50 }, (_, index) => index + 1))
   })
 
-  t.test('clusters with unsettled commands are told in pages', async t => {
+  t.test('clusters with unsettled commands come in pages', async t => {
     const { store } = await open(t)
     const clusters = [await registered(store), await registered(store), await registered(store)]
     const all = clusters.map(({ id }) => id).sort()

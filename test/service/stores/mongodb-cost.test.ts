@@ -11,10 +11,10 @@ import { aCommand, aJob, on, registered, saved } from './samples.js'
 const { uri } = await startEmulator(t)
 t.beforeEach(t => emptied(t, uri))
 
-/** What the store asks for by itself, once a second. */
+/** What maintenance asks for, once a second. */
 const OF_MAINTENANCE = /"system_manager.underscored_name":null|TargetCluster|drafts.command_id/
 
-/** A store, and what it sends while `work` runs, without what it does by itself. */
+/** A store, and what it sends while `work` runs, without its maintenance. */
 async function counted (t: Test) {
   const client = createClient(uri)
   const log = keptLog()
@@ -36,14 +36,14 @@ async function counted (t: Test) {
   }
 }
 
-t.test('a heartbeat that tells nothing new is one update and one query, whatever it tells of', async t => {
+t.test('a heartbeat that reports nothing new is one update and one query, whatever it reports', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = await Promise.all(Array.from({ length: 30 }, async () => await saved(store, on(await saved(store, aJob()), id, 'RUNNING'))))
-  const told = new Map(jobs.map(job => [job.id, 'RUNNING' as const]))
+  const reported = new Map(jobs.map(job => [job.id, 'RUNNING' as const]))
   t.strictSame(await commands(async () => {
     await store.clusters.heartbeat(id, { active_nodes: 1, warnings: [] }, Date.now())
-    t.strictSame(await store.jobs.contradicted(id, told), [])
+    t.strictSame(await store.jobs.contradicted(id, reported), [])
   }), ['find jobs', 'update clusters'])
 })
 

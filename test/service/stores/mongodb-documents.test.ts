@@ -133,7 +133,7 @@ t.test('a command stands in the outbox once its job is stored, and no longer in 
   t.ok(settled.settled_at instanceof Date)
 })
 
-t.test('opening again creates no index twice, and one that the data contradict is told with its collection', async t => {
+t.test('opening again creates no index twice, and the error for one that the data contradict names its collection', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   await openedMongo(t, uri)

@@ -118,3 +118,22 @@ t.test('addresses that were given back are used again at the end of the range, t
   t.equal(await store.subnets.next(), '172.18.0.64')
   t.equal(await store.subnets.next(), undefined)
 })
+
+t.test('a document that cannot be understood keeps neither the store from starting nor the others from being taken over', async t => {
+  const raw = await rawMongo(t, uri)
+  const late = Array.from({ length: 150 }, (_, index) => ObjectId.createFromTime(1_700_000_100 + index))
+  const good = [ObjectId.createFromTime(1_700_000_000), ObjectId.createFromTime(1_700_009_000)]
+  await raw.jobs.insertMany([
+    ...late.map(_id => ({ _id, ...descriptor, job_name: 'bad.b.c.d', status: 'RUNNING', system_manager: 'mine' as never })),
+    ...good.map((_id, index) => ({ _id, ...descriptor, job_name: `good${index}.b.c.d`, status: 'REQUESTED' }))
+  ])
+  const log = keptLog()
+  const store = await openedMongo(t, uri, { log })
+  t.strictSame((await store.jobs.list({})).map(({ job_name: name }) => name), ['good0.b.c.d', 'good1.b.c.d'])
+  t.strictSame((await store.jobs.unplaced({ limit: 9 })).map(({ id }) => id), good.map(id => id.toHexString()), 'these are taken over')
+  const later = new ObjectId()
+  await raw.jobs.insertOne({ _id: later, ...descriptor, job_name: 'later.b.c.d', status: 'REQUESTED' })
+  await eventually(() => raw.jobs.findOne({ _id: later }), found => found?.system_manager !== undefined, 20_000)
+  t.equal(log.errors.length, late.length, 'each is logged once')
+  await t.rejects(store.jobs.get(late[0]!.toHexString()), { code: 'job_unreadable' })
+})

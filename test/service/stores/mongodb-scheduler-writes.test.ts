@@ -4,14 +4,14 @@ import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { emptied, openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, anEvent, anInstance, commit, on, registered, saved } from './samples.js'
 
-/** The Cloud Scheduler writes jobs.jobs.status by itself when it finds no place (contract section 4). */
+/** The Cloud Scheduler writes jobs.jobs.status when it finds no cluster (contract section 4). */
 
 const { uri } = await startEmulator(t)
 t.beforeEach(t => emptied(t, uri))
 
 const FOUND = 'TargetClusterNoCapacity'
 
-t.test('what the Cloud Scheduler wrote shows at once, on what has no place', async t => {
+t.test('what the Cloud Scheduler wrote shows immediately, on what has no cluster', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -58,7 +58,7 @@ t.test('a write of the Cloud Scheduler in the very moment of ours is not lost', 
   }
 })
 
-t.test('a late word of the Cloud Scheduler on what has its place by now changes nothing', async t => {
+t.test('a late answer of the Cloud Scheduler on what is placed by now changes nothing', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -70,14 +70,14 @@ t.test('a late word of the Cloud Scheduler on what has its place by now changes 
   t.equal((await raw.jobs.findOne({}))!.status, 'RUNNING')
 })
 
-t.test('it is news to every process, without being asked for', async t => {
+t.test('every process is notified of it', async t => {
   const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
   const raw = await rawMongo(t, uri)
   const job = await saved(one, aJob())
-  // What was told about the job itself is not what is waited for.
+  // Not the notifications about the job itself.
   await new Promise(resolve => setTimeout(resolve, 2500))
-  const told = [one, other].map(store => new Promise(resolve => store.notifications.once('unplaced', () => resolve(true))))
+  const notified = [one, other].map(store => new Promise(resolve => store.notifications.once('unplaced', () => resolve(true))))
   await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { status: FOUND } })
-  t.strictSame(await Promise.all(told), [true, true])
+  t.strictSame(await Promise.all(notified), [true, true])
   t.match(await other.jobs.get(job.id), { status: FOUND, revision: job.revision + 1 })
 })

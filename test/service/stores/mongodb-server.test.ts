@@ -35,13 +35,13 @@ t.test('writes are acknowledged by a majority, and credentials and TLS of the UR
   t.equal(await (await rawMongo(t, uri)).jobs.countDocuments({}, { readConcern: { level: 'majority' } }), 1)
 })
 
-t.test('news come by change streams where the server is a replica set', { skip }, async t => {
+t.test('notifications come by change streams where the server is a replica set', { skip }, async t => {
   await emptied(t, uri)
   const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
   const { id } = await registered(one)
-  const told = new Promise(resolve => other.notifications.once('claims', resolve))
+  const claimed = new Promise(resolve => other.notifications.once('claims', resolve))
   await one.channels.claim(id, 'process-1')
-  t.strictSame(await told, [id])
+  t.strictSame(await claimed, [id])
 })
 
 t.test('what is asked often finds its index', { skip }, async t => {

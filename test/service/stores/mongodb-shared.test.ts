@@ -26,14 +26,14 @@ t.test('of many that change the same revision one is saved', async t => {
   }
 })
 
-t.test('of many that create a job of one name, or wish for one address, one is saved', async t => {
+t.test('of many that create a job of one name, or ask for one address, one is saved', async t => {
   const stores = await several(t, 3)
   const names = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ job_name: 'a.b.c.d' })))))
   t.equal(names.filter(({ outcome }) => outcome === 'saved').length, 1)
   t.equal(names.filter(({ outcome }) => outcome === 'name_taken').length, 29)
-  const wishes = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ service_ip_list: [{ IpType: 'RR', Address: '172.30.7.7' }] })))))
-  t.equal(wishes.filter(({ outcome }) => outcome === 'saved').length, 1)
-  t.equal(wishes.filter(({ outcome }) => outcome === 'address_taken').length, 29)
+  const claims = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ service_ip_list: [{ IpType: 'RR', Address: '172.30.7.7' }] })))))
+  t.equal(claims.filter(({ outcome }) => outcome === 'saved').length, 1)
+  t.equal(claims.filter(({ outcome }) => outcome === 'address_taken').length, 29)
 })
 
 t.test('1,500 jobs created by three at the same time lease 4,500 different addresses, whatever is undeployed meanwhile', async t => {
@@ -69,9 +69,9 @@ t.test('commands of three for the same clusters are numbered without a gap, each
     const commands = await stores[2]!.outbox.pending(id, { after: 0, limit: 9999 })
     t.strictSame(commands.map(({ seq }) => seq), numbersOf(240))
     for (const { job, ids } of done) {
-      const told = commands.filter(command => command.job_id === job.id).map(command => command.command_id)
-      t.strictSame(told, ids.filter(id => told.includes(id)), 'in the order in which they were committed')
-      t.equal(told.length, 10)
+      const own = commands.filter(command => command.job_id === job.id).map(command => command.command_id)
+      t.strictSame(own, ids.filter(id => own.includes(id)), 'in the order in which they were committed')
+      t.equal(own.length, 10)
     }
   }
 })
@@ -85,9 +85,9 @@ t.test('commands that a process left in a job when it died are brought into the 
     const drafts = commandIds.map(commandId => ({ ...aCommand(job, id), command_id: commandId, job: JSON.stringify(jobWithPlainId(job)) }))
     await raw.jobs.updateOne({ _id: new ObjectId(job.id) }, { $set: { 'system_manager.drafts': drafts } })
   }
-  const heard = new Promise(resolve => store.notifications.once('commands', resolve))
+  const notified = new Promise(resolve => store.notifications.once('commands', resolve))
   await leave('one', 'two')
-  t.strictSame(await heard, [id])
+  t.strictSame(await notified, [id])
   t.match(await store.outbox.pending(id, { after: 0, limit: 9 }), [{ seq: 1, command_id: 'one', job: { _id: job.id } }, { seq: 2, command_id: 'two' }])
   await store.close()
 
@@ -99,7 +99,7 @@ t.test('commands that a process left in a job when it died are brought into the 
   t.equal(await raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } }), 0)
 })
 
-t.test('what one commits and claims the others hear, and it does not hear itself', async t => {
+t.test('the others are notified of what one commits and claims, and it is not notified itself', async t => {
   const [one, other] = await several(t, 2) as [Store, Store]
   const { id } = await registered(one)
   const heard: string[] = []
@@ -118,17 +118,17 @@ t.test('what one commits and claims the others hear, and it does not hear itself
   t.strictSame(heard.sort(), [`other claims ${id}`, `other commands ${id}`, 'other unplaced'], 'each once')
 })
 
-t.test('where the server has change streams, news come by them', async t => {
+t.test('where the server has change streams, notifications come by them', async t => {
   const { uri } = await startEmulator(t, { changeStreams: true })
   const one = await openedMongo(t, uri)
   const other = await openedMongo(t, uri)
   const { id } = await registered(one)
   const times: number[] = []
   for (let round = 0; round < 5; round++) {
-    const told = new Promise(resolve => other.notifications.once('claims', resolve))
+    const claimed = new Promise(resolve => other.notifications.once('claims', resolve))
     const began = performance.now()
     await one.channels.claim(id, 'process-1')
-    t.strictSame(await told, [id])
+    t.strictSame(await claimed, [id])
     times.push(performance.now() - began)
   }
   t.ok(Math.min(...times) < 400, `the quickest took ${Math.round(Math.min(...times))} ms; asking takes 500 on average`)

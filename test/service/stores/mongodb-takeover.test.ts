@@ -42,7 +42,7 @@ t.test('kill -9 of a process that commits loses none of its commands: others bri
 
   const commands = await store.outbox.pending(id, { after: 0, limit: 100_000 })
   t.strictSame(commands.map(({ seq }) => seq), Array.from({ length: all.length * 2 }, (_, index) => index + 1), 'no gap, and none twice')
-  const place = new Map(commands.map(({ command_id: commandId, seq }) => [commandId, seq]))
-  t.ok(all.every(({ _id }) => place.get(`${_id.toHexString()}-0`)! < place.get(`${_id.toHexString()}-1`)!), 'each deploy before its delete')
+  const numbers = new Map(commands.map(({ command_id: commandId, seq }) => [commandId, seq]))
+  t.ok(all.every(({ _id }) => numbers.get(`${_id.toHexString()}-0`)! < numbers.get(`${_id.toHexString()}-1`)!), 'each deploy before its delete')
   t.comment(`${all.length} jobs, ${leftBehind} with commands left behind`)
 })

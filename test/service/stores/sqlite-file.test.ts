@@ -25,7 +25,7 @@ async function writeAndKill (file: string, count: number): Promise<Array<{ id: s
     if (acknowledged.length === count) child.kill('SIGKILL')
   }
   const [, signal] = await exit
-  if (signal !== 'SIGKILL') throw new Error(`the writer ended by itself: ${await complaint}`)
+  if (signal !== 'SIGKILL') throw new Error(`the writer ended without being killed: ${await complaint}`)
   return acknowledged
 }
 
@@ -72,13 +72,13 @@ t.test('a file that is no database, or cannot be opened, is refused by name', as
   await t.rejects(openSqliteStore({ file: folder }), { code: 'store_unavailable', message: /cannot be opened: .*unable to open database file/ })
 })
 
-t.test('a new file gets the newest schema, and the log tells it once', async t => {
+t.test('a new file gets the newest schema, and the log says so once', async t => {
   const file = join(t.testdir(), 'new.db')
-  const told: object[] = []
-  const log = { info: (details: object) => { told.push(details) }, error () {} }
+  const logged: object[] = []
+  const log = { info: (details: object) => { logged.push(details) }, error () {} }
   await (await openConnection({ file, log })).close()
   await (await openConnection({ file, log })).close()
-  t.strictSame(told, [{ file, from: 0, to: MIGRATIONS.length }])
+  t.strictSame(logged, [{ file, from: 0, to: MIGRATIONS.length }])
 })
 
 t.test('a file of an older version is brought up step by step and keeps its data', async t => {
