@@ -20,18 +20,20 @@ export const serverOptions = {
 } satisfies FastifyServerOptions
 
 /**
- * The whole System Manager as one plugin: infrastructure, then services, then routes. Its settings are the variables of
- * the environment, or of `env` in its place, and on top of them those of `config`. A setting that cannot be used rejects
- * with a `ConfigError` that names it.
+ * The whole System Manager as one plugin: infrastructure, then services, then routes. Its settings are the variables
+ * of the environment, or of `env` in its place, and on top of them those of `config`. A setting that cannot be used
+ * rejects with a `ConfigError` that names it.
  */
-export default async function app (app: FastifyInstance, options: { config?: Partial<Config>, env?: NodeJS.ProcessEnv }) {
+export default async function app (
+  app: FastifyInstance,
+  { config, env }: { config?: Partial<Config>, env?: NodeJS.ProcessEnv }
+) {
   // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
   app.removeContentTypeParser('text/plain')
   // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the
   // way out.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
 
-  const { config, env } = options
   await app.register(autoload, { dir: join(import.meta.dirname, 'plugins'), options: { config, env } })
   // Beside its plugin file a service keeps its own parts, which are not plugins.
   await app.register(autoload, {

@@ -80,9 +80,9 @@ t.test('what is wrong in cs1 is named with its field and what was expected', asy
   const { channel } = await startChannel(t)
   for (const [data, message] of [
     [{}, /^data\.cluster_name: expected/],
-    [{ cluster_name: 5 }, /^data\.cluster_name: expected string/],
-    [{ cluster_name: 'hpi', manager_port: 0 }, /^data\.manager_port: expected integer.* or .*string.* or .*null/],
-    [{ cluster_name: 'hpi', last_seq: -1 }, /^data\.last_seq: expected integer/]
+    [{ cluster_name: 5 }, /^data\.cluster_name: expected 1 to 255 characters/],
+    [{ cluster_name: 'hpi', manager_port: 0 }, /^data\.manager_port: expected 1 to 65535, as a number or in digits or null/],
+    [{ cluster_name: 'hpi', last_seq: -1 }, /^data\.last_seq: expected a whole number/]
   ] as const) {
     const peer = await openPeer(t, channel)
     await peer.next('sc1')

@@ -64,12 +64,12 @@ t.test('a cluster is known by its name, whichever way it registers', async t => 
 })
 
 for (const [what, cs1, message] of [
-  ['nothing', [], /^data: expected object/],
-  ['a text', ['hello'], /^data: expected object/],
-  ['JSON in a text', [JSON.stringify(CS1)], /^data: expected object/],
+  ['nothing', [], /^data: expected an object/],
+  ['a text', ['hello'], /^data: expected an object/],
+  ['JSON in a text', [JSON.stringify(CS1)], /^data: expected an object/],
   ['no name', [{ manager_port: 1 }], /^data\.cluster_name: expected/],
   ['a port out of range', [{ ...CS1, manager_port: 70000 }], /^data\.manager_port: expected/],
-  ['a file', [Buffer.from('x')], /^data: expected object|^data\.cluster_name: expected/],
+  ['a file', [Buffer.from('x')], /^data: expected an object|^data\.cluster_name: expected/],
   ['far too many levels', [{ ...CS1, cluster_info: JSON.parse('['.repeat(500) + ']'.repeat(500)) }], /at most 64 levels/]
 ] as const) {
   t.test(`a cs1 with ${what} is answered with the reason and let go`, async t => {
