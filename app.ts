@@ -21,10 +21,13 @@ export const serverOptions = {
 
 /**
  * The whole System Manager as one plugin: infrastructure, then services, then routes. Its settings are the variables of
- * the environment, or of `env` in its place, and on top of them those of `config`. A setting that cannot be used rejects
- * with a `ConfigError` that names it.
+ * the environment, or of `env` in its place; those of `config` go before. A setting that cannot be used rejects with a
+ * `ConfigError` that names it.
  */
-export default async function app (app: FastifyInstance, options: { config?: Partial<Config>, env?: NodeJS.ProcessEnv }) {
+export default async function app (
+  app: FastifyInstance,
+  options: { config?: Partial<Config>, env?: NodeJS.ProcessEnv }
+) {
   // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
   app.removeContentTypeParser('text/plain')
   // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the
