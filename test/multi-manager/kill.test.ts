@@ -61,7 +61,7 @@ t.test('kill -9 of the leader in the midst of deploys: another takes over, nothi
     jobs => jobs.length >= DEPLOYS && jobs.every(({ status }) => status === 'RUNNING'),
     2 * TAKE_OVER_S * 1000)
   t.comment(`all are RUNNING ${Math.round(performance.now() - killedAt)} ms after the kill`)
-  t.same(new Map(jobs.map(job => [job.job_name, job.id])), acknowledged, 'each acknowledged job is there, by the id that was told, and no other')
+  t.same(new Map(jobs.map(job => [job.job_name, job.id])), acknowledged, 'each acknowledged job is there, by the id of its answer, and no other')
   const addresses = jobs.flatMap(job => [...job.service_ip_list.map(({ Address }) => Address), ...job.instance_list.map(entry => entry.instance_ip)])
   t.equal(new Set(addresses).size, 2 * DEPLOYS, 'no address twice')
   t.same(commands.map(({ seq }) => seq), Array.from({ length: DEPLOYS }, (_, index) => index + 1), 'each command once, in order, without a gap')

@@ -7,9 +7,9 @@ import { eventually } from './waiting.js'
 
 interface Asked { path: string, body: any }
 
-/** A Cloud Scheduler on a loopback port (contract section 4). It takes every question and calls back about none by itself. */
+/** A Cloud Scheduler on a loopback port (contract section 4). It takes every question and calls back only when a test makes it. */
 export interface FakeScheduler {
-  /** Settings of a server that is to ask it. */
+  /** Settings of a server that asks it. */
   config: Partial<Config>
   /** Every question so far. */
   asked: Asked[]
