@@ -70,9 +70,9 @@ export interface SimulatedCluster {
   running (): RunningJob[]
   /** All instances of the job stop with this status. False when it runs none. */
   failJob (jobId: JobId, status: Status): boolean
-  /** Starts the instances of the job again, as clusters do by themselves. False when it runs none. */
+  /** Starts the instances of the job again, as clusters do on their own. False when it runs none. */
   restartJob (jobId: JobId): boolean
-  /** Loses the connection as a broken network would; a new one follows by itself. */
+  /** Loses the connection as a broken network would; the cluster then reconnects. */
   dropConnection (): void
   /** Dies as a killed process would: no close frame, and nothing more is saved. */
   kill (): Promise<void>
@@ -80,7 +80,7 @@ export interface SimulatedCluster {
   stop (): Promise<void>
 }
 
-/** Changes within so many milliseconds go out together: a thousand jobs that start are not a thousand heartbeats. */
+/** Milliseconds within which changes share a heartbeat: a thousand jobs that start are not a thousand heartbeats. */
 const GATHER_MS = 20
 /** And as many more for each job, since each heartbeat lists them all. */
 const GATHER_MS_PER_JOB = 0.1
@@ -130,7 +130,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     id = registered.id
     save()
     session.send('nodes', { count: workers.count })
-    // What was told on a connection that was lost may not have come through.
+    // What was sent on a lost connection may not have arrived.
     for (const { document } of workload.jobs()) changed.add(document._id)
     tellSoon()
     clearInterval(heartbeats)
@@ -174,7 +174,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
         return
       case 'move':
         return workload.move(jobId, from, to)
-      // Both name in the job's instance_list what is to run.
+      // Both name in the job's instance_list what has to run.
       case 'deploy':
       case 'replicate':
         return workload.bring(job, id ?? '')

@@ -20,7 +20,7 @@ export interface CommandLog {
   answerTo (command: Command): Answer | undefined
   /** Remembers the answer to a new command. */
   record (command: Command, answer: Answer): void
-  /** Begins anew after `seq`, when the System Manager told the whole state. */
+  /** Begins anew after `seq`, when the System Manager has sent the whole state. */
   resetTo (seq: number): void
   /** What is remembered, oldest first. */
   answered (): Answered[]

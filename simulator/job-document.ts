@@ -36,15 +36,15 @@ export function readJobDocument (value: unknown): JobDocument | string {
   return `job${error?.path.replaceAll('/', '.') ?? ''}: ${error?.message ?? 'not understood'}`
 }
 
-/** An instance that a cluster is to run; its generation is that of the job where it does not have one of its own. */
-export interface WantedInstance {
+/** An instance that a cluster has to run; its generation is that of the job where it does not have one of its own. */
+export interface DesiredInstance {
   number: number
   generation: number | undefined
   /** Only this worker will do, whatever the document says. */
   node?: string | undefined
 }
 
-export function instancesFor (document: JobDocument, clusterId: string): WantedInstance[] {
+export function instancesFor (document: JobDocument, clusterId: string): DesiredInstance[] {
   return document.instance_list
     .filter(instance => instance.cluster_id === clusterId)
     .map(({ instance_number: number, generation = document.system_manager?.generation }) => ({ number, generation }))

@@ -3,20 +3,20 @@ import { parseArgs } from 'node:util'
 import { startSimulatedCluster, type ClusterOptions, type SimulatedCluster } from './cluster.js'
 
 const HELP =
-  `Simulated clusters: they register with a System Manager over its raw WebSocket channel and run what they are told to.
+  `Simulated clusters: they register with a System Manager over its raw WebSocket channel and run the jobs it sends.
 
 Usage: node dist/simulator/run.js [options]
 
   --url URL             Channel of the System Manager (default: ws://localhost:10000/register)
   --cluster NAME        Name of the cluster; with --clusters, what the names begin with (default: sim)
   --location NAME       Location of the cluster (default: none)
-  --clusters N          So many clusters, NAME-1 to NAME-N (default: one, NAME)
+  --clusters N          Number of clusters, NAME-1 to NAME-N (default: one, NAME)
   --workers N           Workers of each cluster (default: 3)
   --cores N             Cores of each worker (default: 4)
   --memory MB           Memory of each worker (default: 8192)
   --technology NAME     Runtime that the workers offer; may be repeated (default: docker)
   --advertise ADDRESS   Address to advertise for the cluster manager
-  --manager-port PORT   Port to tell for the cluster manager (default: 10100)
+  --manager-port PORT   Port to advertise for the cluster manager (default: 10100)
   --heartbeat SECONDS   Heartbeat more often than the System Manager asks for
   --create-ms MS        From NODE_SCHEDULED to CREATED (default: 300)
   --start-ms MS         From CREATED to RUNNING (default: 700)
@@ -51,7 +51,7 @@ function readOptions () {
   })
   const positive = (name: keyof typeof values & string): number => {
     const value = Number(values[name])
-    if (!(value > 0)) throw new Error(`--${name} ${String(values[name])}: a number above 0 is wanted`)
+    if (!(value > 0)) throw new Error(`--${name} ${String(values[name])}: expected a number above 0`)
     return value
   }
   const many = values.clusters === undefined ? undefined : positive('clusters')
@@ -59,7 +59,7 @@ function readOptions () {
     throw new Error('--state is for a single cluster, not for --clusters')
   }
   if (!/^wss?:/.test(values.url) || !URL.canParse(values.url)) {
-    throw new Error(`--url ${values.url}: a ws:// or wss:// address is wanted`)
+    throw new Error(`--url ${values.url}: expected a ws:// or wss:// address`)
   }
 
   const worker = { cores: positive('cores'), memoryMb: positive('memory'), technology: values.technology }
@@ -87,7 +87,7 @@ function say (text: string) {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`)
 }
 
-/** Tells each step of one cluster. */
+/** Prints each step of one cluster. */
 function narrate (cluster: SimulatedCluster) {
   const { name, events } = cluster
   events.on('registered', ({ id, resumed }) => say(`${name}: registered as ${id}${resumed ? ', resumed' : ''}`))
@@ -102,7 +102,7 @@ function narrate (cluster: SimulatedCluster) {
   events.on('problem', text => say(`${name}: ${text}`))
 }
 
-/** Tells how many clusters are well, again and again; each kind of problem once. */
+/** Prints at intervals how many clusters are registered and how many jobs run. */
 function summarise (clusters: SimulatedCluster[], signal: AbortSignal) {
   const timer = setInterval(() => {
     const jobs = clusters.flatMap(cluster => cluster.running())
@@ -115,20 +115,22 @@ function summarise (clusters: SimulatedCluster[], signal: AbortSignal) {
   signal.addEventListener('abort', () => clearInterval(timer))
 }
 
-async function run ({ clusters: wanted, perSecond }: ReturnType<typeof readOptions>, signal: AbortSignal) {
+async function run ({ clusters: all, perSecond }: ReturnType<typeof readOptions>, signal: AbortSignal) {
   const clusters: SimulatedCluster[] = []
-  const told = new Set<string>()
-  if (wanted.length > 1) summarise(clusters, signal)
+  const seen = new Set<string>()
+  if (all.length > 1) summarise(clusters, signal)
   try {
-    for (const options of wanted) {
+    for (const options of all) {
       const cluster = startSimulatedCluster(options)
       clusters.push(cluster)
-      if (wanted.length === 1) {
+      if (all.length === 1) {
         narrate(cluster)
       } else {
         cluster.events.on('problem', text => {
-          if (told.size < 100 && !told.has(text)) say(`${cluster.name}: ${text}`)
-          told.add(text)
+          // Each problem once, whichever cluster has it, and no more than 100 of them.
+          if (seen.size >= 100 || seen.has(text)) return
+          seen.add(text)
+          say(`${cluster.name}: ${text}`)
         })
         await sleep(1000 / perSecond, undefined, { signal })
       }

@@ -12,7 +12,7 @@ const Registered = Type.Object({
 })
 export type Registered = Static<typeof Registered>
 
-/** `resync`: all that this cluster is to run. The documents are checked one by one where they are used. */
+/** `resync`: all that this cluster has to run. The documents are checked one by one where they are used. */
 const Resync = Type.Object({ next_seq: Count(), jobs: Type.Array(Type.Unknown()) })
 export type Resync = Static<typeof Resync>
 

@@ -9,7 +9,7 @@ export interface SessionEvents {
   registered: [Registered]
   command: [Command]
   resync: [Resync]
-  /** The connection ended or could not be made; a new one follows by itself unless the session was ended here. */
+  /** The connection ended or could not be made; a new one follows unless the session was ended here. */
   lost: [reason: string]
   /** The System Manager complained, or broke the contract. */
   problem: [text: string]

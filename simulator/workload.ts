@@ -9,7 +9,7 @@ import {
   readJobDocument,
   wishOf,
   type JobDocument,
-  type WantedInstance
+  type DesiredInstance
 } from './job-document.js'
 import type { ClusterJob, Container } from './state-file.js'
 import type { Refusal, Workers } from './workers.js'
@@ -37,7 +37,7 @@ export interface Workload {
   resync (documents: unknown[], clusterId: string): string[]
   /** The job's containers stop with this status. False when it runs none. */
   fail (jobId: JobId, status: Status): boolean
-  /** Starts the job's containers again, as clusters do by themselves. False when it runs none. */
+  /** Starts the job's containers again, as clusters do on their own. False when it runs none. */
   restart (jobId: JobId): boolean
   /** One entry for each job, as heartbeats carry them. */
   reports (): JobReport[]
@@ -76,14 +76,14 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
    * that is on the right worker already stays, and is started again only where it has to. One whose generation has not
    * risen stays where it is and as it is: its turn in the update has not come.
    */
-  function run (document: JobDocument, wanted: WantedInstance[]): Refusal | undefined {
+  function run (document: JobDocument, desired: DesiredInstance[]): Refusal | undefined {
     const before = jobs.get(document._id)
     const old = new Map(before?.containers.map(container => [container.instance_number, container]))
     const wish = wishOf(document)
 
     if (before) vacate(before)
-    const places: Array<WantedInstance & { worker: string }> = []
-    for (const instance of wanted) {
+    const places: Array<DesiredInstance & { worker: string }> = []
+    for (const instance of desired) {
       const there = old.get(instance.number)
       const keeps = there && !hasRisen(there, instance) ? there.worker : undefined
       const found = workers.take({ ...wish, node: instance.node ?? keeps ?? wish.node, current: there?.worker })
@@ -117,9 +117,9 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 
   function bring (document: JobDocument, clusterId: string): Refusal | undefined {
-    const wanted = instancesFor(document, clusterId)
-    if (wanted.length === 0) return remove(document._id)
-    if (!runsAlready(jobs.get(document._id), wanted)) return run(document, wanted)
+    const desired = instancesFor(document, clusterId)
+    if (desired.length === 0) return remove(document._id)
+    if (!runsAlready(jobs.get(document._id), desired)) return run(document, desired)
   }
 
   function remove (jobId: JobId): undefined {
@@ -220,21 +220,21 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 }
 
-/** The one status that a heartbeat tells of a job. */
+/** The one status that a heartbeat gives for a job. */
 export function statusOf ({ containers, refusal }: ClusterJob): Status {
   const statuses = new Set(containers.map(({ status }) => status))
   return refusal ?? SPEAKS_FIRST.find(status => statuses.has(status)) ?? containers[0]?.status ?? 'NODE_SCHEDULED'
 }
 
 /** Without generations every document is as good as a newer one. */
-function hasRisen (container: Container, { generation }: Pick<WantedInstance, 'generation'>): boolean {
+function hasRisen (container: Container, { generation }: Pick<DesiredInstance, 'generation'>): boolean {
   return generation === undefined || container.generation === undefined || generation > container.generation
 }
 
-/** The same instances in the same generations: at least once delivered, nothing is to be done. */
-function runsAlready (job: ClusterJob | undefined, wanted: WantedInstance[]): boolean {
-  return job !== undefined && job.refusal === null && job.containers.length === wanted.length &&
-    wanted.every(instance => {
+/** The same instances in the same generations: the command came again, and nothing has to be done. */
+function runsAlready (job: ClusterJob | undefined, desired: DesiredInstance[]): boolean {
+  return job !== undefined && job.refusal === null && job.containers.length === desired.length &&
+    desired.every(instance => {
       const container = job.containers.find(({ instance_number: number }) => number === instance.number)
       return container !== undefined && !hasRisen(container, instance) && !STOPPED.includes(container.status)
     })

@@ -20,7 +20,7 @@ t.test('what a silent cluster runs is started elsewhere, and removed from it whe
   const after = await until(job => job.status === 'RUNNING' && job.instance_list.length === 1)
   t.same(places(after), [tum.id])
   t.equal(after.instance_list[0]!.instance_ip, before.instance_list[0]!.instance_ip)
-  t.match(after.retiring, [{ cluster_id: hpi.id }], 'hpi has yet to be told')
+  t.match(after.retiring, [{ cluster_id: hpi.id }], 'hpi has yet to remove it')
   t.match(await server.json(`/api/v1/clusters/${hpi.id}`), { active: false, lost_at: /\d/, losses: 1 })
 
   const returned = await cluster('hpi', { stateFile: state })

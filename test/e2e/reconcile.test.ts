@@ -53,7 +53,7 @@ t.test('what a cluster runs without having been asked is shown on it, and gone w
   await eventually(() => server.json(`/api/v1/clusters/${cluster.id}`), seen => seen.unknown_jobs.length === 0)
 })
 
-t.test('a cluster that goes on running what it confirmed to have removed is told again', async t => {
+t.test('a cluster that still runs what it confirmed to have removed gets the delete again', async t => {
   const { server, deploy, until, send } = await startWorld(t)
   const cluster = await connectCluster(t, server.url, { cluster_name: 'hpi' })
   cluster.send('information', ROOMY)

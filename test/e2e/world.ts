@@ -24,7 +24,7 @@ export const impatient = (): Partial<Config> => ({
 
 export interface World {
   server: TestServer
-  /** A cluster that does as it is told, with plenty of room on three workers. Its location is its name. */
+  /** A cluster that carries out its commands, with plenty of room on three workers. Its location is its name. */
   cluster (name: string, options?: Partial<ClusterOptions>): Promise<SimulatedCluster & { id: string }>
   deploy (more?: string, service?: string): Promise<string>
   job (ref?: string): Promise<Job>

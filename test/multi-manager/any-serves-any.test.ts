@@ -9,7 +9,7 @@ const all = [leader, socket, users]
 
 interface Delivered { seq: number, command_id: string, kind: string, job_id: string }
 
-/** Takes so many commands and acknowledges each. */
+/** Takes this number of commands and acknowledges each. */
 async function takeAll (cluster: RawCluster, count: number): Promise<Delivered[]> {
   const taken: Delivered[] = []
   while (taken.length < count) {
@@ -34,7 +34,7 @@ t.test('any serves any request, and commands come by the one with the socket, wh
   t.same(seqs(deploys), from(1, 30))
   t.same(new Set(deploys.map(command => command.job_id)), new Set(jobs))
 
-  // What one was told, the others know at once.
+  // What one has taken, the others know at once.
   for (const [index, id] of jobs.slice(0, 10).entries()) {
     const here = all[index % 3]!
     const there = all[(index + 1) % 3]!

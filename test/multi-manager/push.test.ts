@@ -1,7 +1,7 @@
 import t from 'tap'
 import { registerOverSocketIo, startClusterManager } from '../service/http-push/cluster-manager.js'
 import { eventually, patience } from '../support/waiting.js'
-import { deploy, get, HUGE, portOf, post, startSeveral } from './world.js'
+import { deploy, get, HUGE, portOf, post, startSeveral, undeploy } from './world.js'
 
 /** Seconds within which another has to take over. */
 const TAKE_OVER_S = 15
@@ -48,7 +48,7 @@ t.test('of several one pushes, in order; when it is killed another goes on', asy
   await doomed.end('SIGKILL')
   const killed = performance.now()
   const before = manager.calls.length
-  for (const job of more) await fetch(`${heir.url}/api/delete/${job}`)
+  for (const job of more) await undeploy(heir, job)
   await post(heir, `/api/information/${id}`, HUGE)
   await eventually(async () => Promise.all(more.map(async job => (await get(heir, `/api/v1/jobs/${job}`)).status as string)), statuses => statuses.every(status => status === 'UNDEPLOYED'), TAKE_OVER_S * 1000)
   const tookOver = manager.calls[before]!.at - killed

@@ -48,20 +48,29 @@ export async function startSeveral (t: Test, count: number, { changeStreams = fa
   return several
 }
 
+/** Asks as a client does that comes again after a 503: on a busy machine the database may not answer in time. */
+async function ask (server: ServerProcess, path: string, init?: RequestInit): Promise<Response> {
+  return await eventually(() => fetch(server.url + path, init), ({ status }) => status !== 503)
+}
+
 /** Body of a GET as JSON. */
 export async function get (server: ServerProcess, path: string): Promise<any> {
-  return await (await fetch(server.url + path)).json()
+  return await (await ask(server, path)).json()
 }
 
 export async function post (server: ServerProcess, path: string, body: object): Promise<Response> {
-  return await fetch(server.url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  return await ask(server, path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
 }
 
 /** Gives the id of the job. */
 export async function deploy (server: ServerProcess, name: string, more = ''): Promise<string> {
-  const answer = await fetch(`${server.url}/api/deploy`, asYaml(yamlDescriptor(name, more)))
+  const answer = await ask(server, '/api/deploy', asYaml(yamlDescriptor(name, more)))
   if (answer.status !== 200) throw new Error(`${answer.status} ${await answer.text()}`)
   return (await answer.json() as { job_id: string }).job_id
+}
+
+export async function undeploy (server: ServerProcess, job: string): Promise<void> {
+  await ask(server, `/api/delete/${job}`)
 }
 
 export interface Gate {

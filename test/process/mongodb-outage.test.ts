@@ -13,7 +13,7 @@ import { runServerProcess, startServerProcess } from '../support/server-process.
 
 const heartbeat = { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ cpu_cores: 4, cumulative_memory_in_mb: 8000, jobs: [] }) }
 
-/** Asks, and tells how long the answer took. */
+/** Asks, and measures how long the answer takes. */
 async function timed (url: string, init?: RequestInit): Promise<{ status: number, ms: number, retryAfter: string | null, text: string }> {
   const began = performance.now()
   const answer = await fetch(url, init)
@@ -63,7 +63,7 @@ t.test('while the database is dead requests get 503 within 2 s; it comes back, a
   t.strictSame(acknowledged.filter(name => !names.has(name)), [], `none of ${acknowledged.length} acknowledged deploys is lost`)
   const addresses = jobs.flatMap(job => [...job.service_ip_list.map(({ Address }) => Address), ...job.instance_list.map(instance => instance.instance_ip)])
   t.equal(new Set(addresses).size, addresses.length, 'no address twice')
-  t.equal(server.log.filter(line => line.includes('the database does not answer')).length, 1, 'told once')
+  t.equal(server.log.filter(line => line.includes('the database does not answer')).length, 1, 'logged once')
   t.equal(await server.end('SIGTERM'), 0)
 })
 

@@ -9,7 +9,7 @@ import { eventually, patience } from '../support/waiting.js'
 import { startServerProcess } from '../support/server-process.js'
 import { freePort } from './start-up/free-port.js'
 
-/** Patience of seconds. Longer ones for what must not run out by itself: a cluster that was tried is then left alone for a minute. */
+/** Deadlines of seconds, except those that must not expire here: a cluster that was tried is then left alone for a minute. */
 const AWAY_S = patience(4)
 const IMPATIENT = {
   HEARTBEAT_INTERVAL_S: '1',

@@ -7,13 +7,13 @@ import { eventually } from './waiting.js'
 
 interface Asked { path: string, body: any }
 
-/** A Cloud Scheduler on a loopback port (contract section 4). It accepts every question and calls back about none. */
+/** A Cloud Scheduler on a loopback port (contract section 4). It takes every question and calls back only when a test makes it. */
 export interface FakeScheduler {
   /** Settings of a server that asks it. */
   config: Partial<Config>
   /** Every question so far. */
   asked: Asked[]
-  /** How it answers from now on; undefined accepts every question. */
+  /** How it answers from now on; undefined takes what it is asked. */
   behave (answer: ((request: IncomingMessage, response: ServerResponse) => void) | undefined): void
   /** The next question that was not taken yet. */
   take (): Promise<Asked>

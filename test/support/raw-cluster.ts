@@ -4,9 +4,9 @@ import { eventually } from './waiting.js'
 
 interface Frame { event: string, data: any }
 
-/** A cluster that speaks the raw WebSocket channel by hand (contract section 5): it answers nothing by itself. */
+/** A cluster that speaks the raw WebSocket channel by hand (contract section 5): it answers only what the test sends. */
 export interface RawCluster {
-  /** The id that sc2 told. */
+  /** The id from sc2. */
   id: string
   /** Every frame so far. */
   frames: Frame[]

@@ -1,7 +1,7 @@
 import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** How many processes want each core now, from 1 to 20: so many times longer than on a quiet machine things may take. */
+/** How many processes want each core now, from 1 to 20: everything takes that many times longer than on a quiet machine. */
 const crowding = (): number => Math.min(20, Math.max(1, loadavg()[0]! / availableParallelism()))
 
 /**
