@@ -357,6 +357,11 @@ t.test('the node of a job does not hold for an instance that a move sends elsewh
   const inner = job({})
   inner.descriptor.requirements = { cpu: 1, memory: 100, node: 'vm-1' }
   t.equal(decide([cluster], inner).summary, 'hpi: has no worker node vm-1', 'requirements.node is the same')
+  const outer = job({ node: 'vm-1' })
+  delete outer.descriptor.requirements
+  t.equal(decide([cluster], outer).summary, 'hpi: has no worker node vm-1', 'without requirements too')
+  delete outer.descriptor.node
+  t.strictSame(decide([cluster], outer).assignments, ['0@1'], 'who asks nothing fits')
 })
 
 t.test('instances that move away from different clusters ask for different things', async t => {
@@ -364,6 +369,18 @@ t.test('instances that move away from different clusters ask for different thing
   asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
   asked.instance_list[1]!.move = { from: idOf(2), why: 'asked', since: ago(1) }
   t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum')], asked).assignments, ['0@2', '1@1'])
+})
+
+t.test('what moves goes neither to where it moves away from nor to where an earlier instance is still to be removed', async t => {
+  const asked = job()
+  asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
+  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null }]
+  t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum'), candidate(3, 'dai', { total_cpu_cores: 2 })], asked), {
+    ...placed,
+    assignments: ['0@3'],
+    summary: 'placed on dai',
+    verdicts: ['3 0.744 dai: chosen, 2 cores and 8000 MB free', '1 no hpi: the instance is moving away from it', '2 no tum: still has to remove an earlier instance of it']
+  })
 })
 
 t.test('an instance that waits for a removal is not placed, nor does its number', async t => {
@@ -379,6 +396,9 @@ t.test('of several refusals of one cluster the newest shows, and each one double
     return decide([candidate(1, 'hpi')], asked)
   }
   t.equal(refused(1, 50, 20, 40).summary, 'hpi: refused it 20 s ago: after 20')
+  const twice = job()
+  twice.instance_list[0]!.refusals = [refusedBy(idOf(1), 20, 'first'), refusedBy(idOf(1), 20, 'second')]
+  t.equal(decide([candidate(1, 'hpi')], twice).summary, 'hpi: refused it 20 s ago: second', 'the last of the same moment')
   t.equal(refused(1, 59).kind, 'unplaceable')
   t.equal(refused(1, 60).kind, 'placed', 'a minute')
   t.equal(refused(1, 119, 119).kind, 'unplaceable')
