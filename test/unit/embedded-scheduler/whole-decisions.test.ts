@@ -260,6 +260,13 @@ t.test('scores have three decimals, rounded', async t => {
     ['1 0.969 hpi: chosen, 16 cores and 8000 MB free', '2 0.719 tum: fits, 8 cores and 8000 MB free'])
 })
 
+t.test('headroom is a share of the best, however small that is; who has not reported a figure has no share of it', async t => {
+  const clusters = [candidate(1, 'hpi', { total_cpu_cores: 0.5, memory_in_mb: 0.8 }), candidate(2, 'tum', { total_cpu_cores: null, memory_in_mb: 0.4 }), candidate(3, 'dai', { total_cpu_cores: 0.4, memory_in_mb: null })]
+  t.strictSame(decide(clusters, job({ cpu: 0, memory: 0 })).verdicts,
+    ['1 1 hpi: chosen, 0.5 cores and 0.8 MB free', '3 0.4 dai: fits, 0.4 cores free', '2 0.25 tum: fits, 0.4 MB free'])
+  t.strictSame(decide(clusters.slice(0, 1), job({ cpu: 0.25, memory: 0.2 })).verdicts, ['1 0.625 hpi: chosen, 0.5 cores and 0.8 MB free'])
+})
+
 t.test('spread: an instance of the same job costs half of the full headroom; pack: it is worth that much, and headroom costs', async t => {
   const clusters = [candidate(1, 'hpi', { total_cpu_cores: 8, memory_in_mb: 1000 }), candidate(2, 'tum', { total_cpu_cores: 4, memory_in_mb: 500 })]
   const asked = job({ cpu: 2, memory: 250, instances: [idOf(1), idOf(2), idOf(2), '', ''] })
