@@ -200,8 +200,6 @@ function hasMoreRoom ({ free: a }: WorkerCapacity, { free: b }: WorkerCapacity):
 /** How many instances of the job each cluster has. */
 function instancesPerCluster (job: Job): Map<ClusterId, number> {
   const counts = new Map<ClusterId, number>()
-  for (const { cluster_id: id } of job.instance_list) {
-    if (id !== '') counts.set(id, (counts.get(id) ?? 0) + 1)
-  }
+  for (const { cluster_id: id } of job.instance_list) counts.set(id, (counts.get(id) ?? 0) + 1)
   return counts
 }

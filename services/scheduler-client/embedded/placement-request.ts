@@ -49,7 +49,7 @@ const LONGEST_REST_MS = 1_800_000
 export function requestsOf (job: Job, now: number, refusalRestMs: number): RequestGroup[] {
   const { descriptor } = job
   const { requirements } = descriptor
-  const waiting = job.instance_list.filter(isUnplaced)
+  const waiting = job.instance_list.filter(isUnplaced).sort((a, b) => a.instance_number - b.instance_number)
   const resources = numbersOf(requirementsOf(descriptor))
   const refusals = refusalsOf(waiting, now, refusalRestMs)
   const removing = job.retiring.map(({ cluster_id: id }): [ClusterId, string] =>
@@ -76,7 +76,6 @@ export function requestsOf (job: Job, now: number, refusalRestMs: number): Reque
       }
     })
   }
-  for (const { numbers } of groups.values()) numbers.sort((a, b) => a - b)
   return [...groups.values()]
 }
 
@@ -96,7 +95,7 @@ function refusalsOf (instances: Instance[], now: number, restMs: number): Map<Cl
     for (const { cluster_id: id, at, error } of refusals) {
       const ago = now - Date.parse(at)
       const known = newest.get(id)
-      newest.set(id, { ...(known && known.ago <= ago ? known : { ago, error }), times: (known?.times ?? 0) + 1 })
+      newest.set(id, { ...(known && known.ago < ago ? known : { ago, error }), times: (known?.times ?? 0) + 1 })
     }
   }
   return new Map(
@@ -108,5 +107,5 @@ function refusalsOf (instances: Instance[], now: number, restMs: number): Map<Cl
 
 /** Equal for requests that every cluster answers alike. */
 export function requestKey ({ location, node, runtime, cpu, memory, refusals, excluded }: PlacementRequest): string {
-  return JSON.stringify([location ?? null, node ?? null, runtime, cpu, memory, [...refusals], [...excluded]])
+  return JSON.stringify([location, node, runtime, cpu, memory, [...refusals], [...excluded]])
 }

@@ -42,6 +42,9 @@ t.test('requirements that are no amount are not decided on; digits are numbers',
 
 t.test('what the store and the caller know to be reserved is not given away again', async t => {
   const { store, scheduler, clusterId } = await start(t)
+  const whole = asking(4, 8000)
+  t.equal((await scheduler.place([whole]))[0]?.kind, 'placed', 'nothing is reserved yet')
+  t.equal((await scheduler.place([whole], new Map([['f'.repeat(24), { cpu: 1, memory: 1 }]])))[0]?.kind, 'placed', 'nor by what is reserved elsewhere')
   await saved(store, on(asking(1.5), clusterId))
   const job = await saved(store, asking(2.5))
   t.equal((await scheduler.place([job]))[0]?.kind, 'placed', 'exactly 2.5 cores are left')

@@ -260,6 +260,13 @@ t.test('scores have three decimals, rounded', async t => {
     ['1 0.969 hpi: chosen, 16 cores and 8000 MB free', '2 0.719 tum: fits, 8 cores and 8000 MB free'])
 })
 
+t.test('headroom is a share of the best, however small that is; who has not reported a figure has no share of it', async t => {
+  const clusters = [candidate(1, 'hpi', { total_cpu_cores: 0.5, memory_in_mb: 0.8 }), candidate(2, 'tum', { total_cpu_cores: null, memory_in_mb: 0.4 }), candidate(3, 'dai', { total_cpu_cores: 0.4, memory_in_mb: null })]
+  t.strictSame(decide(clusters, job({ cpu: 0, memory: 0 })).verdicts,
+    ['1 1 hpi: chosen, 0.5 cores and 0.8 MB free', '3 0.4 dai: fits, 0.4 cores free', '2 0.25 tum: fits, 0.4 MB free'])
+  t.strictSame(decide(clusters.slice(0, 1), job({ cpu: 0.25, memory: 0.2 })).verdicts, ['1 0.625 hpi: chosen, 0.5 cores and 0.8 MB free'])
+})
+
 t.test('spread: an instance of the same job costs half of the full headroom; pack: it is worth that much, and headroom costs', async t => {
   const clusters = [candidate(1, 'hpi', { total_cpu_cores: 8, memory_in_mb: 1000 }), candidate(2, 'tum', { total_cpu_cores: 4, memory_in_mb: 500 })]
   const asked = job({ cpu: 2, memory: 250, instances: [idOf(1), idOf(2), idOf(2), '', ''] })
@@ -357,6 +364,11 @@ t.test('the node of a job does not hold for an instance that a move sends elsewh
   const inner = job({})
   inner.descriptor.requirements = { cpu: 1, memory: 100, node: 'vm-1' }
   t.equal(decide([cluster], inner).summary, 'hpi: has no worker node vm-1', 'requirements.node is the same')
+  const outer = job({ node: 'vm-1' })
+  delete outer.descriptor.requirements
+  t.equal(decide([cluster], outer).summary, 'hpi: has no worker node vm-1', 'without requirements too')
+  delete outer.descriptor.node
+  t.strictSame(decide([cluster], outer).assignments, ['0@1'], 'who asks nothing fits')
 })
 
 t.test('instances that move away from different clusters ask for different things', async t => {
@@ -364,6 +376,18 @@ t.test('instances that move away from different clusters ask for different thing
   asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
   asked.instance_list[1]!.move = { from: idOf(2), why: 'asked', since: ago(1) }
   t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum')], asked).assignments, ['0@2', '1@1'])
+})
+
+t.test('what moves goes neither to where it moves away from nor to where an earlier instance is still to be removed', async t => {
+  const asked = job()
+  asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
+  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null }]
+  t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum'), candidate(3, 'dai', { total_cpu_cores: 2 })], asked), {
+    ...placed,
+    assignments: ['0@3'],
+    summary: 'placed on dai',
+    verdicts: ['3 0.744 dai: chosen, 2 cores and 8000 MB free', '1 no hpi: the instance is moving away from it', '2 no tum: still has to remove an earlier instance of it']
+  })
 })
 
 t.test('an instance that waits for a removal is not placed, nor does its number', async t => {
@@ -379,6 +403,9 @@ t.test('of several refusals of one cluster the newest shows, and each one double
     return decide([candidate(1, 'hpi')], asked)
   }
   t.equal(refused(1, 50, 20, 40).summary, 'hpi: refused it 20 s ago: after 20')
+  const twice = job()
+  twice.instance_list[0]!.refusals = [refusedBy(idOf(1), 20, 'first'), refusedBy(idOf(1), 20, 'second')]
+  t.equal(decide([candidate(1, 'hpi')], twice).summary, 'hpi: refused it 20 s ago: second', 'the last of the same moment')
   t.equal(refused(1, 59).kind, 'unplaceable')
   t.equal(refused(1, 60).kind, 'placed', 'a minute')
   t.equal(refused(1, 119, 119).kind, 'unplaceable')
