@@ -15,7 +15,7 @@ export interface StoreLog extends UnreadableLog {
  * Milliseconds of silence after which a request fails, since the database does not answer. While it answers others, it
  * is only busy.
  */
-const DEADLINE_MS = 1200
+const SILENCE_MS = 1200
 
 /** The same for what nobody waits for. */
 export const LONG_MS = 60_000
@@ -39,7 +39,8 @@ export interface Connection {
   close (): Promise<void>
 }
 
-export function createConnection (client: MongoClient, log: StoreLog): Connection {
+/** @param usualMs Milliseconds of silence after which an operation fails that names no time of its own. */
+export function createConnection (client: MongoClient, log: StoreLog, usualMs = SILENCE_MS): Connection {
   let lastAnswer = 0
   let underWay = 0
   let isDown = false
@@ -104,7 +105,7 @@ export function createConnection (client: MongoClient, log: StoreLog): Connectio
     documents: createDocumentReader(log),
     log,
 
-    async run (work, silenceMs = DEADLINE_MS) {
+    async run (work, silenceMs = usualMs) {
       admit()
       underWay++
       const { broken, forget } = silence(silenceMs)

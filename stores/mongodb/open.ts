@@ -22,14 +22,16 @@ import { createMaintenance } from './maintenance.js'
  * answered after `waitMs`, or holds what contradicts a unique index.
  */
 export async function openMongoStore (
-  { client, waitMs, startLoop, log }: {
+  { client, waitMs, silenceMs, startLoop, log }: {
     client: MongoClient
     waitMs: number
+    /** Milliseconds of silence after which a request fails; 1200 when not given. */
+    silenceMs?: number
     startLoop: StartLoop
     log: StoreLog
   }
 ): Promise<Store> {
-  const connection = createConnection(client, log)
+  const connection = createConnection(client, log, silenceMs)
   const notifications = createNotifications(connection)
   const outbox = createOutbox(connection)
   const relay = createRelay(connection, outbox)
