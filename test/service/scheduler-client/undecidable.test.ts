@@ -4,7 +4,7 @@ import type { Job } from '../../../schemas/job.js'
 import { createEmbeddedScheduler } from '../../../services/scheduler-client/embedded/scheduler.js'
 import type { Store } from '../../../stores/store.js'
 import { openSqliteStore } from '../../../stores/sqlite/open.js'
-import { aJob, on, registered, saved } from '../../service/stores/samples.js'
+import { aJob, on, registered, saved } from '../stores/samples.js'
 
 /** The embedded scheduler on a file, with one cluster of 4 cores. */
 async function start (t: Test) {
