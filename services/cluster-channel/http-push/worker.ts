@@ -13,8 +13,8 @@ import type { RedeployDelays } from './redeploy-delay.js'
 
 /**
  * Pushes the outbox of one cluster, one command at a time, until nothing is left to push. They go in order, save that
- * those about a job in its redeploy delay are passed by others: over HTTP a cluster knows no `seq`, and only the order of
- * the commands about one job means something to it.
+ * those about a job in its redeploy delay are passed by others: over HTTP a cluster knows no `seq`, and only the order
+ * of the commands about one job means something to it.
  */
 export interface PushWorker {
   /** There may be new commands. A cluster that is away is not tried earlier for that. */
@@ -22,7 +22,7 @@ export interface PushWorker {
   /** The cluster gave a sign of life: the next try comes sooner. */
   hurry (): void
   /**
-   * Begins nothing new; a call on the wire has `patienceMs` to be answered. Resolves when nothing is under way any more.
+   * Begins nothing new; a call on the wire has `patienceMs` to be answered. Resolves when nothing is under way.
    */
   stop (patienceMs: number): Promise<void>
 }
