@@ -104,7 +104,7 @@ export const Config = Type.Object({
     default: 3,
     minimum: 0.05,
     maximum: 60,
-    description: 'Seconds between looks for commands and channels that no notification told of'
+    description: 'Seconds between looks for commands and channels of which no notification came'
   }),
   CLUSTER_NETWORKS: Type.String({
     default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128',

@@ -14,13 +14,13 @@ export interface Start {
   desired: Array<Record<string, unknown>> | undefined
 }
 
-/** What clusters answer to commands, brought to the jobs and to the outbox. */
+/** Settles commands, for the jobs and in the outbox, by what clusters answer. */
 export interface Acknowledgements {
-  /** Takes the `last_seq` of a registration as an acknowledgement if it can be one, and tells where to go on. */
+  /** Takes the `last_seq` of a registration as an acknowledgement if it can be one, and says where to go on. */
   start (clusterId: ClusterId, lastSeq: number | undefined): Promise<Start>
   /** Everything up to `seq` is durably taken. False for a `seq` that was never given out. */
   acknowledge (clusterId: ClusterId, seq: number): Promise<boolean>
-  /** Settles this command alone; `seq` rises, but earlier ones may still wait. */
+  /** Settles this command alone: earlier ones may still wait. */
   take (clusterId: ClusterId, command: Command): Promise<void>
   /** The command is refused. False when it is not waiting for an answer. */
   refuse (clusterId: ClusterId, seq: number, error: string): Promise<boolean>
@@ -30,7 +30,7 @@ export interface Acknowledgements {
 const PAGE = 64
 
 export function createAcknowledgements (outbox: OutboxStore, reports: ClusterReports): Acknowledgements {
-  /** The lifecycle first: a crash in between repeats a step that changes nothing the second time. */
+  /** The jobs first: a crash in between repeats a step that changes nothing the second time. */
   async function settle (clusterId: ClusterId, acked: number, seq: number): Promise<void> {
     for (let after = acked; after < seq;) {
       // `seq` rises by one, so that there cannot be more than this up to `seq`.
@@ -66,7 +66,7 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
     async take (clusterId, command) {
       await reports.acknowledged(clusterId, [command])
       const [first] = await outbox.pending(clusterId, { after: 0, limit: 1 })
-      // Where it can, it moves the place that a channel would go on from.
+      // The oldest one moves the place from which a channel would go on.
       if (first?.seq === command.seq) await outbox.ack(clusterId, command.seq)
       else await outbox.drop(clusterId, command.seq)
     },

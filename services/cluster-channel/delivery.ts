@@ -29,9 +29,6 @@ const MAX_IN_FLIGHT = 64
 /** With more bytes than this waiting, no further command is sent until the network has taken some. */
 export const MAX_BACKLOG_BYTES = 1024 * 1024
 
-/** Milliseconds until the next try when the store fails. */
-const RETRY_MS = 500
-
 /**
  * Sends the outbox of one cluster in order of `seq`, from behind `after` on. When the oldest command that was sent is
  * not settled within `resendMs`, all that are not settled are sent again in order (contract section 5).
@@ -47,33 +44,30 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
   /** Sent and not settled: seq and when it was sent, in order. */
   const inFlight = new Map<number, number>()
   let sent = after
-  let wanted = false
-  let stalled = false
-  let stopped = false
+  let isWanted = false
+  let isStalled = false
+  let isStopped = false
   let running = Promise.resolve()
   let isRunning = false
-  let retryTimer: NodeJS.Timeout | undefined
   let resendTimer: NodeJS.Timeout | undefined
 
   function wake (): void {
-    if (stopped) return
-    wanted = true
+    if (isStopped) return
+    isWanted = true
     if (isRunning) return
     isRunning = true
     running = run()
   }
 
-  /** One round at a time; what is wanted meanwhile is done in the next. */
+  /** One round at a time; a wake meanwhile causes the next. */
   async function run (): Promise<void> {
-    while (wanted) {
-      wanted = false
+    while (isWanted) {
+      isWanted = false
       try {
         await sendPending()
       } catch (err) {
-        if (stopped) break
-        log.error({ err }, 'commands could not be read, it is tried again')
-        clearTimeout(retryTimer)
-        retryTimer = setTimeout(wake, RETRY_MS)
+        // The next sweep wakes it again.
+        if (!isStopped) log.error({ err }, 'commands could not be read, it is tried again')
       }
     }
     isRunning = false
@@ -81,17 +75,17 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
 
   async function sendPending (): Promise<void> {
     const window = MAX_IN_FLIGHT - inFlight.size
-    if (stopped || window <= 0 || isStalled()) return
+    if (isStopped || window <= 0 || isBacklogged()) return
     const from = sent
     const commands = await outbox.pending(clusterId, { after: from, limit: window })
-    if (stopped) return
+    if (isStopped) return
     // An ack or the resend timer has moved the place: what was read is not what follows.
     if (sent !== from) {
-      wanted = true
+      isWanted = true
       return
     }
     for (const command of commands) {
-      if (isStalled()) break
+      if (isBacklogged()) break
       port.send(command)
       sent = command.seq
       inFlight.set(command.seq, performance.now())
@@ -99,15 +93,15 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
     watchOldest()
   }
 
-  function isStalled (): boolean {
-    stalled = port.backlog() > MAX_BACKLOG_BYTES
-    return stalled
+  function isBacklogged (): boolean {
+    isStalled = port.backlog() > MAX_BACKLOG_BYTES
+    return isStalled
   }
 
   function watchOldest (): void {
     clearTimeout(resendTimer)
     const [sentAt] = inFlight.values()
-    if (sentAt !== undefined && !stopped) {
+    if (sentAt !== undefined && !isStopped) {
       resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()))
     }
   }
@@ -130,7 +124,7 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
   return {
     wake,
     flushed () {
-      if (stalled) wake()
+      if (isStalled) wake()
     },
     settled (seq) {
       for (const known of inFlight.keys()) {
@@ -147,8 +141,7 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
       wake()
     },
     stop () {
-      stopped = true
-      clearTimeout(retryTimer)
+      isStopped = true
       clearTimeout(resendTimer)
       return running
     }

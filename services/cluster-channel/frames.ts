@@ -63,7 +63,7 @@ export function checkFrame (frame: unknown): ClusterFrame | Complaint {
   return { event, data } as ClusterFrame
 }
 
-/** What a cluster is told of an error that one of its frames caused. */
+/** The complaint about a frame that failed with this error; what is our own fault gives nothing away. */
 export function complaintOf (err: unknown, event: string): Complaint {
   if (err instanceof ApiError) return { code: err.code, message: err.message, event }
   return { code: 'internal_error', message: 'something went wrong here; it has been logged', event }

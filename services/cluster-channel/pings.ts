@@ -5,7 +5,7 @@ const MAX_UNANSWERED = 2
 
 /**
  * Pings the peer and cuts a connection that does not answer: a half-open one looks alive to TCP for many minutes.
- * Gives the function that ends it.
+ * Returns the function that stops it.
  * @param onPong The peer answered a ping.
  */
 export function startPings (
@@ -16,7 +16,7 @@ export function startPings (
   let unanswered = 0
 
   socket.on('pong', () => {
-    // Only answers count: a peer that sends pongs by itself must not cause a write for each.
+    // Only answers count: pongs without a ping must not cause a write each.
     if (unanswered > 0) onPong()
     unanswered = 0
   })

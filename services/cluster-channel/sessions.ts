@@ -24,14 +24,14 @@ export interface Sessions {
   /** Keeps track of a session until it has ended. */
   add (session: Session): void
   /**
-   * The session speaks for the cluster from now on, before all processes on the database; an older one is closed. When
-   * a newer one was claimed meanwhile, it is this one that is closed.
+   * The session speaks for the cluster from now on, for all processes on the database; an older one is closed. When a
+   * newer one was claimed meanwhile, this one is closed instead.
    */
   claim (clusterId: ClusterId, session: Session): Promise<void>
   /**
-   * To be waited for before what a session heard counts. A process that was suspended, or without its database, for
-   * longer than its lease hears what was said before a newer session came elsewhere: it first finds out and closes its
-   * own.
+   * To await before a frame counts. A process that was suspended, or without its database, for longer than its lease
+   * may read what a cluster sent before it opened a newer session elsewhere: this closes such older sessions first.
+   * Undefined when there is nothing to wait for.
    */
   confirm (): Promise<void> | undefined
   /** There may be commands for these clusters. */
@@ -59,14 +59,14 @@ export function createSessions (
   const all = new Map<Session, Promise<void>>()
   const byCluster = new Map<ClusterId, { session: Session, claim: number }>()
   /**
-   * The unbroken time of this process in which it was seen that no newer sessions came elsewhere: from then on news
-   * tell.
+   * `answeredSince` of the process lease when it was last checked that no session here has a newer one elsewhere. While
+   * it stays the same, notifications and sweeps find those.
    */
   let confirmed: number | undefined
   let confirming: Promise<void> | undefined
 
   async function release (clusterId: ClusterId, claim: number): Promise<void> {
-    // Not told, the claim ends when it is claimed again or this process ends.
+    // Where that fails, the claim ends when it is claimed again or this process ends.
     await channels.release(clusterId, claim).catch(err =>
       log.warn({ err, cluster_id: clusterId }, 'the end of a channel could not be stored')
     )

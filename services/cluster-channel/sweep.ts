@@ -9,9 +9,9 @@ import type { Sessions } from './sessions.js'
 const PAGE = 500
 
 /**
- * Find, again and again, what no notification told: commands that wait since before the start or since another process
- * held the lease of HTTP push, and, where notifications of other processes got lost, their commands and the channels
- * that they claimed. The sweep for HTTP push runs while its lease is held, at first as soon as it is taken.
+ * Find, again and again, what no notification brought: commands that wait since before the start or since another
+ * process held the lease of HTTP push, and, where notifications of other processes got lost, their commands and the
+ * channels that they claimed. The sweep for HTTP push runs while its lease is held, at first as soon as it is taken.
  */
 export function startSweeps ({ outbox, channels, lease, sessions, push, everyMs, startLoop }: {
   outbox: OutboxStore

@@ -13,17 +13,16 @@ import type { RedeployDelays } from './redeploy-delay.js'
 
 /**
  * Pushes the outbox of one cluster, one command at a time, until nothing is left to push. They go in order, save that
- * those about a job that rests are passed by others: over HTTP a cluster knows no `seq`, and only the order of the
- * commands about one job means something to it.
+ * those about a job in its redeploy delay are passed by others: over HTTP a cluster knows no `seq`, and only the order
+ * of the commands about one job means something to it.
  */
 export interface PushWorker {
   /** There may be new commands. A cluster that is away is not tried earlier for that. */
   wake (): void
-  /** The cluster gave a sign of life: a nap is cut short. */
+  /** The cluster gave a sign of life: the next try comes sooner. */
   hurry (): void
   /**
-   * Begins nothing new; the call that is on its way has `patienceMs` to be answered. Resolves when nothing is done any
-   * more.
+   * Begins nothing new; a call on the wire has `patienceMs` to be answered. Resolves when nothing is under way.
    */
   stop (patienceMs: number): Promise<void>
 }
@@ -38,7 +37,7 @@ export interface PushContext {
   calls: BulkheadPolicy
   redeployDelays: RedeployDelays
   /**
-   * Whether this process is still the one that pushes: false as soon as its lease has run out, be it while it was
+   * Whether this process is still the one that pushes: false as soon as its lease has run out, also while it was
    * suspended.
    */
   leads (): boolean
@@ -47,30 +46,30 @@ export interface PushContext {
   log: FastifyBaseLogger
 }
 
-/** Commands read ahead: what is superseded within them is not sent. */
+/** Commands read at a time: what is superseded within them is not sent. */
 const LOOKAHEAD = 16
 
-/** Tries of a command that the cluster itself fails at, before it counts as refused. */
+/** Tries of a command that the cluster itself fails at, before that counts as a refusal. */
 const MAX_FAILURES = 5
 
 /** Milliseconds between tries, for ever: full jitter, so that many clusters are not tried at once. */
 const BACKOFF = new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000, generator: fullJitterGenerator })
 
-/** However lively the cluster, there is this much between two tries, milliseconds. */
+/** Milliseconds between two tries at least, however many signs of life the cluster gives. */
 const SHORTEST_HURRY_MS = 1000
 
-/** What follows a turn: nothing is left, the next command, another try after a nap, or a nap until a job has rested. */
+/** What follows a turn: the end, the next command, another try after a nap, or a nap until a redeploy delay ends. */
 type Next = 'done' | 'next' | 'nap' | { delayedUntil: number }
 
-/** @param onDone Called in the same step in which the worker decides to end: what is woken later needs a new one. */
+/** @param onDone Called in the same step in which the worker decides to end: a later wake needs a new worker. */
 export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
   const { registry, reports, outbox, acknowledgements, caller, calls, redeployDelays, log } = context
   const stopping = new AbortController()
   const aborter = new AbortController()
   let isWanted = false
-  /** In a call, or bringing home what came of it. */
+  /** In a call, or storing its outcome. */
   let isCalling = false
-  /** In a nap that ends when there is something new. */
+  /** In a nap that a new command ends. */
   let isResting = false
   /** The last nap before a try, while none gets through. */
   let backoff: IBackoff<unknown> | undefined
@@ -109,7 +108,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     const { page, command, delayedUntil } = await find()
     if (!command) return delayedUntil === Infinity ? 'done' : { delayedUntil }
     return await calls.execute(async () => {
-      // The turn may have been long in coming.
+      // It may have waited long for its turn.
       if (stopping.signal.aborted || !context.leads()) return 'done'
       isCalling = true
       try {
@@ -125,9 +124,9 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     })
   }
 
-  /** The first command that may be sent now, on its page; else when the first of those that rest may. */
+  /** The first command that may be sent now, with its page; else when the first redeploy delay ends. */
   async function find (): Promise<{ page: Command[], command?: Command, delayedUntil: number }> {
-    // One moment for all: else a command could pass an earlier one about the same job whose rest ends meanwhile.
+    // One moment for all: else a command could pass an earlier one about the same job whose delay ends meanwhile.
     const now = performance.now()
     let delayedUntil = Infinity
     for (let after = 0; ;) {
@@ -149,7 +148,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   }
 
   async function settle (page: Command[], command: Command, outcome: Outcome, where: string): Promise<Next> {
-    // What it superseded ends with it, and before it: else a crash in between would send that after all.
+    // What it superseded is settled with it, and first: after a crash in between it would be sent after all.
     const settled = page.filter(({ job_id: id, seq }) => id === command.job_id && seq <= command.seq)
     switch (outcome.kind) {
       case 'taken':

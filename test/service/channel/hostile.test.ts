@@ -74,7 +74,8 @@ t.test('more than 1000 frames in one go end the channel with 4013', async t => {
 const bigDescriptor = (bytes: number) => ({ descriptor: { api_version: 'v0.1', app_name: 'demo', app_ns: 'default', service_name: 'big', service_ns: 'test', image: 'nginx', image_runtime: 'docker', environment: { BIG: 'x'.repeat(bytes) } } })
 
 t.test('a cluster that does not read holds a bounded part of memory and nobody else up', async t => {
-  const server = await startChannel(t)
+  // Seldom enough that the rest is not sent by sweeps.
+  const server = await startChannel(t, { SWEEP_S: 3 })
   const slow = await registerRaw(t, server.port, 'slow')
   slow.socket.pause()
   // 64 documents of 200 kB are more than the network holds for it.

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import type { Test } from 'tap'
 import { WebSocket } from 'undici'
+import type { CommandDraft } from '../../../schemas/channel.js'
 import { HUGE, until, type ChannelServer } from './channel-server.js'
 
 export interface Frame { event: string, data: any }
@@ -78,6 +79,18 @@ export async function registerRoomy (t: Test, server: ChannelServer, cs1: Record
   peer.send('information', HUGE)
   await until(async () => (await server.cluster(peer.id)).last_heartbeat_at !== null, 'the heartbeat')
   return peer
+}
+
+/**
+ * The same for a cluster with a job and so many commands about it in its outbox, from seq 1 on, which came while it was
+ * away: its session finds them without a sweep.
+ */
+export async function registerWith (t: Test, server: ChannelServer, kinds: Array<CommandDraft['kind']>): Promise<Registered> {
+  const first = await register(t, server.channel)
+  first.close()
+  await first.closed
+  await server.command(first.id, kinds)
+  return await register(t, server.channel, { last_seq: 0 })
 }
 
 /** A client that is only as much of a WebSocket as the test makes it: it answers nothing, and reads only when asked. */

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { startChannel, until } from './channel-server.js'
-import { openPeer, register } from './peer.js'
+import { openPeer, openRaw, register } from './peer.js'
 
 t.test('a plain GET is answered with the upgrade that it needs', async t => {
   const server = await startChannel(t)
@@ -158,4 +158,25 @@ t.test('a cluster that another process removed is closed with 4004 at the next t
   peer.send('information', {})
   t.match(await peer.next('error'), { code: 'cluster_removed', event: 'information' })
   t.equal((await peer.closed).code, 4004)
+})
+
+t.test('a cluster that is gone before its registration is answered is not connected', async t => {
+  const server = await startChannel(t)
+  const ids: string[] = []
+  for (let i = 0; i < 10; i++) {
+    const peer = await openRaw(t, server.port)
+    await until(() => peer.received().includes('sc1'))
+    peer.event('cs1', { cluster_name: `c${i}` })
+    // Once at once, once a little later.
+    if (i % 2 === 0) peer.socket.resetAndDestroy()
+    else setImmediate(() => peer.socket.resetAndDestroy())
+    await peer.gone
+  }
+  await until(async () => {
+    const { items } = await server.json('/api/v1/clusters') as { items: Array<{ id: string, connected: boolean }> }
+    ids.splice(0, ids.length, ...items.map(({ id }) => id))
+    return items.every(({ connected }) => !connected)
+  })
+  t.equal((await server.store.channels.current(ids)).size, 0)
+  t.match(await server.text('/metrics'), /^edgeio_cluster_channels_open 0$/m)
 })

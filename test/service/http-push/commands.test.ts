@@ -29,7 +29,7 @@ t.test('deploy, delete, replicate and move are the calls of the contract, to the
 })
 
 t.test('commands come in order, one at a time, and none is sent twice', async t => {
-  const { server, manager, id } = await startPair(t)
+  const { server, manager, id } = await startPair(t, { SWEEP_S: 60 })
   await server.heartbeat(id)
   let open = 0
   let most = 0

@@ -2,7 +2,7 @@
 export interface Polling {
   /** Query with the session id, for requests of one's own. */
   url: string
-  /** What the handshake told. */
+  /** The answer to the handshake. */
   open: { sid: string, upgrades: string[], maxPayload?: number }
   /** A GET: the packets that wait, as text. */
   poll (): Promise<{ status: number, text: string }>

@@ -28,13 +28,13 @@ for (const engineIo of ['eio4', 'eio3'] as const) {
     const url = `http://127.0.0.1:${port}`
     const cs1 = { manager_port: 10100, network_component_port: 10110, cluster_name: 'hpi', cluster_info: { gpu: true }, cluster_location: 'potsdam' }
     const seen = await runPython(t, engineIo, url, cs1)
-    const told = (what: string) => seen.filter(line => line.what === what).map(line => line.data)
-    t.same(told('transport'), ['polling'])
-    t.strictSame(told('sc1'), [{ 'Hello-Cluster_Manager': 'please send your cluster info' }])
-    const [id] = told('id')
-    t.strictSame(told('sc2'), [`{"id":"${id}"}`])
+    const came = (what: string) => seen.filter(line => line.what === what).map(line => line.data)
+    t.same(came('transport'), ['polling'])
+    t.strictSame(came('sc1'), [{ 'Hello-Cluster_Manager': 'please send your cluster info' }])
+    const [id] = came('id')
+    t.strictSame(came('sc2'), [`{"id":"${id}"}`])
     t.match(id, /^[0-9a-f]{24}$/)
-    t.same(told('error'), [])
+    t.same(came('error'), [])
     t.match(await server.cluster(id), { cluster_name: 'hpi', ip: '127.0.0.1', port: 10100, network_component_port: 10110, clusterinfo: { gpu: true }, cluster_location: 'potsdam', connected: false })
 
     const again = await runPython(t, engineIo, url, { ...cs1, cluster_location: null })
