@@ -98,7 +98,8 @@ function asFields (text: string): Fields {
   try {
     value = JSON.parse(text)
   } catch (err) {
-    throw new Error(`it is not JSON: ${(err as Error).message}`, { cause: err })
+    // The words of the parser repeat what is stored, which is not for whoever asks.
+    throw new Error('it is not JSON', { cause: err })
   }
   if (!isFields(value)) throw new Error('it is JSON, but not an object')
   return value

@@ -1,6 +1,7 @@
 import { Double, ObjectId } from 'mongodb'
 import t from 'tap'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { NEWEST_VERSION } from '../../../schemas/job-versions.js'
 import { emptied, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, on, registered, saved, undeployed } from './samples.js'
 
@@ -68,7 +69,7 @@ t.test('a job is stored in the fields and types of the contract, what is ours un
   t.match(instances, [{ instance_number: 0, instance_ip: '172.30.0.2', cluster_id: clusterId, namespace_ip: '', host_ip: '', host_port: '', status: 'CLUSTER_SCHEDULED' }])
   t.type(instances[0].cluster_id, 'string')
   t.match(ours, { revision: 2, status: 'REQUESTED', live_name: 'demo.default.web.test', addresses: ['172.30.0.1', '172.30.0.2'], on_the_way: [{ cluster_id: clusterId, cpu: 0.5, memory: 100 }] })
-  t.strictSame(JSON.parse(ours!.job), { ...placed, document_version: JOB_VERSION })
+  t.strictSame(JSON.parse(ours!.job), { ...placed, document_version: NEWEST_VERSION })
 })
 
 t.test('what a later descriptor does not have is gone from the document', async t => {
