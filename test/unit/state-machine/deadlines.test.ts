@@ -171,7 +171,7 @@ t.test('a refused removal is due when the cluster may have changed its mind, not
   t.equal(dueAt(job, POLICY), '2026-01-31T12:02:00.000Z')
   t.equal(expireDeadlines(job, POLICY, 'system', new Date('2026-01-31T12:01:59.999Z')), undefined)
   const again = atDue(job)
-  t.same(events(again), ['resent @hpi: the cluster refused to remove it (busy): it is asked again'])
+  t.same(events(again), ['resent @hpi: the cluster refused to remove it (busy): the removal is sent again'])
   t.same(again?.job.retiring.map(({ cluster_id: id, error }) => [id, error]), [[HPI, null], [TUM, null]])
   t.same(commands(again), [`deploy ${HPI}`])
 })

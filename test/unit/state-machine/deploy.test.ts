@@ -174,7 +174,7 @@ t.test('undeploying tells why it is not gone yet, and ends an update', async t =
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }))
   const change = undeploying(job, 'user')
   t.match(change?.job, { desired_state: 'undeployed', rollout: null, status_reason: 'being removed: its clusters have not confirmed yet', instance_list: [] })
-  t.same(events(change), ['undeploying: demo.default.service1.test is to be removed', 'retiring @hpi: hpi is to remove instance 0'])
+  t.same(events(change), ['undeploying: demo.default.service1.test is being removed', 'retiring @hpi: hpi is to remove instance 0'])
   const end = acknowledged(stored(change), HPI, sent(change).command_id)
   t.same(events(end), ['retired @hpi: the cluster removed 1 instance', 'undeployed: demo.default.service1.test is gone, its addresses are free'])
   t.match(end?.job, { status: 'UNDEPLOYED', status_reason: null })

@@ -120,10 +120,10 @@ t.test('a move tells where each instance goes and why, and leaves the others alo
 t.test('stop-first tells why the instance is down, and what it waits for', async t => {
   const change = movedTo(runningJob([HPI, TUM]), HPI, { order: 'stop-first' })
   t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason', 'location', 'awaits', 'move'), [
-    ['', 'REQUESTED', 'to be moved: its cluster was told to remove it first', 'tum', sent(change).command_id, null], [TUM, 'RUNNING', null, null, null, null]
+    ['', 'REQUESTED', 'to be moved: its cluster has to remove it first', 'tum', sent(change).command_id, null], [TUM, 'RUNNING', null, null, null, null]
   ])
   t.same(events(change), [
-    'status 0 @hpi RUNNING>REQUESTED: instance 0 is REQUESTED: to be moved: its cluster was told to remove it first',
+    'status 0 @hpi RUNNING>REQUESTED: instance 0 is REQUESTED: to be moved: its cluster has to remove it first',
     'moving 0 @hpi: instance 0 is to leave hpi for tum, stop-first',
     'retiring @hpi: hpi is to remove instance 0'
   ])
@@ -152,7 +152,7 @@ t.test('when its source is gone the successor stands alone, with all its starts'
   moving.instance_list[1]!.attempts = 3
   const change = forgotten(moving, HPI, 'user')
   t.same(fields(change?.job, 'cluster_id', 'move', 'attempts'), [['', null, 0]])
-  t.same(events(change), ['moving 0 @hpi: instance 0 is no longer on hpi: what was started to follow it takes its place'])
+  t.same(events(change), ['moving 0 @hpi: instance 0 is no longer on hpi: its successor takes its place'])
 })
 
 t.test('a source that runs ends a failover only, not what a user or an operator asked for', async t => {

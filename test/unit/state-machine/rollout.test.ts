@@ -149,7 +149,10 @@ t.test('where a descriptor names no time, an update has that of the settings', a
 t.test('at its deadline an update goes back and says why', async t => {
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }, undefined, T))
   const change = expireDeadlines(job, { ...POLICY, scheduledMs: 1e9 }, 'system', new Date(after(600)))
-  t.same(events(change)[0], `rolled_back: generation 2 is given up: it did not get through all instances by ${after(600)}; generation 3 is as generation 1 was`)
+  t.same(events(change), [
+    `rolled_back: generation 2 is given up: it did not get through all instances by ${after(600)}; generation 3 is as generation 1 was`
+  ])
+  t.same(commands(change), [`deploy ${HPI}`])
   t.match(change?.job.revisions, [{ generation: 2, replaced_at: after(600), cause: `rolled back: it did not get through all instances by ${after(600)}`, descriptor: { image: 'nginx:2' } }, { generation: 1 }])
 })
 
@@ -171,14 +174,14 @@ t.test('a rollback tells of all instances: what is down is renewed, the rest has
   taken.instance_list.forEach(entry => { entry.attempts = 2 })
   const back = reported(taken, HPI, 'FAILED')
   t.same(fields(back?.job, 'cluster_id', 'status', 'status_reason', 'generation', 'attempts', 'awaits'), [
-    [HPI, 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor', 3, 0, sent(back).command_id],
+    [HPI, 'CLUSTER_SCHEDULED', 'being updated to the new descriptor', 3, 0, sent(back).command_id],
     [TUM, 'RUNNING', null, 3, 0, null],
     [ETH, 'RUNNING', null, 3, 0, null]
   ])
   t.same(events(back), [
     'status 0 @hpi CLUSTER_SCHEDULED>FAILED: instance 0 is FAILED',
     'rolled_back: generation 2 is given up: instance 0 is FAILED; generation 3 is as generation 1 was',
-    'status 0 @hpi FAILED>CLUSTER_SCHEDULED: instance 0 is CLUSTER_SCHEDULED: the cluster was told to bring it to the new descriptor'
+    'status 0 @hpi FAILED>CLUSTER_SCHEDULED: instance 0 is CLUSTER_SCHEDULED: being updated to the new descriptor'
   ])
   t.ok(events(reported(stored(acknowledged(stored(back), HPI, sent(back).command_id)), HPI, 'RUNNING')).includes('rolled_out: generation 3 is rolled out, as before the update'))
 })
@@ -203,7 +206,7 @@ t.test('an update ends when the last instance runs, in one event, and not before
   t.ok(first?.job.rollout)
   t.same(events(first), [
     'status 0 @hpi CLUSTER_SCHEDULED>RUNNING: instance 0 is RUNNING',
-    'status 1 @tum RUNNING>CLUSTER_SCHEDULED: instance 1 is CLUSTER_SCHEDULED: the cluster was told to bring it to the new descriptor'
+    'status 1 @tum RUNNING>CLUSTER_SCHEDULED: instance 1 is CLUSTER_SCHEDULED: being updated to the new descriptor'
   ])
   const second = reported(stored(acknowledged(stored(first), TUM, sent(first).command_id)), TUM, 'RUNNING')
   t.same(events(second), ['status 1 @tum CLUSTER_SCHEDULED>RUNNING: instance 1 is RUNNING', 'rolled_out: generation 2 is rolled out'])
@@ -233,4 +236,21 @@ t.test('a user who goes back keeps the number of instances that there are by now
   const grown = stored(updated(job, { image: 'nginx:2', replicas: 2 }))
   const change = rolledBackTo(grown, grown.revisions[0]!, { policy: POLICY, cause: 'user', mayStay: () => true }, T)
   t.match(change?.job, { replicas: 2, descriptor: { image: 'nginx:alpine', replicas: 2 }, rollout: { started_at: after(0) } })
+})
+
+t.test('whatever a cluster calls it, an instance of the new generation that stops is a failure of the update', async t => {
+  const change = updated(runningJob([HPI, HPI]), { image: 'broken', rollout: { max_unavailable: 2 } })
+  const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+  for (const told of ['FAILED', 'DEAD', 'NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const) {
+    const back = reported(taken, HPI, told)
+    t.ok(events(back).includes(`rolled_back: generation 2 is given up: instance 0 is ${told}; generation 3 is as generation 1 was`), told)
+  }
+})
+
+t.test('what was out of reach while the update went through is renewed one at a time when it runs again', async t => {
+  const change = updated(runningJob([HPI, TUM, TUM], { cluster_location: 'x' }), { image: 'nginx:2', cluster_location: 'x' })
+  const away = stored(lost(stored(change), TUM, 'tum', 'system'))
+  const job = stored(reported(stored(acknowledged(away, HPI, sent(change).command_id)), HPI, 'RUNNING'))
+  const back = reported(job, TUM, 'RUNNING')
+  t.same(fields(back?.job, 'status', 'generation'), [['RUNNING', 2], ['CLUSTER_SCHEDULED', 2], ['RUNNING', 1]])
 })
