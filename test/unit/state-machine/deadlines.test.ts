@@ -199,3 +199,30 @@ t.test('only what a user asked for ends so: an update, a drain and a failover co
     t.match(events(change)[0], /it is tried elsewhere, start 7$/, why)
   }
 })
+
+t.test('what was refused and is to be placed anew has no deadline: it has no cluster to wait for', async t => {
+  const job = placedJob([HPI])
+  const full = stored(refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, 'NO_WORKER_CAPACITY'))
+  t.equal(dueAt(full, POLICY), null)
+  t.equal(expireDeadlines(full, POLICY, 'system', minutesAfter(full.updated_at, 60)), undefined)
+})
+
+t.test('what has a successor has no deadline: that one has', async t => {
+  const draining = stored(movedTo(stored(reported(runningJob([HPI]), HPI, 'FAILED')), HPI, { why: 'drain', location: null }))
+  t.equal(dueAt(draining, POLICY), null)
+  t.equal(expireDeadlines(draining, POLICY, 'system', minutesAfter(draining.updated_at, 60)), undefined)
+})
+
+t.test('a move that a user asked for has its own deadline, however long its successor may still start', async t => {
+  const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
+  const starting = stored(reported(moving, TUM, 'CREATED'))
+  t.equal(dueAt(starting, POLICY), minutesAfter(starting.instance_list[1]!.move!.since, 5).toISOString())
+})
+
+t.test('a removal counts as refused from when it was, and a job that is removed has no instances to wait for', async t => {
+  const job = runningJob([HPI])
+  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: 'busy' }]
+  t.equal(dueAt(job, POLICY), null)
+  t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined)
+  t.equal(dueAt({ ...placedJob([HPI]), desired_state: 'undeployed' }, POLICY), null)
+})
