@@ -8,17 +8,17 @@ import type { JobEdit } from './job-edit.js'
  */
 export function resize (edit: JobEdit): void {
   const { job, now } = edit
-  const wanted = job.replicas + (job.rollout?.max_surge ?? 0)
+  const target = job.replicas + (job.rollout?.max_surge ?? 0)
   const numbers = new Set(numbersOf(job))
 
   const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
   const leaving = [...numbers].sort((a, b) => Number(up.has(a)) - Number(up.has(b)) || b - a).slice(
     0,
-    Math.max(0, numbers.size - wanted)
+    Math.max(0, numbers.size - target)
   )
   edit.drop(...job.instance_list.filter(entry => leaving.includes(entry.instance_number)))
 
-  for (let number = 0; numbers.size < wanted; number++) {
+  for (let number = 0; numbers.size < target; number++) {
     if (numbers.has(number)) continue
     numbers.add(number)
     job.instance_list.push(newInstance(number, job.generation, now))

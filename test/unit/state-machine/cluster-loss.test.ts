@@ -15,7 +15,7 @@ t.test('when a cluster is forgotten its instances are placed anew and its remova
   t.equal(forgotten(leaving, TUM, 'user'), undefined)
 })
 
-t.test('what a lost cluster runs is DEAD and started elsewhere, under its address, and nobody is told yet', async t => {
+t.test('what a lost cluster runs is DEAD and started elsewhere, under its address, without a command yet', async t => {
   const job = runningJob([HPI])
   const change = loseHpi(job)
   t.same(entries(change?.job), [`0 ${HPI} DEAD`, `0 - REQUESTED from ${HPI}`])
@@ -57,7 +57,7 @@ t.test('what was only on its way to a lost cluster is placed anew', async t => {
   t.same(entries(loseHpi(moving)?.job), [`0 ${TUM} RUNNING`, `0 - REQUESTED from ${TUM}`])
 })
 
-t.test('a move that was asked for ends elsewhere when its source is lost and its time is over', async t => {
+t.test('a move that a user asked for becomes a failover when its deadline passes and its source is lost', async t => {
   const moving = stored(loseHpi(stored(movedTo(runningJob([HPI]), HPI))))
   t.match(moving.instance_list[1], { location: 'tum', move: { why: 'asked' } })
   const after = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
@@ -179,7 +179,7 @@ t.test('a report that comes before the return was noticed counts', async t => {
   t.equal(recovered(heard, HPI, 'hpi', 'system'), undefined)
 })
 
-t.test('a deleted cluster is told nothing, the others go on', async t => {
+t.test('a deleted cluster gets no command, the others go on', async t => {
   const change = forgotten(runningJob([HPI, TUM, HPI]), HPI, 'user')
   t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason'), [['', 'REQUESTED', 'its cluster was deleted'], [TUM, 'RUNNING', null], ['', 'REQUESTED', 'its cluster was deleted']])
   t.same(commands(change), [])

@@ -52,7 +52,7 @@ t.test('the refusal of an update leaves those alone whose turn had not come', as
   const change = updated(runningJob([HPI, HPI]), { image: 'nginx:2', rollout: { auto_rollback: false } })
   const after = refused(stored(change), HPI, sent(change), 'boom')
   t.same(entries(after?.job), [`0 ${HPI} FAILED`, `1 ${HPI} RUNNING`])
-  t.equal(reported(stored(after), HPI, 'RUNNING'), undefined, 'what runs there is not what it was told to run')
+  t.equal(reported(stored(after), HPI, 'RUNNING'), undefined, 'what runs there is the descriptor before')
 })
 
 t.test('a late refusal of a command that another has overtaken changes no instance', async t => {
@@ -63,7 +63,7 @@ t.test('a late refusal of a command that another has overtaken changes no instan
   t.same(commands(change), [])
 })
 
-t.test('a report tells of each instance that changed, and who said it', async t => {
+t.test('a report shows each instance that changed, and who sent it', async t => {
   const change = reported(placedJob([HPI, TUM, HPI]), HPI, 'NODE_SCHEDULED')
   t.same(fields(change?.job, 'status', 'status_reason'), [['NODE_SCHEDULED', null], ['CLUSTER_SCHEDULED', null], ['NODE_SCHEDULED', null]])
   t.same(events(change), [0, 2].map(number => `status ${number} @hpi CLUSTER_SCHEDULED>NODE_SCHEDULED: instance ${number} is NODE_SCHEDULED`))
@@ -83,7 +83,7 @@ t.test('what a cluster ended unasked is DEAD, and says so', async t => {
   t.notOk(changesStatus('RUNNING', 'CREATED'))
 })
 
-t.test('of an instance that moves, host details go to the end that told them', async t => {
+t.test('of an instance that moves, host details go to the end on the cluster that sent them', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
   const told = (host_ip: string) => ({ job_id: moving.id, instances: [{ instance_number: 0, host_ip, host_port: 1 }] })
   t.same(fields(detailed(moving, told('10.0.0.1'), HPI)?.job, 'cluster_id', 'host_ip', 'status'), [[HPI, '10.0.0.1', 'RUNNING'], [TUM, '', 'CLUSTER_SCHEDULED']])
@@ -94,7 +94,7 @@ t.test('of an instance that moves, host details go to the end that told them', a
   t.equal(detailed(moving, told('10.0.0.3'), ETH), undefined)
 })
 
-t.test('over HTTP the end is meant that has not told yet, else where it goes; never what has no cluster', async t => {
+t.test('over HTTP host details go to the end without any, else to the successor; never to what has no cluster', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI, HPI]), HPI, { numbers: new Set([0]) })), { 0: TUM }))
   const told = (host_ip: string) => ({ job_id: moving.id, instances: [{ instance_number: 0, host_ip, host_port: 1 }] })
   moving.instance_list[0]!.host_ip = '10.0.0.1'
@@ -172,7 +172,7 @@ t.test('only the removal that was refused says so, and when', async t => {
   t.equal(after?.job.status_reason, null)
 })
 
-t.test('an acknowledgement tells what was taken and what was removed', async t => {
+t.test('an acknowledgement shows what was taken and what was removed', async t => {
   const shrinking = scaled(runningJob([HPI, HPI, HPI]), 1, 'user')
   const gone = acknowledged(stored(shrinking), HPI, sent(shrinking).command_id)
   t.same(events(gone), ['retired @hpi: the cluster removed 2 instances'])
@@ -184,7 +184,7 @@ t.test('an acknowledgement tells what was taken and what was removed', async t =
   t.equal(acknowledged(stored(taken), HPI, 'unknown'), undefined)
 })
 
-t.test('a report says nothing on an instance that it does not change', async t => {
+t.test('a report leaves an instance alone that it does not change', async t => {
   const job = runningJob([HPI, HPI])
   Object.assign(job.instance_list[0]!, { status: 'DEAD', silent: true })
   t.same(fields(reported(job, HPI, 'DEAD')?.job, 'status', 'silent'), [['DEAD', true], ['DEAD', false]])

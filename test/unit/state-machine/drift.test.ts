@@ -6,7 +6,7 @@ import { lingering, missing } from '../../../services/job-lifecycle/state-machin
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { commands, entries, events, fields, HPI, placedJob, placedOn, runningJob, sent, stored, TUM } from './sample.js'
 
-t.test('a cluster that does not report what it has begun with is told again', async t => {
+t.test('a cluster that does not report what it has begun with gets the command again', async t => {
   const change = missing(runningJob([HPI, TUM]), HPI)
   t.same(commands(change), [`deploy ${HPI}`])
   t.same(entries(change?.job), [`0 ${HPI} CLUSTER_SCHEDULED`, `1 ${TUM} RUNNING`])
@@ -19,7 +19,7 @@ t.test('what it has not begun with, refused or ended is left to its deadline', a
   t.equal(missing(stored(reported(job, HPI, 'COMPLETED')), HPI), undefined)
 })
 
-t.test('a cluster that goes on reporting what it has removed is told again, once until it answers', async t => {
+t.test('a cluster that still reports what it has removed gets the removal again, once until it answers', async t => {
   const change = undeploying(runningJob([HPI]), 'user')
   const gone = stored(acknowledged(stored(change), HPI, sent(change).command_id))
   const again = lingering(gone, HPI)
@@ -34,14 +34,14 @@ t.test('what is to run there, or is being removed, does not linger', async t => 
   t.equal(lingering(stored(undeploying(runningJob([HPI]), 'user')), HPI), undefined)
 })
 
-t.test('a job lives on while a cluster that should not have it is told so', async t => {
+t.test('a job lives on while a cluster that should not have it removes it', async t => {
   const change = lingering(runningJob([HPI]), TUM)
   t.same(commands(change), [`delete ${TUM}`])
   t.equal(change?.job.status, 'RUNNING')
   t.equal(placedOn(stored(change), { 0: TUM }), undefined)
 })
 
-t.test('what is sent again is told once, and to the cluster that lacks it or has it', async t => {
+t.test('what is sent again is one event, for the cluster that lacks it or has it', async t => {
   const job = runningJob([HPI, TUM, HPI])
   const change = missing(job, HPI)
   const why = 'its cluster no longer reports it: the command was sent again'

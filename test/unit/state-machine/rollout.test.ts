@@ -168,7 +168,7 @@ t.test('a rollback ends what the update moved, and not what a user, an operator 
   }
 })
 
-t.test('a rollback tells of all instances: what is down is renewed, the rest has the generation that it runs', async t => {
+t.test('in a rollback what is down is renewed, and the rest has the generation that it runs', async t => {
   const change = updated(runningJob([HPI, TUM, ETH]), { image: 'broken' })
   const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
   taken.instance_list.forEach(entry => { entry.attempts = 2 })
@@ -186,7 +186,7 @@ t.test('a rollback tells of all instances: what is down is renewed, the rest has
   t.ok(events(reported(stored(acknowledged(stored(back), HPI, sent(back).command_id)), HPI, 'RUNNING')).includes('rolled_out: generation 3 is rolled out, as before the update'))
 })
 
-t.test('the reason of a failure is told in the rollback', async t => {
+t.test('the event of a rollback has the reason of the failure', async t => {
   const change = updated(runningJob([HPI]), { image: 'broken' })
   const back = refused(stored(change), HPI, sent(change), 'boom')
   t.ok(events(back).includes('rolled_back: generation 2 is given up: instance 0 is FAILED (the cluster refused: boom); generation 3 is as generation 1 was'))

@@ -44,7 +44,7 @@ t.test('scaling during an update keeps those that stand in', async t => {
   t.same(scaled(updating, 1, 'user')?.job.instance_list.map(({ instance_number }) => instance_number), [0, 1])
 })
 
-t.test('scaling is told in full', async t => {
+t.test('scaling shows what was and what is, and which instances leave', async t => {
   const fewer = scaled(runningJob([HPI, HPI, HPI, TUM]), 1, 'user')
   t.same(events(fewer), ['scaled: 1 instance instead of 4', 'retiring @hpi: hpi is to remove 2 instances', 'retiring @tum: tum is to remove instance 3'])
   const more = scaled(runningJob([HPI]), 3, 'user')
@@ -53,6 +53,6 @@ t.test('scaling is told in full', async t => {
   t.match(more?.events, [{ cause: 'user' }])
 })
 
-t.test('where all is well there is no reason to tell', async t => {
+t.test('a job that is well shows no reason', async t => {
   t.match(runningJob([HPI, TUM]), { status: 'RUNNING', status_reason: null })
 })
