@@ -11,7 +11,7 @@ type Fields = Record<string, unknown>
 
 /**
  * Each step brings a document from one version to the next, from version 1 on. Five shapes were stored before documents
- * carried a version, all of which count as version 1: so the first four steps add only what is missing.
+ * carried a version, all of which count as version 1: so the first five steps add only what is missing.
  */
 const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
   // Rollouts, revisions, deadlines and fences. Before, every instance was of the newest generation, or awaited it.
@@ -44,7 +44,12 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
     instance_list: eachOf(job.instance_list, ({ node, ...instance }) => instance)
   }),
   // Rollouts may start instances beside those that they replace.
-  job => ({ ...job, rollout: withDefaults(job.rollout, { max_surge: 0 }) })
+  job => ({ ...job, rollout: withDefaults(job.rollout, { max_surge: 0 }) }),
+  // That an instance was given up is remembered. Before, the next report of its cluster ended it.
+  job => ({
+    ...job,
+    instance_list: eachOf(job.instance_list, instance => ({ given_up: false, ...instance }))
+  })
 ]
 
 /** The version of the documents that this server writes, and the highest one that it understands. */

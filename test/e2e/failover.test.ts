@@ -39,7 +39,7 @@ t.test('a service that is tied to its cluster waits for it, and shows RUNNING ag
   await deploy('cluster_location: hpi\n')
   await until(runs(1))
   await hpi.kill()
-  t.match((await until(job => job.status === 'DEAD')).status_reason, /hpi gives no sign of life, and the descriptor ties it to there/)
+  t.match((await until(job => job.status === 'DEAD')).status_reason, /hpi gives no sign of life, and the descriptor pins it there/)
   await cluster('hpi', { stateFile: state })
   t.same(places(await until(runs(1))), [hpi.id])
 })

@@ -4,11 +4,11 @@ import type { Status } from '../../../schemas/status.js'
 import { worst } from './transitions.js'
 
 /**
- * Looks at the entries of an instance_list. While an instance moves, two entries have its number: where it is, and
- * where it goes.
+ * Reads the entries of an instance_list. While an instance moves, two entries have its number: the source, where it is,
+ * and the successor, where it goes.
  */
 
-/** Where a moving instance comes from; undefined for one that does not move, or when that is gone already. */
+/** Where a moving instance comes from; undefined when it does not move, or when its source is gone already. */
 export function sourceOf (job: Job, { instance_number: number, move }: Instance): Instance | undefined {
   return move === null
     ? undefined
@@ -17,7 +17,7 @@ export function sourceOf (job: Job, { instance_number: number, move }: Instance)
     )
 }
 
-/** Where an instance is on its way to. */
+/** Where an instance moves to. */
 export function successorOf (
   job: Job,
   { instance_number: number, cluster_id: clusterId, move }: Instance
@@ -27,12 +27,12 @@ export function successorOf (
     : job.instance_list.find(entry => entry.instance_number === number && entry.move?.from === clusterId)
 }
 
-/** It does what it is there for, as far as its cluster has told. */
+/** It runs or has completed, as far as its cluster has reported. */
 export function isUp ({ status, awaits, silent }: Instance): boolean {
   return awaits === null && !silent && (status === 'RUNNING' || status === 'COMPLETED')
 }
 
-/** One entry per instance number: of one that moves, the end that is better off. In order of number. */
+/** One entry per instance number; of an instance that moves, the better end. In order of number. */
 export function effective (job: Job): Instance[] {
   const best = new Map<number, Instance>()
   for (const entry of job.instance_list) {
@@ -42,7 +42,7 @@ export function effective (job: Job): Instance[] {
   return [...best.values()].sort((a, b) => a.instance_number - b.instance_number)
 }
 
-/** The numbers of the instances that there are, in order. */
+/** All instance numbers, in order. */
 export function numbersOf (job: Job): number[] {
   return [...new Set(job.instance_list.map(entry => entry.instance_number))].sort((a, b) => a - b)
 }

@@ -8,13 +8,13 @@ import { openEdit, type JobEdit } from './job-edit.js'
 
 /** An edit that ends in a change. */
 export interface JobDraft extends JobEdit {
-  /** The change to commit, with all that follows from it; undefined when nothing came of the edit. */
+  /** The change to commit, with all that follows from it; undefined when the edit changed nothing. */
   done (): JobChange | undefined
 }
 
 /**
- * Every decision on a job is an edit of it. What follows from any change, whoever made it, follows here.
- * @param cause Who or what brings the change about, as the events tell it.
+ * Every decision edits the job. What follows from any change, whatever decision made it, follows here.
+ * @param cause Who or what causes the change, for its events.
  */
 export function editJob (original: Job, cause: string, at = new Date()): JobDraft {
   const { edit, events, commands, intents } = openEdit(original, cause, at)

@@ -10,48 +10,48 @@ import { mayBecome, type Trigger } from './transitions.js'
 type EventExtras = Pick<JobEvent, 'instance_number' | 'cluster_id' | 'from' | 'to'>
 
 /**
- * A change of one job in the making: a copy of the job, with what has to be stored along with it. Whoever edits says
- * what should be where; what the clusters are to be told follows from the difference, when the change is done.
+ * A change of one job in the making: a copy of the job, with what has to be stored along with it. An edit says what
+ * should be where; the commands for the clusters follow from the difference when the edit is done.
  */
 export interface JobEdit {
   job: Job
   /** ISO time of the change. */
   now: string
   event (type: JobEvent['type'], message: string, extras?: EventExtras): void
-  /** Puts a command for a cluster into the outbox, beside those that follow from the difference; gives back its id. */
+  /** Adds a command for a cluster to those that follow from the difference. Returns its id. */
   command (
     clusterId: ClusterId,
     kind: CommandDraft['kind'],
     more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>
   ): string
-  /** Moves an instance when the table of transitions allows it; false when it does not. */
+  /** Gives an instance another status if the table of transitions allows it; false if it does not. */
   move (instance: Instance, trigger: Trigger, to: Status, reason?: string | null): boolean
   /**
-   * Has the cluster bring an instance to the newest descriptor. Until it has taken that, its reports are about the
-   * earlier one.
+   * Commands the cluster to update an instance to the newest descriptor. Until the cluster acknowledges this, its
+   * reports are about the earlier one.
    */
   renew (instance: Instance): void
-  /** Has the cluster told once more what it is to run, or that it is to run nothing. */
+  /** Sends the cluster a command again: what it should run, or that it should run nothing. */
   resend (clusterId: ClusterId): void
   /**
-   * Takes an instance off its cluster, which is told to remove it, to be placed anew; it keeps its address. One that is
-   * on its way elsewhere already is just taken off.
+   * Takes an instance off its cluster, which gets a command to remove it, and has it placed anew; it keeps its address.
+   * An instance that has a successor leaves its place to that one.
    * @param how `removed-first`: it is not placed before the cluster has removed it.
-   * @param reason Why it is REQUESTED again; without it, it keeps its status.
+   * @param reason Why it is REQUESTED again. Without a reason it keeps its status.
    */
   recall (instance: Instance, how: 'removed' | 'removed-first', reason?: string): void
-  /** Takes entries out of the instance_list; their clusters are told to remove them. */
+  /** Takes entries out of the instance_list; their clusters get a command to remove them. */
   drop (...entries: Instance[]): void
-  /** Nothing is told to this cluster: it is not there any more. */
+  /** Sends this cluster no command: it no longer exists. */
   forget (clusterId: ClusterId): void
 }
 
-/** What an edit asks of the clusters beyond the difference of the instance_lists. */
+/** What an edit asks of the clusters beyond the difference between the instance_lists. */
 export interface Intents {
   renewed: Set<Instance>
   resent: Set<ClusterId>
   forgotten: Set<ClusterId>
-  /** Instances that are placed only when this cluster has removed them. */
+  /** Instances that are placed only after this cluster has removed them. */
   waiting: Map<Instance, ClusterId>
 }
 
@@ -101,9 +101,7 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
     renew (instance) {
       instance.generation = job.generation
       intents.renewed.add(instance)
-      if (!instance.silent) {
-        edit.move(instance, 'renewed', 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor')
-      }
+      edit.move(instance, 'renewed', 'CLUSTER_SCHEDULED', 'being updated to the new descriptor')
     },
 
     resend (clusterId) {
@@ -115,7 +113,7 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
         const { instance_number: number, cluster_id: clusterId } = instance
         edit.event(
           'moving',
-          `instance ${number} is no longer on ${clusterId}: what was started to follow it takes its place`,
+          `instance ${number} is no longer on ${clusterId}: its successor takes its place`,
           { instance_number: number, cluster_id: clusterId }
         )
         return edit.drop(instance)

@@ -1,23 +1,23 @@
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import { CLUSTER_REFUSALS, type Status } from '../../../schemas/status.js'
 
-/** How patient the lifecycle is. All times in milliseconds. */
+/** The deadlines of the lifecycle, in milliseconds, and how often it tries. */
 export interface Policy {
-  /** A cluster was told, and has not begun. */
+  /** For a cluster to begin with an instance that it was sent. */
   scheduledMs: number
-  /** A cluster has begun, and the instance does not run. */
+  /** For an instance that its cluster has begun with to run. */
   startingMs: number
-  /** It stopped or was turned down, and its cluster has not brought it back. */
+  /** For a cluster to bring back what stopped, or to find room for what it refused. */
   stoppedMs: number
-  /** Starts that may fail before an instance is left FAILED. */
+  /** Starts that may fail before an instance is given up. */
   maxAttempts: number
-  /** For a move that was asked for. */
+  /** For a move that a user asked for. */
   moveMs: number
-  /** For an update to get through all instances, where the descriptor names no time. */
+  /** For an update to get through all instances, unless the descriptor sets a deadline. */
   rolloutMs: number
 }
 
-/** Milliseconds that an instance on a cluster may stay in a status; undefined for those that need no end. */
+/** Milliseconds that an instance on a cluster may stay in a status; undefined for as long as it likes. */
 export function deadlineOf (status: Status, policy: Policy): number | undefined {
   switch (status) {
     case 'CLUSTER_SCHEDULED':
@@ -34,7 +34,7 @@ export function deadlineOf (status: Status, policy: Policy): number | undefined 
   return (CLUSTER_REFUSALS as readonly Status[]).includes(status) ? policy.stoppedMs : undefined
 }
 
-/** How an update goes through the instances of this job. */
+/** How an update goes through the instances of a job, with the defaults for what the descriptor leaves out. */
 export function rolloutOf (
   { rollout }: Descriptor,
   policy: Policy
@@ -46,7 +46,7 @@ export function rolloutOf (
     auto_rollback: autoRollback = true
   } = rollout ?? {}
   return {
-    // One at a time, unless others stand in for it: with neither it could not begin.
+    // With neither of the two an update could not begin.
     maxUnavailable: maxSurge > 0 ? maxUnavailable : Math.max(1, maxUnavailable),
     maxSurge,
     deadlineMs: deadlineS === undefined ? policy.rolloutMs : deadlineS * 1000,

@@ -2,18 +2,18 @@ import type { Instance } from '../../../schemas/job.js'
 import { CLUSTER_REFUSALS, PLACEMENT_FAILURES, STOPS, WAY_UP, type Status } from '../../../schemas/status.js'
 
 /**
- * The state machine of an instance (contract section 8), as one table: from each status, the statuses that each
- * kind of news may lead to. What is not listed changes nothing, so a late or repeated message is harmless.
+ * The state machine of an instance (contract section 8) as one table: for each status, where each trigger may lead.
+ * What is not listed changes nothing, so a late or repeated message is harmless.
  *
- * - `placed`, `unplaceable`: the scheduler's word on an instance without a cluster.
- * - `reported`: a cluster's word in a heartbeat. It only climbs the way up, but may stop anywhere, and a stopped
- *   instance may come back by itself: clusters restart services, and that must show.
- * - `started`: a cluster told where the instance runs (`result`).
+ * - `placed`, `unplaceable`: the scheduler's decision on an instance without a cluster.
+ * - `reported`: a cluster's report in a heartbeat. An instance only climbs the way up, but may stop anywhere, and may
+ *   come back after a stop: clusters restart services, and that must show.
+ * - `started`: a cluster said where the instance runs (`result`).
  * - `refused`: a cluster refused the command.
- * - `recalled`: taken off its cluster to be placed anew. `renewed`: its cluster was told to bring it to a new
- *   descriptor.
- * - `lost`: its cluster gives no sign of life. `recovered`: that cluster is back, and has not told yet how far it is.
- * - `gave_up`: it would not start anywhere.
+ * - `recalled`: taken off its cluster, to be placed anew. `renewed`: its cluster got a command to start it again or to
+ *   update it.
+ * - `lost`: its cluster gives no sign of life. `recovered`: that cluster is back and has not reported yet.
+ * - `gave_up`: it did not start anywhere.
  */
 export type Trigger =
   | 'placed'
@@ -53,16 +53,16 @@ export const TRANSITIONS: Readonly<Record<Status, Row>> = {
   REQUESTED: unplaced,
   CLUSTER_SCHEDULED: climbing('CLUSTER_SCHEDULED'),
   NODE_SCHEDULED: climbing('NODE_SCHEDULED'),
-  // CREATING and CREATED are one rung: a cluster that says one after the other has not moved.
+  // CREATING and CREATED are one rung: one after the other is no progress.
   CREATING: climbing('CREATED'),
   CREATED: climbing('CREATED'),
   DEPLOYED: climbing('DEPLOYED'),
   RUNNING: climbing('RUNNING'),
   FAILED: stopped,
   DEAD: { ...stopped, recovered: ['NODE_SCHEDULED'] },
-  // Its work is done: only a new descriptor starts it again.
+  // Its work is done: only a new descriptor or a move starts it again.
   COMPLETED: onCluster,
-  // A refused instance has either kept its cluster, which may find room yet, or lost it and is placed anew.
+  // A refused instance either stays on its cluster, which may find room yet, or is placed anew.
   NO_WORKER_CAPACITY: { ...stopped, ...unplaced },
   NO_QUALIFIED_WORKER_FOUND: { ...stopped, ...unplaced },
   NO_NODE_FOUND: { ...stopped, ...unplaced },
@@ -74,8 +74,8 @@ export const TRANSITIONS: Readonly<Record<Status, Row>> = {
 }
 
 /**
- * What was given up stays so, whatever its cluster says it is about to do: it would come and go for ever. That it runs
- * after all is true and must show; else a user decides.
+ * What was given up stays so, whatever progress its cluster reports: it would come and go for ever. If it runs after
+ * all, that must show. Anything else is up to a user.
  */
 const GIVEN_UP: Row = {
   reported: ['RUNNING', 'COMPLETED'],
@@ -94,14 +94,14 @@ export function mayBecome (
 }
 
 /**
- * What a cluster's word means for an instance that we want to run. UNDEPLOYED without our asking is an instance that
- * is gone: the user is told DEAD, since UNDEPLOYED is the end of a job that the user ended.
+ * What a cluster's report means for an instance that should run. UNDEPLOYED without a command says that the instance is
+ * gone. It shows as DEAD, since UNDEPLOYED is the end of a job that its user ended.
  */
 export function reportedStatus (told: Status): Status {
   return told === 'UNDEPLOYED' ? 'DEAD' : told
 }
 
-/** From the one to worry about most to the best: a job is as well as its worst instance. */
+/** From worst to best: the status of a job is that of its worst instance. */
 const WORST_FIRST: readonly Status[] = [
   'FAILED',
   'DEAD',
@@ -111,7 +111,7 @@ const WORST_FIRST: readonly Status[] = [
   'COMPLETED'
 ]
 
-/** The instance that decides the status of its job: the worst one, the lowest number among equals. */
+/** The instance that decides the status of its job: the worst one, among equals the first. */
 export function worst<T extends { status: Status }> (instances: readonly T[]): T | undefined {
   return instances.reduce<T | undefined>(
     (found, instance) =>

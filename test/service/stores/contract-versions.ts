@@ -43,14 +43,14 @@ const rollout = { from_generation: 2, started_at: SINCE, deadline_at: SINCE, rol
 const revisions = [{ generation: 2, descriptor: common.descriptor, replaced_at: SINCE, cause: 'user' }]
 const move = { from: FORMER, why: 'drain', since: SINCE } as const
 
-/** Every shape that a job was stored in, and what is read of it. None carried its version but the last. */
+/** Every shape that a job was stored in, and what is read of it. The first five carried no version. */
 const shapes: Array<{ name: string, stored: object, read: object }> = [
   {
     name: 'without generations, rollouts, revisions, deadlines and fences',
     stored: { ...common, instance_list: [instance], retiring },
     read: {
       ...common,
-      instance_list: [{ ...instance, generation: 3, move: null, location: null, attempts: 0, silent: false }],
+      instance_list: [{ ...instance, generation: 3, move: null, location: null, attempts: 0, silent: false, given_up: false }],
       retiring,
       rollout: null,
       revisions: [],
@@ -75,8 +75,8 @@ const shapes: Array<{ name: string, stored: object, read: object }> = [
     read: {
       ...common,
       instance_list: [
-        { ...instance, generation: 2, move: { from: FORMER, why: 'asked', since: SINCE }, location: 'hpi', attempts: 2, silent: false },
-        { ...instance, instance_number: 1, generation: 3, move: null, location: null, attempts: 0, silent: false }
+        { ...instance, generation: 2, move: { from: FORMER, why: 'asked', since: SINCE }, location: 'hpi', attempts: 2, silent: false, given_up: false },
+        { ...instance, instance_number: 1, generation: 3, move: null, location: null, attempts: 0, silent: false, given_up: false }
       ],
       retiring,
       rollout: { ...rollout, max_unavailable: 1, max_surge: 0, auto_rollback: true },
@@ -98,7 +98,7 @@ const shapes: Array<{ name: string, stored: object, read: object }> = [
     },
     read: {
       ...common,
-      instance_list: [{ ...instance, generation: 2, move, location: '', attempts: 1, silent: true }],
+      instance_list: [{ ...instance, generation: 2, move, location: '', attempts: 1, silent: true, given_up: false }],
       retiring,
       rollout: { ...rollout, max_unavailable: 1, max_surge: 0, auto_rollback: true },
       revisions,
@@ -119,7 +119,7 @@ const shapes: Array<{ name: string, stored: object, read: object }> = [
     },
     read: {
       ...common,
-      instance_list: [{ ...instance, generation: 2, move, location: null, attempts: 1, silent: true }],
+      instance_list: [{ ...instance, generation: 2, move, location: null, attempts: 1, silent: true, given_up: false }],
       retiring,
       rollout: { ...rollout, max_unavailable: 4, auto_rollback: false, max_surge: 0 },
       revisions,
@@ -127,17 +127,25 @@ const shapes: Array<{ name: string, stored: object, read: object }> = [
       fence: 7
     }
   },
-  ...[{}, { document_version: 5 }].map(version => {
+  ...[{}, { document_version: 5 }, { document_version: 6, given_up: true }].map(({ document_version: version, given_up: givenUp }) => {
+    const known = { ...instance, generation: 2, move, location: null, attempts: 1, silent: true }
     const job = {
       ...common,
-      instance_list: [{ ...instance, generation: 2, move, location: null, attempts: 1, silent: true }],
       retiring: [{ ...retiring[0]!, refused_at: SINCE }],
       rollout: { ...rollout, max_unavailable: 4, max_surge: 2, auto_rollback: false },
       revisions,
       due_at: SINCE,
       fence: 7
     }
-    return { name: `with everything, ${'document_version' in version ? 'and' : 'but'} its version`, stored: { ...version, ...job }, read: job }
+    return {
+      name: `with everything, of version ${version ?? '1'}`,
+      stored: {
+        ...version && { document_version: version },
+        ...job,
+        instance_list: [{ ...known, ...givenUp && { given_up: givenUp } }]
+      },
+      read: { ...job, instance_list: [{ ...known, given_up: givenUp ?? false }] }
+    }
   })
 ]
 
@@ -155,7 +163,7 @@ export function versionContract (t: Test, open: Open): void {
     t.strictSame(await again.jobs.list({}), inOrder)
     t.strictSame(await again.jobs.due({ before: SINCE, limit: 9 }), inOrder)
     t.strictSame(await again.jobs.unplaced({ limit: 9 }), inOrder)
-    t.equal(NEWEST_VERSION, 5, 'a new version needs a shape here')
+    t.equal(NEWEST_VERSION, 6, 'a new version needs a shape here')
   })
 
   t.test('a job that an earlier version stored is changed like any other', async t => {

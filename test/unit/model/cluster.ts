@@ -23,7 +23,7 @@ const SPEAKS_FIRST: readonly Status[] = ['FAILED', 'DEAD', 'NODE_SCHEDULED', 'CR
 /** Instances that a model cluster can hold. */
 const ROOM = 16
 
-/** The least that a cluster is, by the rule "make it so" of docs/channel.md. It has no time: it climbs when it is told to. */
+/** The least that a cluster is, by the rule "make it so" of docs/channel.md. It has no clock: `climb` is its time. */
 export class ModelCluster {
   /** What runs, by job and instance number. */
   jobs = new Map<JobId, Map<number, Container>>()
@@ -39,7 +39,7 @@ export class ModelCluster {
     else if (kind !== 'move') this.#bring(job as unknown as Document)
   }
 
-  /** It is told what it is to run of a job, without a command. */
+  /** Takes what it should run of a job from a resync, without a command. */
   bring (job: Job): void {
     this.#bring(jobWithPlainId(job) as unknown as Document)
   }

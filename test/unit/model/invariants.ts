@@ -17,8 +17,8 @@ export function checkChange (before: Job | undefined, job: Job, { events }: JobC
   if (!jobSchema.Check(job)) throw new Error(`not a job: ${JSON.stringify([...jobSchema.Errors(job)].slice(0, 2))}`)
   must(job.revisions.length <= MAX_REVISIONS, 'too many revisions')
   const numbers = numbersOf(job)
-  const wanted = job.desired_state === 'running' ? job.replicas + (job.rollout?.max_surge ?? 0) : 0
-  must(numbers.length === wanted, `${numbers.length} instances instead of ${wanted}`)
+  const expected = job.desired_state === 'running' ? job.replicas + (job.rollout?.max_surge ?? 0) : 0
+  must(numbers.length === expected, `${numbers.length} instances instead of ${expected}`)
 
   for (const number of numbers) {
     const entries = job.instance_list.filter(entry => entry.instance_number === number)
@@ -42,7 +42,7 @@ export function checkChange (before: Job | undefined, job: Job, { events }: JobC
     must(isPending || (entry.status !== 'RUNNING' && entry.cluster_id !== ''), `instance ${entry.instance_number} awaits what will never come`)
   }
   for (const entry of job.retiring) {
-    if (entry.error === null) must(store.pending(entry.cluster_id).some(command => command.command_id === entry.command_id), 'a removal that nobody is asked for')
+    if (entry.error === null) must(store.pending(entry.cluster_id).some(command => command.command_id === entry.command_id), 'a removal without a command')
   }
   if (!before) return
   must(job.fence >= before.fence, 'one that leads no more overwrote what its successor did')
@@ -50,7 +50,7 @@ export function checkChange (before: Job | undefined, job: Job, { events }: JobC
   checkAvailability(before, job, events)
 }
 
-/** On one cluster, and of one descriptor, an instance climbs, unless that cluster is told again; given up, it stays so. */
+/** On one cluster, with one descriptor, an instance climbs, unless its command is sent again; given up, it stays so. */
 function checkSteadiness (before: Job, job: Job, events: JobChange['events']): void {
   if (events.some(({ type, cause }) => type === 'resent' || cause === 'user')) return
   for (const earlier of before.instance_list) {
@@ -59,7 +59,7 @@ function checkSteadiness (before: Job, job: Job, events: JobChange['events']): v
     if (!entry || entry.cluster_id === '') continue
     must(rung(entry.status) < 0 || rung(entry.status) >= rung(earlier.status), `${earlier.status} went back to ${entry.status}`)
     must(!earlier.given_up || (entry.given_up && entry.status === 'FAILED') || ['RUNNING', 'COMPLETED'].includes(entry.status),
-      `what was given up is ${entry.status} without a user's wish`)
+      `what was given up is ${entry.status} without a user`)
   }
 }
 
@@ -92,7 +92,7 @@ export function checkAddresses (store: ModelStore): void {
 
 /**
  * Once a cluster has taken all that waits for it, it runs exactly what the jobs list for it.
- * @param excused Jobs, as "<cluster> <job>", of which it refused or lost something, or runs what it was never told to.
+ * @param excused Jobs, as "<cluster> <job>", of which it refused or lost something, or runs without a command.
  */
 export function checkCommands (store: ModelStore, clusters: Iterable<ModelCluster>, excused: ReadonlySet<string>): void {
   for (const cluster of clusters) {

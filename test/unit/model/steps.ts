@@ -20,7 +20,7 @@ export type Step =
   | { do: 'place' | 'upkeep' | 'restart' | 'former leader' }
   | { do: 'at once', steps: Step[] }
 
-/** What is said to those who ask for what cannot be, or speak for a cluster that was just deleted. */
+/** Errors for those who ask for what cannot be, or speak for a cluster that was just deleted. */
 const REFUSED = ['instance_not_found', 'revision_not_found', 'address_taken', 'job_not_running', 'cluster_not_found']
 
 const name = fc.constantFrom('one', 'two')
@@ -55,7 +55,7 @@ const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: kind('restart', 'former leader') }) }
 )
 
-/** Of what a System Manager does at the same time, none knows of the other. */
+/** Several things that a System Manager does at the same time; none knows of the others. */
 const atOnce: fc.Arbitrary<Step> = fc.record({ do: fc.constant('at once' as const), steps: fc.array(single.filter(({ do: what }) => !['rest', 'wait'].includes(what)), { minLength: 2, maxLength: 3 }) })
 
 export const step: fc.Arbitrary<Step> = fc.oneof({ weight: 6, arbitrary: single }, { weight: 1, arbitrary: atOnce })
@@ -113,7 +113,7 @@ export async function rest (world: World, seconds: number): Promise<void> {
   await world.manager.place()
 }
 
-/** The cluster runs a job that it was never told to, or told to remove. */
+/** The cluster runs a job without a command, or after the command to remove it. */
 function ghost (world: World, { model }: Member): void {
   const job = world.jobs.find(({ id, instance_list: list }) => !model.jobs.has(id) && !list.some(entry => entry.cluster_id === model.id))
   if (!job) return

@@ -25,12 +25,12 @@ export const CLUSTERS: ReadonlyArray<[name: string, location: string]> = [['a', 
 export class World {
   readonly store = new ModelStore((before, job, change) => checkChange(before, job, change, this.store))
   manager = startManager(this.store, 1)
-  /** One that was taken for dead and has not noticed that another leads now. */
+  /** The one before: it lost its lease and has not noticed. */
   former: Manager | undefined
   readonly members: Member[] = []
   /** Images whose containers fail. */
   failing = (image: string): boolean => image === 'broken'
-  /** Of these a cluster refused or lost something, or runs what it was never told to: "<cluster> <job>". */
+  /** Jobs of which a cluster refused or lost something, or runs something without a command: "<cluster> <job>". */
   readonly excused = new Set<string>()
   #fence = 1
 
@@ -54,7 +54,7 @@ export class World {
     checkCommands(this.store, this.members.map(({ model }) => model), this.excused)
   }
 
-  /** All that the System Manager has in memory is gone. It may not know so itself, and go on for a while. */
+  /** Another System Manager takes over, with nothing but the store. The one before may go on for a while. */
   restart (): void {
     this.former = this.manager
     this.manager = startManager(this.store, ++this.#fence)
@@ -65,7 +65,7 @@ export class World {
     const [command] = this.store.pending(model.id)
     if (!command || !alive) return false
     const about = `${model.id} ${command.job_id}`
-    // What it says of a job that it was never told to run cannot be told from what it says of one that it refused.
+    // Its reports on what it runs without a command look like those on what it refused.
     const runsGhost = [...model.jobs.get(command.job_id)?.values() ?? []].some(({ generation }) => generation === 0)
     if (!runsGhost && (answer === 'no-room' || answer === 'refused')) this.excused.add(about)
     else model.take(command)
@@ -118,7 +118,7 @@ export class World {
     await manager.watchSilence()
   }
 
-  /** The cluster is gone for a while; when it is back it has what it had, or is told all, or has nothing and is told nothing. */
+  /** The cluster is back after a while, with all that it had, with nothing, or with what a resync brings. */
   async comeBack (member: Member, having: 'all' | 'nothing' | 'nothing-but-resync'): Promise<void> {
     const { model } = member
     if (member.alive) return

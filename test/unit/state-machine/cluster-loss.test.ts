@@ -15,7 +15,7 @@ t.test('when a cluster is forgotten its instances are placed anew and its remova
   t.equal(forgotten(leaving, TUM, 'user'), undefined)
 })
 
-t.test('what a lost cluster runs is DEAD and started elsewhere, under its address, and nobody is told yet', async t => {
+t.test('what a lost cluster runs is DEAD and started elsewhere, under its address, without a command yet', async t => {
   const job = runningJob([HPI])
   const change = loseHpi(job)
   t.same(entries(change?.job), [`0 ${HPI} DEAD`, `0 - REQUESTED from ${HPI}`])
@@ -28,7 +28,7 @@ t.test('it goes nowhere where the descriptor ties it, unless failover is any or 
   for (const pin of [{ cluster_location: 'hpi' }, { node: 'vm-1' }]) {
     const tied = loseHpi(runningJob([HPI], pin))
     t.same(entries(tied?.job), [`0 ${HPI} DEAD`])
-    t.match(tied?.job.status_reason, /the descriptor ties it to there/)
+    t.match(tied?.job.status_reason, /the descriptor pins it there/)
     t.match(loseHpi(runningJob([HPI], { ...pin, failover: 'any' }))?.job.instance_list[1], { location: '', move: { why: 'failover' } })
   }
   const movedThere = runningJob([HPI])
@@ -57,7 +57,7 @@ t.test('what was only on its way to a lost cluster is placed anew', async t => {
   t.same(entries(loseHpi(moving)?.job), [`0 ${TUM} RUNNING`, `0 - REQUESTED from ${TUM}`])
 })
 
-t.test('a move that was asked for ends elsewhere when its source is lost and its time is over', async t => {
+t.test('a move that a user asked for becomes a failover when its deadline passes and its source is lost', async t => {
   const moving = stored(loseHpi(stored(movedTo(runningJob([HPI]), HPI))))
   t.match(moving.instance_list[1], { location: 'tum', move: { why: 'asked' } })
   const after = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
@@ -71,7 +71,7 @@ t.test('what has COMPLETED is not started again', async t => {
 
 t.test('a cluster that is back has its instances count as begun until it tells, with a deadline', async t => {
   const back = recovered(stored(loseHpi(runningJob([HPI], { cluster_location: 'hpi' }))), HPI, 'hpi', 'system')
-  t.match(back?.job.instance_list, [{ status: 'NODE_SCHEDULED', silent: false, status_reason: 'hpi is back and has not told yet' }])
+  t.match(back?.job.instance_list, [{ status: 'NODE_SCHEDULED', silent: false, status_reason: 'hpi is back and has not reported yet' }])
   t.equal(dueAt(back!.job, POLICY), minutesAfter(back!.job.updated_at, 2).toISOString())
   t.equal(stored(reported(stored(back), HPI, 'RUNNING')).status, 'RUNNING')
 })
@@ -97,7 +97,8 @@ t.test('the loss of a cluster ends only the waits for that cluster: nothing runs
 })
 
 t.test('what an update awaits on a lost cluster stays awaited, whoever else is lost', async t => {
-  const change = updated(runningJob([HPI, TUM]), { image: 'nginx:2' })
+  const change = updated(runningJob([HPI, TUM, HPI]), { image: 'nginx:2', replicas: 2 })
+  t.same(commands(change), [`deploy ${HPI}`], 'it is to remove one, and to renew the other')
   for (const over of [lost(stored(change), TUM, 'tum', 'system'), lost(stored(change), HPI, 'hpi', 'system')]) {
     t.equal(over?.job.instance_list[0]?.awaits, sent(change).command_id)
   }
@@ -130,13 +131,13 @@ t.test('a loss tells of each instance what is known, and leaves the others alone
     'lost 2 @hpi: instance 2: hpi gives no sign of life'
   ])
   const tied = loseHpi(runningJob([HPI], { cluster_location: 'hpi' }))
-  t.same(fields(tied?.job, 'status_reason'), [['hpi gives no sign of life, and the descriptor ties it to there']])
+  t.same(fields(tied?.job, 'status_reason'), [['hpi gives no sign of life, and the descriptor pins it there']])
   t.equal(lost(job, ETH, 'eth', 'system'), undefined)
 })
 
 t.test('what is DEAD already says that its cluster is silent', async t => {
   const change = loseHpi(stored(reported(runningJob([HPI], { cluster_location: 'hpi' }), HPI, 'DEAD')))
-  t.same(fields(change?.job, 'status', 'status_reason', 'silent'), [['DEAD', 'hpi gives no sign of life, and the descriptor ties it to there', true]])
+  t.same(fields(change?.job, 'status', 'status_reason', 'silent'), [['DEAD', 'hpi gives no sign of life, and the descriptor pins it there', true]])
 })
 
 t.test('an empty place, and where a descriptor says nothing, tie to nowhere', async t => {
@@ -151,6 +152,7 @@ t.test('what leaves a lost cluster already goes on leaving, and is not tied to t
   t.same(entries(change?.job), [`0 ${HPI} DEAD`, `0 - REQUESTED from ${HPI}`])
   t.same(fields(change?.job, 'status_reason'), [['hpi gives no sign of life'], [null]])
   t.match(change?.job.instance_list[1]?.move, { why: 'asked' })
+  t.equal(loseHpi(stored(movedTo(runningJob([HPI]), HPI)))?.job.instance_list.length, 2, 'one successor is enough')
 })
 
 t.test('what was on its way to a lost cluster is placed anew and says why, and that cluster is to remove it', async t => {
@@ -165,7 +167,7 @@ t.test('a cluster that is back speaks for its own instances again', async t => {
   const back = recovered(away, HPI, 'hpi', 'system')
   t.same(fields(back?.job, 'status', 'silent'), [['NODE_SCHEDULED', false], ['DEAD', true], ['NODE_SCHEDULED', false]])
   t.same(events(back), [0, 2].flatMap(number => [
-    `status ${number} @hpi DEAD>NODE_SCHEDULED: instance ${number} is NODE_SCHEDULED: hpi is back and has not told yet`,
+    `status ${number} @hpi DEAD>NODE_SCHEDULED: instance ${number} is NODE_SCHEDULED: hpi is back and has not reported yet`,
     `recovered ${number} @hpi: instance ${number}: hpi is back`
   ]))
   t.equal(recovered(stored(back), HPI, 'hpi', 'system'), undefined)
@@ -177,7 +179,7 @@ t.test('a report that comes before the return was noticed counts', async t => {
   t.equal(recovered(heard, HPI, 'hpi', 'system'), undefined)
 })
 
-t.test('a deleted cluster is told nothing, the others go on', async t => {
+t.test('a deleted cluster gets no command, the others go on', async t => {
   const change = forgotten(runningJob([HPI, TUM, HPI]), HPI, 'user')
   t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason'), [['', 'REQUESTED', 'its cluster was deleted'], [TUM, 'RUNNING', null], ['', 'REQUESTED', 'its cluster was deleted']])
   t.same(commands(change), [])

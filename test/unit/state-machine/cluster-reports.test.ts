@@ -52,7 +52,7 @@ t.test('the refusal of an update leaves those alone whose turn had not come', as
   const change = updated(runningJob([HPI, HPI]), { image: 'nginx:2', rollout: { auto_rollback: false } })
   const after = refused(stored(change), HPI, sent(change), 'boom')
   t.same(entries(after?.job), [`0 ${HPI} FAILED`, `1 ${HPI} RUNNING`])
-  t.equal(reported(stored(after), HPI, 'RUNNING'), undefined, 'what runs there is not what it was told to run')
+  t.equal(reported(stored(after), HPI, 'RUNNING'), undefined, 'what runs there is the descriptor before')
 })
 
 t.test('a late refusal of a command that another has overtaken changes no instance', async t => {
@@ -63,7 +63,7 @@ t.test('a late refusal of a command that another has overtaken changes no instan
   t.same(commands(change), [])
 })
 
-t.test('a report tells of each instance that changed, and who said it', async t => {
+t.test('a report shows each instance that changed, and who sent it', async t => {
   const change = reported(placedJob([HPI, TUM, HPI]), HPI, 'NODE_SCHEDULED')
   t.same(fields(change?.job, 'status', 'status_reason'), [['NODE_SCHEDULED', null], ['CLUSTER_SCHEDULED', null], ['NODE_SCHEDULED', null]])
   t.same(events(change), [0, 2].map(number => `status ${number} @hpi CLUSTER_SCHEDULED>NODE_SCHEDULED: instance ${number} is NODE_SCHEDULED`))
@@ -78,12 +78,12 @@ t.test('starts are counted until it runs', async t => {
 })
 
 t.test('what a cluster ended unasked is DEAD, and says so', async t => {
-  t.same(fields(reported(runningJob([HPI]), HPI, 'UNDEPLOYED')?.job, 'status', 'status_reason'), [['DEAD', 'the cluster says it is undeployed, which was not asked for']])
+  t.same(fields(reported(runningJob([HPI]), HPI, 'UNDEPLOYED')?.job, 'status', 'status_reason'), [['DEAD', 'the cluster reports it as undeployed, without a command']])
   t.ok(changesStatus('RUNNING', 'UNDEPLOYED'))
   t.notOk(changesStatus('RUNNING', 'CREATED'))
 })
 
-t.test('of an instance that moves, host details go to the end that told them', async t => {
+t.test('of an instance that moves, host details go to the end on the cluster that sent them', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
   const told = (host_ip: string) => ({ job_id: moving.id, instances: [{ instance_number: 0, host_ip, host_port: 1 }] })
   t.same(fields(detailed(moving, told('10.0.0.1'), HPI)?.job, 'cluster_id', 'host_ip', 'status'), [[HPI, '10.0.0.1', 'RUNNING'], [TUM, '', 'CLUSTER_SCHEDULED']])
@@ -94,15 +94,20 @@ t.test('of an instance that moves, host details go to the end that told them', a
   t.equal(detailed(moving, told('10.0.0.3'), ETH), undefined)
 })
 
-t.test('over HTTP the end is meant that has not told yet, else where it goes; never what has no cluster', async t => {
+t.test('over HTTP host details go to the end without any, else to the successor; never to what has no cluster', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI, HPI]), HPI, { numbers: new Set([0]) })), { 0: TUM }))
   const told = (host_ip: string) => ({ job_id: moving.id, instances: [{ instance_number: 0, host_ip, host_port: 1 }] })
   moving.instance_list[0]!.host_ip = '10.0.0.1'
   const first = detailed(moving, told('10.0.0.2'))
   t.same(fields(first?.job, 'instance_number', 'cluster_id', 'host_ip'), [[0, HPI, '10.0.0.1'], [0, TUM, '10.0.0.2'], [1, HPI, '']])
-  t.match(first?.events, [{ cause: 'cluster' }])
+  t.equal(first?.events[0]?.cause, 'cluster')
   t.same(fields(detailed(stored(first), told('10.0.0.3'))?.job, 'host_ip'), [['10.0.0.1'], ['10.0.0.3'], ['']])
+  Object.assign(moving.instance_list[0]!, { host_ip: '' })
+  t.same(fields(detailed(moving, told('10.0.0.2'))?.job, 'host_ip'), [['10.0.0.2'], [''], ['']], 'neither has')
+  Object.assign(moving.instance_list[1]!, { host_ip: '10.0.0.1' })
+  t.same(fields(detailed(moving, told('10.0.0.2'))?.job, 'host_ip'), [['10.0.0.2'], ['10.0.0.1'], ['']], 'the successor was first')
   const waiting = stored(movedTo(runningJob([HPI]), HPI))
+  waiting.instance_list[0]!.host_ip = '10.0.0.1'
   t.same(fields(detailed(waiting, told('10.0.0.2'))?.job, 'cluster_id', 'host_ip'), [[HPI, '10.0.0.2'], ['', '']])
   t.equal(detailed(moving, { job_id: moving.id, instances: [{ instance_number: 7, host_ip: '10.0.0.9' }] }), undefined)
 })
@@ -113,7 +118,8 @@ t.test('what a result leaves out stays as it was, and one instance that is unkno
   const change = detailed(job, { job_id: job.id, instances: [{ instance_number: 7 }, { instance_number: 1, host_ip: '10.0.0.2' }] }, HPI)
   t.same(fields(change?.job, 'namespace_ip', 'host_ip', 'host_port'), [['', '', ''], ['10.18.0.2', '10.0.0.2', '50103']])
   for (const [key, value] of [['namespace_ip', '10.18.0.3'], ['host_port', 50104]] as const) {
-    t.match(detailed(job, { job_id: job.id, instances: [{ instance_number: 1, [key]: value }] }, HPI)?.job.instance_list[1], { [key]: String(value) })
+    const more = detailed(job, { job_id: job.id, instances: [{ instance_number: 1, [key]: value }] }, HPI)?.job.instance_list[1]
+    t.same(more, { ...job.instance_list[1], [key]: String(value) })
   }
 })
 
@@ -166,14 +172,44 @@ t.test('only the removal that was refused says so, and when', async t => {
   t.equal(after?.job.status_reason, null)
 })
 
-t.test('an acknowledgement tells what was taken and what was removed', async t => {
+t.test('an acknowledgement shows what was taken and what was removed', async t => {
   const shrinking = scaled(runningJob([HPI, HPI, HPI]), 1, 'user')
   const gone = acknowledged(stored(shrinking), HPI, sent(shrinking).command_id)
   t.same(events(gone), ['retired @hpi: the cluster removed 2 instances'])
   t.match(gone?.events, [{ cause: `cluster ${HPI}` }])
   const renewing = updated(runningJob([HPI, TUM]), { image: 'nginx:2', rollout: { max_unavailable: 2 } })
   const taken = acknowledged(stored(renewing), HPI, sent(renewing).command_id)
-  t.same(events(taken), ['acknowledged 0 @hpi: instance 0: the cluster took the newest descriptor'])
+  t.same(events(taken), ['acknowledged 0 @hpi: instance 0: the cluster acknowledged the newest descriptor'])
   t.same(fields(taken?.job, 'awaits'), [[null], [sent(renewing, 1).command_id]])
   t.equal(acknowledged(stored(taken), HPI, 'unknown'), undefined)
+})
+
+t.test('a report leaves an instance alone that it does not change', async t => {
+  const job = runningJob([HPI, HPI])
+  Object.assign(job.instance_list[0]!, { status: 'DEAD', silent: true })
+  t.same(fields(reported(job, HPI, 'DEAD')?.job, 'status', 'silent'), [['DEAD', true], ['DEAD', false]])
+})
+
+t.test('a refused or acknowledged removal ends only the wait for that removal', async t => {
+  const change = movedTo(runningJob([HPI, TUM]), HPI, { from: new Set([HPI, TUM]), location: null, order: 'stop-first' })
+  const awaits = [[null], [sent(change, 1).command_id]]
+  t.same(fields(refused(stored(change), HPI, sent(change), 'busy')?.job, 'awaits'), awaits)
+  const gone = acknowledged(stored(change), HPI, sent(change).command_id)
+  t.same(fields(gone?.job, 'awaits'), awaits)
+  t.same(events(gone), ['retired @hpi: the cluster removed 1 instance'])
+})
+
+t.test('a command asks again for what its own cluster refused to remove, and for nothing else', async t => {
+  const job = runningJob([HPI, HPI])
+  const removal = { instances: [], refused_at: job.created_at }
+  job.retiring = [
+    { ...removal, command_id: 'refused here', cluster_id: HPI, error: 'busy' },
+    { ...removal, command_id: 'under way here', cluster_id: HPI, error: null },
+    { ...removal, command_id: 'refused there', cluster_id: TUM, error: 'busy' }
+  ]
+  const change = scaled(job, 1, 'user')
+  const { command_id: id } = sent(change)
+  t.same(change?.job.retiring.map(({ command_id, cluster_id, error }) => [command_id, cluster_id, error]), [
+    [id, HPI, null], ['under way here', HPI, null], ['refused there', TUM, 'busy'], [id, HPI, null]
+  ])
 })

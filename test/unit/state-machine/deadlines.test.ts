@@ -29,7 +29,7 @@ t.test('before its deadline nothing happens', async t => {
   t.equal(expireDeadlines(job, POLICY, 'system', new Date(Date.parse(dueAt(job, POLICY)!) - 1)), undefined)
 })
 
-t.test('what does not start is tried elsewhere, and its cluster told to remove it', async t => {
+t.test('what does not start is tried elsewhere, and its cluster gets a command to remove it', async t => {
   const change = atDue(placedJob([HPI]))
   t.same(entries(change?.job), ['0 - REQUESTED'])
   t.match(change?.job.instance_list[0], { attempts: 1, refusals: [{ cluster_id: HPI, error: /was CLUSTER_SCHEDULED since/ }] })
@@ -43,7 +43,7 @@ t.test('in the end it is left FAILED with its story, and shows should it run the
   for (let attempt = 1; attempt < POLICY.maxAttempts; attempt++) job = stored(placedOn(stored(atDue(job)), { 0: [TUM, ETH, HPI][attempt % 3]! }))
   const change = atDue(job)
   t.match(change?.job, { status: 'FAILED', status_reason: new RegExp(`^given up after ${POLICY.maxAttempts} starts: .*${TUM} was .*; `) })
-  t.equal(dueAt(change!.job, POLICY), null, 'it is due no more')
+  t.equal(dueAt(change!.job, POLICY), null, 'it has no deadline any more')
   const last = change!.job.instance_list[0]!.cluster_id
   t.match(stored(reported(stored(change), last, 'RUNNING')), { status: 'RUNNING', instance_list: [{ attempts: 0 }] })
 })
@@ -89,7 +89,7 @@ t.test('a user starts what was given up afresh: another descriptor, a move, a de
   t.match(stored(forgotten(job, at, 'user')).instance_list, [{ status: 'REQUESTED', cluster_id: '', given_up: false }])
 })
 
-t.test('a refused removal is asked for again, as it is meant by then', async t => {
+t.test('a refused removal is sent again, as the job is by then', async t => {
   const change = scaled(runningJob([HPI, HPI]), 1, 'user')
   const job = stored(refused(stored(change), HPI, sent(change), 'busy'))
   const again = atDue(job)
@@ -114,7 +114,7 @@ t.test('what was refused or reported as stopped and runs after all shows as RUNN
   }
 })
 
-t.test('only what is overdue is tried elsewhere, and tells its story', async t => {
+t.test('only what is overdue is tried elsewhere, with its story', async t => {
   const placed = placedJob([HPI, TUM])
   const job = stored(reported(placed, TUM, 'RUNNING'))
   const since = job.instance_list[0]!.status_since
@@ -145,7 +145,7 @@ t.test('each status has its time from when it began, and the first to end is the
   t.equal(dueAt(alone, POLICY), new Date(Date.parse(alone.instance_list[1]!.status_since) + POLICY.startingMs).toISOString())
 })
 
-t.test('what is given up is told in full, in one event, and has no deadline any more', async t => {
+t.test('what is given up has its whole story in one event, and no deadline any more', async t => {
   const job = placedJob([HPI])
   job.instance_list[0]!.attempts = POLICY.maxAttempts - 1
   job.instance_list[0]!.refusals = ['a', 'b', 'c', 'd', 'e'].map(error => ({ cluster_id: TUM, at: job.created_at, error }))
@@ -171,12 +171,12 @@ t.test('a refused removal is due when the cluster may have changed its mind, not
   t.equal(dueAt(job, POLICY), '2026-01-31T12:02:00.000Z')
   t.equal(expireDeadlines(job, POLICY, 'system', new Date('2026-01-31T12:01:59.999Z')), undefined)
   const again = atDue(job)
-  t.same(events(again), ['resent @hpi: the cluster refused to remove it (busy): it is asked again'])
+  t.same(events(again), ['resent @hpi: the cluster refused to remove it (busy): the removal is sent again'])
   t.same(again?.job.retiring.map(({ cluster_id: id, error }) => [id, error]), [[HPI, null], [TUM, null]])
   t.same(commands(again), [`deploy ${HPI}`])
 })
 
-t.test('a move that a user asked for ends in its time, also while it has found no place', async t => {
+t.test('a move that a user asked for fails at its deadline, also while it has found no place', async t => {
   const job = stored(movedTo(runningJob([HPI, TUM]), HPI))
   const since = job.instance_list[1]!.move!.since
   t.equal(dueAt(job, POLICY), minutesAfter(since, 5).toISOString())
@@ -187,7 +187,7 @@ t.test('a move that a user asked for ends in its time, also while it has found n
   t.same(events(change), ['move_failed 0 @hpi: instance 0 stays on hpi: no place was found for it: tum: 0 cores free of 1 asked'])
 })
 
-t.test('only what a user asked for ends so: an update, a drain and a failover come to their end somewhere', async t => {
+t.test('only a move that a user asked for fails: an update, a drain and a failover end somewhere', async t => {
   for (const why of ['drain', 'update', 'failover'] as const) {
     const job = stored(why === 'failover' ? lost(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why, location: null }))
     t.equal(dueAt(job, POLICY), null, why)
@@ -198,4 +198,33 @@ t.test('only what a user asked for ends so: an update, a drain and a failover co
     t.same(fields(change?.job, 'cluster_id', 'given_up'), [[HPI, false], ['', false]], why)
     t.match(events(change)[0], /it is tried elsewhere, start 7$/, why)
   }
+})
+
+t.test('what was refused and is to be placed anew has no deadline: it has no cluster to wait for', async t => {
+  const job = placedJob([HPI])
+  const full = stored(refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, 'NO_WORKER_CAPACITY'))
+  t.equal(dueAt(full, POLICY), null)
+  t.equal(expireDeadlines(full, POLICY, 'system', minutesAfter(full.updated_at, 60)), undefined)
+})
+
+t.test('what has a successor has no deadline: that one has', async t => {
+  const draining = stored(movedTo(stored(reported(runningJob([HPI]), HPI, 'FAILED')), HPI, { why: 'drain', location: null }))
+  t.equal(dueAt(draining, POLICY), null)
+  t.equal(expireDeadlines(draining, POLICY, 'system', minutesAfter(draining.updated_at, 60)), undefined)
+})
+
+t.test('a move that a user asked for has its own deadline, however long its successor may still start', async t => {
+  const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
+  const starting = stored(reported(moving, TUM, 'CREATED'))
+  t.equal(dueAt(starting, POLICY), minutesAfter(starting.instance_list[1]!.move!.since, 5).toISOString())
+})
+
+t.test('a removal counts as refused from when it was, and a job that is removed has no instances to wait for', async t => {
+  const job = runningJob([HPI])
+  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: 'busy' }]
+  t.equal(dueAt(job, POLICY), null)
+  t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined)
+  const leaving = { ...placedJob([HPI]), desired_state: 'undeployed' as const }
+  t.equal(dueAt(leaving, POLICY), null)
+  t.equal(expireDeadlines(leaving, POLICY, 'system', minutesAfter(leaving.updated_at, 60)), undefined)
 })

@@ -44,6 +44,8 @@ t.test('a job that is being removed says what the removal waits for, as long as 
   t.equal(delivery(stored(change), HPI, UNREACHABLE), undefined, 'the same again changes nothing')
   t.equal(delivery(stored(change), HPI, null)?.job.status_reason, 'being removed: its clusters have not confirmed yet')
   t.equal(delivery(job, TUM, UNREACHABLE), undefined, 'nothing is to be removed there')
+  const both = stored(undeploying(runningJob([HPI, TUM]), 'user'))
+  t.equal(delivery(both, HPI, UNREACHABLE)?.job.status_reason, `being removed: ${UNREACHABLE}`)
 })
 
 t.test('a removal from a job that lives on says nothing on what runs', async t => {

@@ -14,10 +14,13 @@ t.test('a new job asks for one address for the service and one for each instance
   t.same(change.job.service_ip_list, [{ IpType: 'RR', Address: '' }])
   t.same(change.job.instance_list.map(({ instance_number, instance_ip, cluster_id }) => [instance_number, instance_ip, cluster_id]), [[0, '', ''], [1, '', ''], [2, '', '']])
   t.same(change.commands, [])
-  t.match(change.events, [{ type: 'deployed', cause: 'user' }])
+  t.match(change.job, { generation: 1, fence: 0, revision: 0 })
+  t.same(fields(change.job, 'generation', 'status', 'status_reason'), Array(3).fill([1, 'REQUESTED', null]))
+  t.same(events(change), ['deployed: demo.default.service1.test was deployed, 3 instances'])
+  t.match(change.events, [{ cause: 'user' }])
 })
 
-t.test('the address wished for is asked for', async t => {
+t.test('the address in the descriptor is the one to lease', async t => {
   t.same(created(sampleDescriptor({ RR_ip: '172.30.9.9' }), 'user').job.service_ip_list, [{ IpType: 'RR', Address: '172.30.9.9' }])
 })
 
@@ -25,7 +28,7 @@ t.test('the same descriptor again changes nothing', async t => {
   t.equal(updated(placedJob([HPI], { replicas: 1 }), { replicas: 1 }), undefined)
 })
 
-t.test('a cluster that no longer matches the descriptor is told to delete, and the instance takes its address along', async t => {
+t.test('a cluster that no longer matches the descriptor gets a delete, and the instance keeps its address', async t => {
   const job = placedJob([HPI])
   const change = updated(job, { replicas: 1, cluster_location: 'tum' }, () => false)
   t.same(commands(change), [`delete ${HPI}`])
@@ -51,7 +54,7 @@ t.test('undeploying what is nowhere ends at once', async t => {
   t.equal(undeploying(stored(created(sampleDescriptor(), 'user')), 'user')?.job.status, 'UNDEPLOYED')
 })
 
-t.test('a refused delete is shown, and asked for again when the user asks again', async t => {
+t.test('a refused delete shows, and is sent again when the user asks again', async t => {
   const change = undeploying(placedJob([HPI]), 'user')
   const after = stored(refused(stored(change), HPI, sent(change), 'busy'))
   t.match(after.status_reason, /refused: busy/)
@@ -153,7 +156,7 @@ t.test('an update to another place moves what runs, places the rest anew, and le
   t.same(commands(change), [`delete ${TUM}`])
 })
 
-t.test('a move that was asked for cannot fail any more when the new descriptor allows its source no longer', async t => {
+t.test('a move by a user cannot fail any more when the new descriptor no longer allows its source', async t => {
   const change = updated(stored(movedTo(runningJob([HPI]), HPI)), { cluster_location: 'tum' }, () => false)
   t.match(change?.job.instance_list, [{ cluster_id: HPI }, { cluster_id: '', location: null, move: { from: HPI, why: 'update' } }])
   t.equal(change?.job.instance_list.length, 2)
@@ -168,13 +171,15 @@ t.test('an update that lets instances stay calls off what an update began, not w
   }
   const stillNot = stored(updated(runningJob([HPI]), { cluster_location: 'tum' }, () => false))
   t.same(entries(updated(stillNot, { cluster_location: 'eth' }, () => false)?.job), [`0 ${HPI} RUNNING`, `0 - REQUESTED from ${HPI}`])
+  const there = updated(stored(placedOn(stillNot, { 0: TUM })), { cluster_location: 'munich' }, id => id === TUM)
+  t.same(entries(there?.job), [`0 ${HPI} RUNNING`, `0 ${TUM} CLUSTER_SCHEDULED from ${HPI}`], 'what was begun for it goes on')
 })
 
-t.test('undeploying tells why it is not gone yet, and ends an update', async t => {
+t.test('undeploying says why the job is not gone yet, and ends an update', async t => {
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }))
   const change = undeploying(job, 'user')
   t.match(change?.job, { desired_state: 'undeployed', rollout: null, status_reason: 'being removed: its clusters have not confirmed yet', instance_list: [] })
-  t.same(events(change), ['undeploying: demo.default.service1.test is to be removed', 'retiring @hpi: hpi is to remove instance 0'])
+  t.same(events(change), ['undeploying: demo.default.service1.test is being removed', 'retiring @hpi: hpi is to remove instance 0'])
   const end = acknowledged(stored(change), HPI, sent(change).command_id)
   t.same(events(end), ['retired @hpi: the cluster removed 1 instance', 'undeployed: demo.default.service1.test is gone, its addresses are free'])
   t.match(end?.job, { status: 'UNDEPLOYED', status_reason: null })
@@ -192,4 +197,10 @@ t.test('a job that is being removed has no deadlines but those of its removals',
   const job = stored(undeploying(placedJob([HPI]), 'user'))
   t.equal(job.due_at, null)
   t.equal(expireDeadlines(job, POLICY, 'system', new Date(Date.now() + 1e9)), undefined)
+})
+
+t.test('the address stays in an update that names the same one or none', async t => {
+  const job = runningJob([HPI], { RR_ip: '172.30.9.9' })
+  t.equal(updated(job, { RR_ip: '172.30.9.9' }), undefined)
+  t.same(updated(job, { image: 'nginx:2' })?.job.service_ip_list, [{ IpType: 'RR', Address: '172.30.9.9' }])
 })

@@ -59,7 +59,7 @@ t.test('a drained cluster is left by what was only on its way to it', async t =>
   t.same(commands(change), [`delete ${TUM}`])
 })
 
-t.test('a move that was asked for cannot fail any more when its source is drained', async t => {
+t.test('a move by a user cannot fail any more when its source is drained', async t => {
   const moving = stored(movedTo(runningJob([HPI]), HPI))
   const change = stored(movedTo(moving, HPI, drain))
   t.match(change.instance_list[1], { location: 'tum', move: { why: 'drain' } })
@@ -104,7 +104,7 @@ t.test('a move to a cluster with other instances of the job waits for its own', 
   t.same(entries(carriedOut(moving)), [`0 ${TUM} RUNNING`, `1 ${TUM} RUNNING`])
 })
 
-t.test('a move tells where each instance goes and why, and leaves the others alone', async t => {
+t.test('a move shows where each instance goes and why, and leaves the others alone', async t => {
   const job = runningJob([HPI, TUM, HPI])
   const change = movedTo(job, HPI, { location: 'eth' })
   const move = { from: HPI, why: 'asked', since: change!.job.updated_at }
@@ -117,13 +117,13 @@ t.test('a move tells where each instance goes and why, and leaves the others alo
   t.equal(movedTo(job, ETH), undefined)
 })
 
-t.test('stop-first tells why the instance is down, and what it waits for', async t => {
+t.test('stop-first shows why the instance is down, and what it waits for', async t => {
   const change = movedTo(runningJob([HPI, TUM]), HPI, { order: 'stop-first' })
   t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason', 'location', 'awaits', 'move'), [
-    ['', 'REQUESTED', 'to be moved: its cluster was told to remove it first', 'tum', sent(change).command_id, null], [TUM, 'RUNNING', null, null, null, null]
+    ['', 'REQUESTED', 'to be moved: its cluster has to remove it first', 'tum', sent(change).command_id, null], [TUM, 'RUNNING', null, null, null, null]
   ])
   t.same(events(change), [
-    'status 0 @hpi RUNNING>REQUESTED: instance 0 is REQUESTED: to be moved: its cluster was told to remove it first',
+    'status 0 @hpi RUNNING>REQUESTED: instance 0 is REQUESTED: to be moved: its cluster has to remove it first',
     'moving 0 @hpi: instance 0 is to leave hpi for tum, stop-first',
     'retiring @hpi: hpi is to remove instance 0'
   ])
@@ -152,10 +152,10 @@ t.test('when its source is gone the successor stands alone, with all its starts'
   moving.instance_list[1]!.attempts = 3
   const change = forgotten(moving, HPI, 'user')
   t.same(fields(change?.job, 'cluster_id', 'move', 'attempts'), [['', null, 0]])
-  t.same(events(change), ['moving 0 @hpi: instance 0 is no longer on hpi: what was started to follow it takes its place'])
+  t.same(events(change), ['moving 0 @hpi: instance 0 is no longer on hpi: its successor takes its place'])
 })
 
-t.test('a source that runs ends a failover only, not what a user or an operator asked for', async t => {
+t.test('a source that runs ends a failover, and no other move', async t => {
   for (const why of ['asked', 'drain', 'update'] as const) {
     t.equal(stored(movedTo(runningJob([HPI]), HPI, { why })).instance_list.length, 2, why)
   }
@@ -168,7 +168,7 @@ t.test('a source that runs ends a failover only, not what a user or an operator 
   ])
 })
 
-t.test('another place, or another order, replaces a move that is under way; it is told once', async t => {
+t.test('another target replaces a move that is under way, in one event', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
   const change = movedTo(moving, HPI, { location: 'eth' })
   t.same(fields(change?.job, 'cluster_id', 'location', 'move'), [[HPI, null, null], ['', 'eth', { from: HPI, why: 'asked', since: change!.job.updated_at }]])
@@ -204,7 +204,7 @@ t.test('nothing moves of a job that is being removed', async t => {
   t.equal(movedBetweenNodes(job, HPI, 'vm-1', 'vm-2', 'user'), undefined)
 })
 
-t.test('the end of a drain tells of what stays, and ends no other move', async t => {
+t.test('the end of a drain says what stays, and ends no other move', async t => {
   const draining = stored(movedTo(runningJob([HPI, TUM]), HPI, { ...drain, from: new Set([HPI, TUM]) }))
   const change = drainEnded(draining, HPI, 'user')
   t.same(entries(change?.job), [`0 ${HPI} RUNNING`, `1 ${TUM} RUNNING`, `1 - REQUESTED from ${TUM}`])

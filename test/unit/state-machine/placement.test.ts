@@ -32,7 +32,7 @@ t.test('a placement that comes too late places nothing', async t => {
   t.equal(placed(gone, answer, 'scheduler'), undefined, 'it is undeployed')
 })
 
-t.test('instances that found no place while others did are told why', async t => {
+t.test('instances that found no place while others did show why', async t => {
   const job = stored(created(sampleDescriptor({ replicas: 2 }), 'user'))
   const change = placed(job, { kind: 'placed', assignments: [{ instance_number: 0, cluster_id: HPI }], failure: 'NoActiveClusterWithCapacity', explanation: verdict('placed 1 of 2') }, 'scheduler')
   t.equal(change?.job.status, 'NoActiveClusterWithCapacity')

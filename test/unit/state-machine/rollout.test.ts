@@ -149,7 +149,10 @@ t.test('where a descriptor names no time, an update has that of the settings', a
 t.test('at its deadline an update goes back and says why', async t => {
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }, undefined, T))
   const change = expireDeadlines(job, { ...POLICY, scheduledMs: 1e9 }, 'system', new Date(after(600)))
-  t.same(events(change)[0], `rolled_back: generation 2 is given up: it did not get through all instances by ${after(600)}; generation 3 is as generation 1 was`)
+  t.same(events(change), [
+    `rolled_back: generation 2 is given up: it did not get through all instances by ${after(600)}; generation 3 is as generation 1 was`
+  ])
+  t.same(commands(change), [`deploy ${HPI}`])
   t.match(change?.job.revisions, [{ generation: 2, replaced_at: after(600), cause: `rolled back: it did not get through all instances by ${after(600)}`, descriptor: { image: 'nginx:2' } }, { generation: 1 }])
 })
 
@@ -165,25 +168,25 @@ t.test('a rollback ends what the update moved, and not what a user, an operator 
   }
 })
 
-t.test('a rollback tells of all instances: what is down is renewed, the rest has the generation that it runs', async t => {
+t.test('in a rollback what is down is renewed, and the rest has the generation that it runs', async t => {
   const change = updated(runningJob([HPI, TUM, ETH]), { image: 'broken' })
   const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
   taken.instance_list.forEach(entry => { entry.attempts = 2 })
   const back = reported(taken, HPI, 'FAILED')
   t.same(fields(back?.job, 'cluster_id', 'status', 'status_reason', 'generation', 'attempts', 'awaits'), [
-    [HPI, 'CLUSTER_SCHEDULED', 'the cluster was told to bring it to the new descriptor', 3, 0, sent(back).command_id],
+    [HPI, 'CLUSTER_SCHEDULED', 'being updated to the new descriptor', 3, 0, sent(back).command_id],
     [TUM, 'RUNNING', null, 3, 0, null],
     [ETH, 'RUNNING', null, 3, 0, null]
   ])
   t.same(events(back), [
     'status 0 @hpi CLUSTER_SCHEDULED>FAILED: instance 0 is FAILED',
     'rolled_back: generation 2 is given up: instance 0 is FAILED; generation 3 is as generation 1 was',
-    'status 0 @hpi FAILED>CLUSTER_SCHEDULED: instance 0 is CLUSTER_SCHEDULED: the cluster was told to bring it to the new descriptor'
+    'status 0 @hpi FAILED>CLUSTER_SCHEDULED: instance 0 is CLUSTER_SCHEDULED: being updated to the new descriptor'
   ])
   t.ok(events(reported(stored(acknowledged(stored(back), HPI, sent(back).command_id)), HPI, 'RUNNING')).includes('rolled_out: generation 3 is rolled out, as before the update'))
 })
 
-t.test('the reason of a failure is told in the rollback', async t => {
+t.test('the event of a rollback has the reason of the failure', async t => {
   const change = updated(runningJob([HPI]), { image: 'broken' })
   const back = refused(stored(change), HPI, sent(change), 'boom')
   t.ok(events(back).includes('rolled_back: generation 2 is given up: instance 0 is FAILED (the cluster refused: boom); generation 3 is as generation 1 was'))
@@ -203,7 +206,7 @@ t.test('an update ends when the last instance runs, in one event, and not before
   t.ok(first?.job.rollout)
   t.same(events(first), [
     'status 0 @hpi CLUSTER_SCHEDULED>RUNNING: instance 0 is RUNNING',
-    'status 1 @tum RUNNING>CLUSTER_SCHEDULED: instance 1 is CLUSTER_SCHEDULED: the cluster was told to bring it to the new descriptor'
+    'status 1 @tum RUNNING>CLUSTER_SCHEDULED: instance 1 is CLUSTER_SCHEDULED: being updated to the new descriptor'
   ])
   const second = reported(stored(acknowledged(stored(first), TUM, sent(first).command_id)), TUM, 'RUNNING')
   t.same(events(second), ['status 1 @tum CLUSTER_SCHEDULED>RUNNING: instance 1 is RUNNING', 'rolled_out: generation 2 is rolled out'])
@@ -233,4 +236,30 @@ t.test('a user who goes back keeps the number of instances that there are by now
   const grown = stored(updated(job, { image: 'nginx:2', replicas: 2 }))
   const change = rolledBackTo(grown, grown.revisions[0]!, { policy: POLICY, cause: 'user', mayStay: () => true }, T)
   t.match(change?.job, { replicas: 2, descriptor: { image: 'nginx:alpine', replicas: 2 }, rollout: { started_at: after(0) } })
+})
+
+t.test('whatever a cluster calls it, an instance of the new generation that stops is a failure of the update', async t => {
+  const change = updated(runningJob([HPI, HPI]), { image: 'broken', rollout: { max_unavailable: 2 } })
+  const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+  for (const told of ['FAILED', 'DEAD', 'NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const) {
+    const back = reported(taken, HPI, told)
+    t.ok(events(back).includes(`rolled_back: generation 2 is given up: instance 0 is ${told}; generation 3 is as generation 1 was`), told)
+  }
+})
+
+t.test('what was out of reach while the update went through is renewed one at a time when it runs again', async t => {
+  const change = updated(runningJob([HPI, TUM, TUM], { cluster_location: 'x' }), { image: 'nginx:2', cluster_location: 'x' })
+  const away = stored(lost(stored(change), TUM, 'tum', 'system'))
+  const job = stored(reported(stored(acknowledged(away, HPI, sent(change).command_id)), HPI, 'RUNNING'))
+  const back = reported(job, TUM, 'RUNNING')
+  t.same(fields(back?.job, 'status', 'generation'), [['RUNNING', 2], ['CLUSTER_SCHEDULED', 2], ['RUNNING', 1]])
+})
+
+t.test('an update that overtakes a rollback goes back to what the rollback brought', async t => {
+  const change = updated(runningJob([HPI]), { image: 'broken' })
+  const back = stored(reported(stored(acknowledged(stored(change), HPI, sent(change).command_id)), HPI, 'FAILED'))
+  const next = updated(back, { image: 'broken too' })
+  t.match(next?.job, { generation: 4, rollout: { from_generation: 3, rollback: false } })
+  const again = reported(stored(acknowledged(stored(next), HPI, sent(next).command_id)), HPI, 'FAILED')
+  t.match(again?.job, { generation: 5, descriptor: { image: 'nginx:alpine' } })
 })

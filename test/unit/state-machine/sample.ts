@@ -10,7 +10,7 @@ import { placed } from '../../../services/job-lifecycle/state-machine/decisions/
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import type { Policy } from '../../../services/job-lifecycle/state-machine/policy.js'
 
-/** The patience of the default settings. */
+/** The deadlines of the default settings. */
 export const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 5, moveMs: 300_000, rolloutMs: 600_000 }
 
 export const HPI = 'aaaaaaaaaaaaaaaaaaaaaaaa'
@@ -44,7 +44,7 @@ export function stored (change: JobChange | undefined): Job {
   }
 }
 
-/** An update by the user; unless told otherwise all instances may stay where they are. */
+/** An update by the user. All instances may stay where they are, unless `mayStay` says otherwise. */
 export function updated (job: Job, more: Partial<Descriptor>, mayStay: (id: ClusterId) => boolean = () => true, at?: Date): JobChange | undefined {
   return updatedIn(job, sampleDescriptor(more), { policy: POLICY, cause: 'user', mayStay }, at)
 }
@@ -105,8 +105,8 @@ export function runningJob (clusterIds: ClusterId[], more: Partial<Descriptor> =
 }
 
 /** A move that the user asks for. */
-export function movedTo (job: Job, from: ClusterId, wish: Partial<MoveOptions> = {}, at?: Date): JobChange | undefined {
-  return moved(job, { from: new Set([from]), location: 'tum', why: 'asked', order: 'start-first', ...wish }, 'user', at)
+export function movedTo (job: Job, from: ClusterId, options: Partial<MoveOptions> = {}, at?: Date): JobChange | undefined {
+  return moved(job, { from: new Set([from]), location: 'tum', why: 'asked', order: 'start-first', ...options }, 'user', at)
 }
 
 /** A job whose instances are on these clusters, in order. */

@@ -2,7 +2,7 @@ import t from 'tap'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { commands, entries, HPI, movedTo, placedJob, runningJob, sent, stored, TUM, updated } from './sample.js'
+import { commands, entries, events, fields, HPI, movedTo, placedJob, runningJob, sent, stored, TUM, updated } from './sample.js'
 
 t.test('fewer replicas retire the highest numbers, which keep their addresses until the cluster has confirmed', async t => {
   const job = placedJob([HPI, HPI, TUM])
@@ -42,4 +42,17 @@ t.test('scaling during an update keeps those that stand in', async t => {
   t.equal(updating.instance_list.length, 3)
   t.equal(scaled(updating, 4, 'user')?.job.instance_list.length, 5)
   t.same(scaled(updating, 1, 'user')?.job.instance_list.map(({ instance_number }) => instance_number), [0, 1])
+})
+
+t.test('scaling shows what was and what is, and which instances leave', async t => {
+  const fewer = scaled(runningJob([HPI, HPI, HPI, TUM]), 1, 'user')
+  t.same(events(fewer), ['scaled: 1 instance instead of 4', 'retiring @hpi: hpi is to remove 2 instances', 'retiring @tum: tum is to remove instance 3'])
+  const more = scaled(runningJob([HPI]), 3, 'user')
+  t.same(events(more), ['scaled: 3 instances instead of 1'])
+  t.same(fields(more?.job, 'instance_number', 'cluster_id', 'status', 'generation'), [[0, HPI, 'RUNNING', 1], [1, '', 'REQUESTED', 1], [2, '', 'REQUESTED', 1]])
+  t.match(more?.events, [{ cause: 'user' }])
+})
+
+t.test('a job that is well shows no reason', async t => {
+  t.match(runningJob([HPI, TUM]), { status: 'RUNNING', status_reason: null })
 })

@@ -65,7 +65,7 @@ t.test('an answer about another generation, a job that is placed or one that is 
   t.equal(answered(job, named(job), undefined, now), undefined, 'without the cluster there is nothing to decide')
 })
 
-t.test('a cluster that cannot be what the job asked for is turned down, with the reason', async t => {
+t.test('a cluster that cannot take the job is turned down, with the reason', async t => {
   const refusedFor = (cluster: ReturnType<typeof hpi>, job = unplacedJob()) => {
     const change = answered(job, named(job), cluster, now)
     t.same(commands(change), [])
@@ -109,7 +109,7 @@ t.test('what the cluster refused within the last minute it does not get again, t
   t.same(none?.job.explanation, verdict(false, all))
 })
 
-t.test('a cluster that is not registered is a place that there is not', async t => {
+t.test('a cluster that is not registered counts as not found', async t => {
   const job = unplacedJob()
   const change = misled(job, named(job), now)
   t.match(change?.job, { status: 'TargetClusterNotFound', status_reason: `the Cloud Scheduler named ${HPI}, which is no registered cluster` })

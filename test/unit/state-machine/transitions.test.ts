@@ -67,7 +67,7 @@ t.test('what was given up leads to RUNNING or COMPLETED by reports, and anywhere
   for (const trigger of ['placed', 'unplaceable', 'started', 'refused', 'lost', 'recovered', 'gave_up'] as const) t.same(of(trigger), [], trigger)
 })
 
-t.test('an undeployment that nobody asked for is told as DEAD', async t => {
+t.test('UNDEPLOYED without a command shows as DEAD', async t => {
   t.equal(reportedStatus('UNDEPLOYED'), 'DEAD')
   t.equal(reportedStatus('RUNNING'), 'RUNNING')
 })

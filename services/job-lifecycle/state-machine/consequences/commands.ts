@@ -3,13 +3,13 @@ import { byCluster } from '../instances.js'
 import type { Intents, JobEdit } from '../job-edit.js'
 
 /**
- * What the clusters of a job have to be told, from the difference between what they were to run and what they are to
- * run now. One command says it all to a cluster, since its instances are those that the job document lists for it:
- * - `deploy` to one that had none, or that is to bring some to another descriptor;
- * - `replicate` to one that is to have others or fewer than before, with their number;
- * - `delete` to one that is to have none.
+ * The commands for the clusters of a job, from the difference between what each should run before and after. A cluster
+ * needs one command only, since the job document lists all that it should run:
+ * - `deploy` to a cluster that had no instance, or that has to update some;
+ * - `replicate` to a cluster that gets other or fewer instances than before, with their number;
+ * - `delete` to a cluster that keeps none.
  *
- * What a cluster is to remove stays in `retiring`, with its address, until it has confirmed.
+ * What a cluster has to remove stays in `retiring`, with its address, until the cluster acknowledges the removal.
  */
 export function tellClusters (original: Job, edit: JobEdit, intents: Intents): void {
   const { job } = edit
@@ -36,12 +36,12 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
       continue
     }
 
-    // A cluster has one word for all that it runs of a job: until it has taken the command, that is about what ran
-    // before.
+    // A cluster reports one status for all that it runs of a job. Until it acknowledges the command, that is about what
+    // ran before.
     const told = had.length > 0 ? [...came, ...renewed] : []
     for (const entry of told) entry.awaits = commandId
 
-    // What it refused to remove before, it is asked again by this command.
+    // This command also asks again for what it refused to remove.
     const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
     for (const entry of again) Object.assign(entry, { command_id: commandId, error: null })
     if (left.length === 0 && (has.length > 0 || again.length > 0)) continue

@@ -3,12 +3,12 @@ import { effective } from '../instances.js'
 import type { JobEdit } from '../job-edit.js'
 import { worst } from '../transitions.js'
 
-/** A job is as well as its worst instance, and says why. */
+/** The status of a job is that of its worst instance, with the reason. */
 export function summarise (job: Job): void {
   const instances = effective(job)
   const instance = worst(instances)
   if (!instance) {
-    // Of the contract's words the one that neither promises nor hides anything: there is nothing left to do.
+    // The one status of the contract that neither promises nor hides anything: there is nothing left to do.
     Object.assign(job, { status: 'COMPLETED', status_reason: 'scaled to 0 instances' })
     return
   }

@@ -4,8 +4,8 @@ import type { JobEdit } from '../job-edit.js'
 import { failoverTargetOf } from '../failover-target.js'
 
 /**
- * Ends the moves that have come to their end: the new entry runs, so the old one goes; the old one is gone; or the
- * cluster that was taken for dead runs the instance again before the other does.
+ * Ends the moves that are over: the successor runs, so the source goes; the source is gone; or a cluster that was lost
+ * runs the instance again before the successor does.
  */
 export function completeMoves (edit: JobEdit): void {
   const { job } = edit

@@ -1,5 +1,5 @@
 import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
-import type { Instance } from '../../../../schemas/job.js'
+import type { Instance, Job } from '../../../../schemas/job.js'
 import { isUp, sourceOf, successorOf } from '../instances.js'
 import type { JobEdit } from '../job-edit.js'
 import { keepRevision, resize } from '../scaling.js'
@@ -8,9 +8,9 @@ import { callOffMove } from './moves.js'
 const FAILURES: readonly Status[] = ['FAILED', 'DEAD', ...CLUSTER_REFUSALS]
 
 /**
- * Takes the next steps of an update: as many instances at a time as may be unavailable, those that are down already
- * beside them; ends it when all run; goes back to the descriptor before when one fails. What was out of reach while the
- * update went through follows when it is back, one at a time.
+ * Takes the next steps of an update. It renews what is down already, and of what runs as many instances as may be
+ * unavailable. When all run, the update ends; when one fails, it is rolled back. What was out of reach follows later,
+ * one at a time.
  */
 export function continueRollout (edit: JobEdit): void {
   const { job } = edit
@@ -21,13 +21,12 @@ export function continueRollout (edit: JobEdit): void {
   )
 
   if (rollout?.auto_rollback) {
-    const failed = reachable.find(entry =>
-      entry.generation === job.generation && entry.status_since >= rollout.started_at && FAILURES.includes(entry.status)
-    )
+    const failed = reachable.find(entry => entry.generation === job.generation && FAILURES.includes(entry.status))
     if (
       failed &&
       rollBack(
         edit,
+        rollout,
         `instance ${failed.instance_number} is ` +
           `${failed.status}${failed.status_reason ? ` (${failed.status_reason})` : ''}`
       )
@@ -52,9 +51,7 @@ function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number):
   const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
   let spare = up.size - (job.replicas - maxUnavailable)
   for (
-    const entry of pending.sort((a, b) =>
-      Number(up.has(a.instance_number)) - Number(up.has(b.instance_number)) || a.instance_number - b.instance_number
-    )
+    const entry of pending.sort((a, b) => Number(up.has(a.instance_number)) - Number(up.has(b.instance_number)))
   ) {
     if (up.has(entry.instance_number) && spare-- <= 0) break
     edit.renew(entry)
@@ -62,15 +59,15 @@ function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number):
 }
 
 /**
- * Starts the way back to the descriptor before the update, which goes through the instances as the update did. Those
- * that the update has not reached yet just stay.
+ * Starts the rollback to the descriptor before the update. It goes through the instances as the update did; those that
+ * the update has not reached yet just stay.
  * @returns False when there is nothing to go back to.
  */
-export function rollBack (edit: JobEdit, why: string): boolean {
+export function rollBack (edit: JobEdit, rollout: NonNullable<Job['rollout']>, why: string): boolean {
   const { job, now } = edit
-  const { rollout, generation: failedGeneration } = job
-  const good = job.revisions.find(({ generation }) => generation === rollout?.from_generation)
-  if (!rollout || !good) return false
+  const { generation: failedGeneration } = job
+  const good = job.revisions.find(({ generation }) => generation === rollout.from_generation)
+  if (!good) return false
   keepRevision(job, `rolled back: ${why}`, now)
   job.descriptor = good.descriptor
   job.generation++
@@ -90,7 +87,7 @@ export function rollBack (edit: JobEdit, why: string): boolean {
 
   for (const entry of [...job.instance_list]) {
     const source = sourceOf(job, entry)
-    // What was on its way elsewhere only because of the update stays where it is.
+    // What was to move only because of the update stays where it is.
     if (source && entry.move?.why === 'update') callOffMove(edit, entry, source)
     if (entry.cluster_id === '' || entry.generation === good.generation) entry.generation = job.generation
     entry.attempts = 0

@@ -7,8 +7,8 @@ import type { JobEdit } from '../job-edit.js'
 import { failoverTargetOf } from '../failover-target.js'
 
 /**
- * A cluster has been silent for too long. What it runs is DEAD as far as anyone can tell; it is started elsewhere
- * where the descriptor permits, and taken from the silent cluster only when it runs there. What was COMPLETED stays so.
+ * A cluster has been silent for too long. What it runs is DEAD as far as anyone can tell. Where the descriptor permits,
+ * it is started elsewhere, and leaves the silent cluster only when it runs there. What has COMPLETED stays so.
  */
 export function lost (
   job: Job,
@@ -26,7 +26,7 @@ export function lost (
     const isMoving = sourceOf(edit.job, entry) !== undefined
     const isLeaving = successorOf(edit.job, entry) !== undefined
     const reason = `${clusterName} gives no sign of ` +
-      `life${failoverTarget || isMoving || isLeaving ? '' : ', and the descriptor ties it to there'}`
+      `life${failoverTarget || isMoving || isLeaving ? '' : ', and the descriptor pins it there'}`
     entry.silent = true
     if (!edit.move(entry, 'lost', 'DEAD', reason)) entry.status_reason = reason
     edit.event('lost', `instance ${entry.instance_number}: ${reason}`, {
@@ -47,7 +47,7 @@ export function lost (
   return edit.done()
 }
 
-/** A cluster that was lost speaks again: what it says of its instances counts, and their deadlines run on from now. */
+/** A lost cluster speaks again: its reports count, and the deadlines of its instances start now. */
 export function recovered (
   job: Job,
   clusterId: ClusterId,
@@ -59,7 +59,7 @@ export function recovered (
   for (const entry of edit.job.instance_list) {
     if (entry.cluster_id !== clusterId || !entry.silent) continue
     entry.silent = false
-    edit.move(entry, 'recovered', 'NODE_SCHEDULED', `${clusterName} is back and has not told yet`)
+    edit.move(entry, 'recovered', 'NODE_SCHEDULED', `${clusterName} is back and has not reported yet`)
     edit.event('recovered', `instance ${entry.instance_number}: ${clusterName} is back`, {
       instance_number: entry.instance_number,
       cluster_id: clusterId
@@ -68,7 +68,7 @@ export function recovered (
   return edit.done()
 }
 
-/** A cluster was forgotten: its instances are placed anew, and what it was still to remove is gone with it. */
+/** A cluster was deleted: its instances are placed anew, and what it still had to remove is gone with it. */
 export function forgotten (job: Job, clusterId: ClusterId, cause: string, at = new Date()): JobChange | undefined {
   const edit = editJob(job, cause, at)
   edit.forget(clusterId)
@@ -84,12 +84,14 @@ export function forgotten (job: Job, clusterId: ClusterId, cause: string, at = n
   return edit.done()
 }
 
-/** Instances that wait for this cluster to remove them first do not any longer. */
+/** Ends the wait of instances that this cluster had to remove first. */
 function stopWaitingFor (edit: JobEdit, clusterId: ClusterId): void {
   const { job } = edit
-  const removals = new Set(job.retiring.filter(entry => entry.cluster_id === clusterId).map(entry => entry.command_id))
+  const removals = new Set<string | null>(
+    job.retiring.filter(entry => entry.cluster_id === clusterId).map(entry => entry.command_id)
+  )
   for (const entry of job.instance_list) {
-    if (entry.cluster_id !== '' || entry.awaits === null || !removals.has(entry.awaits)) continue
+    if (entry.cluster_id !== '' || !removals.has(entry.awaits)) continue
     entry.awaits = null
     edit.event('moving', `instance ${entry.instance_number} no longer waits for ${clusterId} to remove it`, {
       instance_number: entry.instance_number,

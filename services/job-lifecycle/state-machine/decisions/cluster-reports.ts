@@ -8,17 +8,17 @@ import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 
 /**
- * True when a cluster's word on its instances of a job may change one of this status. Only the job itself says for
- * sure.
+ * Whether a cluster's report may change an instance of this status. Quick, for the path of the heartbeats: only the job
+ * itself says for sure.
  */
 export function changesStatus (status: Status, told: Status): boolean {
   return mayBecome({ status, given_up: false }, 'reported', reportedStatus(told))
 }
 
-/** A cluster's word, in a heartbeat, on the instances of this job that are placed on it. */
+/** A cluster reported a status, in a heartbeat, of the instances of this job that are placed on it. */
 export function reported (job: Job, clusterId: ClusterId, told: Status, at = new Date()): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
-  const reason = told === 'UNDEPLOYED' ? 'the cluster says it is undeployed, which was not asked for' : null
+  const reason = told === 'UNDEPLOYED' ? 'the cluster reports it as undeployed, without a command' : null
   for (const instance of edit.job.instance_list) {
     if (instance.cluster_id !== clusterId || instance.awaits !== null) continue
     if (!edit.move(instance, 'reported', reportedStatus(told), reason)) continue
@@ -30,8 +30,7 @@ export function reported (job: Job, clusterId: ClusterId, told: Status, at = new
 
 /**
  * Where a cluster runs its instances, matched by instance_number (contract section 2).
- * @param clusterId The cluster that said it, when the message came over its own channel: it speaks for its own
- *   instances only.
+ * @param clusterId The sender, when the message came over its own channel: it speaks for its own instances only.
  */
 export function detailed (
   job: Job,
@@ -61,7 +60,7 @@ export function detailed (
   return edit.done()
 }
 
-/** Over HTTP the sender is not known: of an instance that moves, the end that has not told where it runs is meant. */
+/** Over HTTP the sender is not known. Of an instance that moves, it means the end without host details. */
 function meant (entries: Instance[], number: number, clusterId: ClusterId | undefined): Instance | undefined {
   const placed = entries.filter(entry =>
     entry.instance_number === number && entry.cluster_id !== '' &&

@@ -7,7 +7,7 @@ import { editJob } from '../job-change.js'
 import { rememberRefusal } from '../refusals.js'
 import { clusterCause, instances } from '../wording.js'
 
-/** A cluster durably took a command: what it was to remove is gone, and its word counts again. */
+/** A cluster acknowledged a command: what it had to remove is gone, and its reports count again. */
 export function acknowledged (
   job: Job,
   clusterId: ClusterId,
@@ -19,7 +19,7 @@ export function acknowledged (
     if (instance.awaits !== commandId) continue
     instance.awaits = null
     if (instance.cluster_id === '') continue
-    edit.event('acknowledged', `instance ${instance.instance_number}: the cluster took the newest descriptor`, {
+    edit.event('acknowledged', `instance ${instance.instance_number}: the cluster acknowledged the newest descriptor`, {
       instance_number: instance.instance_number,
       cluster_id: clusterId
     })
@@ -35,10 +35,10 @@ export function acknowledged (
 }
 
 /**
- * A cluster refused a command. For lack of a worker, the instances that it brought are placed anew and the cluster is
- * not asked again for a while; for any other reason they stay FAILED there, since the next cluster would be told the
- * same, until their deadline has them tried elsewhere. One that was to be renewed still runs there as it was before,
- * and the cluster's word goes on being about that.
+ * A cluster refused a command. If it lacks a worker, the instances that the command brought are placed anew, and the
+ * scheduler passes over the cluster for a while. For any other reason they stay FAILED there until their deadline: the
+ * next cluster would get the same command. An instance that was to be renewed still runs there as before, and the
+ * reports of the cluster go on being about that.
  */
 export function refused (
   job: Job,
@@ -63,7 +63,7 @@ export function refused (
 
   const lacksCapacity = CLUSTER_REFUSALS.find(status => error.includes(status))
   for (const instance of [...edit.job.instance_list]) {
-    // What the cluster has begun with came with an earlier command, and what awaits another with a later one.
+    // What the cluster has begun with came with an earlier command, what awaits another command with a later one.
     if (
       instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' ||
       ![null, commandId].includes(instance.awaits)
@@ -72,7 +72,7 @@ export function refused (
     const isRenewal = kind === 'deploy' && instance.awaits === commandId
     if (isRenewal || lacksCapacity === undefined) continue
     rememberRefusal(instance, error, edit.now)
-    // Told to remove it all the same: a later command on its way to the cluster may list it still.
+    // The cluster gets a command to remove it all the same: a later one on its way there may still list it.
     edit.recall(instance, 'removed')
   }
   return edit.done()

@@ -8,22 +8,22 @@ import type { JobEdit } from '../job-edit.js'
 import { deadlineOf, type Policy } from '../policy.js'
 import { rememberRefusal } from '../refusals.js'
 
-/** When an instance has been as it is for too long, Unix milliseconds; Infinity for never. */
+/** The deadline of an instance, Unix milliseconds; Infinity for none. */
 function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   const source = sourceOf(job, entry)
-  // A user can do with a move that failed; any other has to come to its end somewhere.
+  // A move that a user asked for may fail. Any other has to end somewhere.
   const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
   if (entry.cluster_id === '' || entry.silent || entry.given_up || successorOf(job, entry)) return moveEnd
-  const patience = deadlineOf(entry.status, policy)
-  return Math.min(moveEnd, patience === undefined ? Infinity : Date.parse(entry.status_since) + patience)
+  const allowedMs = deadlineOf(entry.status, policy)
+  return Math.min(moveEnd, allowedMs === undefined ? Infinity : Date.parse(entry.status_since) + allowedMs)
 }
 
-/** When a cluster that refused to remove something is to be asked again, Unix milliseconds. */
+/** When to ask a cluster again that refused to remove something, Unix milliseconds. */
 function askAgainAt ({ error, refused_at: refusedAt }: Job['retiring'][number], policy: Policy): number {
   return error === null || refusedAt === undefined ? Infinity : Date.parse(refusedAt) + policy.stoppedMs
 }
 
-/** When the job has to be looked at again if nothing happens before: ISO time, null for never. */
+/** The first deadline of a job, ISO time; null for none. */
 export function dueAt (job: Job, policy: Policy): string | null {
   const times = job.retiring.map(entry => askAgainAt(entry, policy))
   if (job.desired_state === 'running') {
@@ -35,40 +35,37 @@ export function dueAt (job: Job, policy: Policy): string | null {
 }
 
 /**
- * Time is up for something of this job: an instance that did not start is tried elsewhere, in the end left FAILED with
- * its story; a move is given up; an update goes back; a refused removal is asked for again.
+ * A deadline of this job has passed: an instance that did not start is tried elsewhere, in the end given up with its
+ * story; a move that a user asked for fails; an update is rolled back; a refused removal is asked for again.
  */
 export function expireDeadlines (job: Job, policy: Policy, cause: string, at = new Date()): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of edit.job.retiring) {
     if (askAgainAt(entry, policy) > at.getTime()) continue
     edit.resend(entry.cluster_id)
-    edit.event('resent', `the cluster refused to remove it (${entry.error}): it is asked again`, {
+    edit.event('resent', `the cluster refused to remove it (${entry.error}): the removal is sent again`, {
       cluster_id: entry.cluster_id
     })
   }
   if (job.desired_state === 'running') {
     for (const entry of [...edit.job.instance_list]) {
-      if (deadlineAt(edit.job, entry, policy) <= at.getTime()) endPatience(edit, entry, policy)
+      if (deadlineAt(edit.job, entry, policy) <= at.getTime()) passDeadline(edit, entry, policy)
     }
-    if (job.rollout && Date.parse(job.rollout.deadline_at) <= at.getTime()) endRollout(edit, job.rollout)
+    const { rollout } = edit.job
+    if (rollout && Date.parse(rollout.deadline_at) <= at.getTime()) endRollout(edit, rollout)
   }
   return edit.done()
 }
 
-/** Goes back, or takes as much time again: to stop halfway would leave two descriptors running. */
-function endRollout (
-  edit: JobEdit,
-  { deadline_at: deadlineAt, auto_rollback: autoRollback }: NonNullable<Job['rollout']>
-): void {
-  const { rollout } = edit.job
-  const why = `it did not get through all instances by ${deadlineAt}`
-  if (!rollout || (autoRollback && rollBack(edit, why))) return
+/** Rolls back, or takes as much time again: to stop halfway would leave two descriptors running. */
+function endRollout (edit: JobEdit, rollout: NonNullable<Job['rollout']>): void {
+  const why = `it did not get through all instances by ${rollout.deadline_at}`
+  if (rollout.auto_rollback && rollBack(edit, rollout, why)) return
   rollout.deadline_at = deadlineAgain(rollout, edit.now)
   edit.event('rollout_late', `generation ${edit.job.generation} goes on, though ${why}`)
 }
 
-function endPatience (edit: JobEdit, entry: Instance, policy: Policy): void {
+function passDeadline (edit: JobEdit, entry: Instance, policy: Policy): void {
   const { instance_number: number, cluster_id: clusterId } = entry
   const source = sourceOf(edit.job, entry)
   const story = `${entry.status} since ${entry.status_since}${entry.status_reason ? ` (${entry.status_reason})` : ''}`
@@ -85,13 +82,13 @@ function endPatience (edit: JobEdit, entry: Instance, policy: Policy): void {
   }
   entry.attempts++
   rememberRefusal(entry, `was ${story}`, edit.now)
-  // Where it has to leave another cluster, there is no giving up.
+  // What has to leave another cluster is never given up.
   if (entry.attempts >= policy.maxAttempts && !source) {
     const told = entry.refusals.slice(-policy.maxAttempts).map(({ cluster_id: at, error }) => `${at} ${error}`).join(
       '; '
     )
     const reason = `given up after ${entry.attempts} starts: ${told}`
-    // It stays where it was tried last, so that it shows should it run there after all.
+    // It stays where it was tried last: if it runs there after all, that shows.
     if (!edit.move(entry, 'gave_up', 'FAILED', reason)) Object.assign(entry, { status_reason: reason, given_up: true })
     edit.event('gave_up', `instance ${number}: ${reason}`, { instance_number: number, cluster_id: clusterId })
     return
@@ -105,7 +102,7 @@ function endPatience (edit: JobEdit, entry: Instance, policy: Policy): void {
   edit.recall(entry, 'removed', `was ${story}: to be tried elsewhere`)
 }
 
-/** What was started at its target is removed, the source runs on and says why. */
+/** The successor is removed; the source runs on and says why. */
 function giveUpMove (edit: JobEdit, entry: Instance, source: Instance, why: string): void {
   const about = { instance_number: entry.instance_number, cluster_id: source.cluster_id }
   if (callOffMove(edit, entry, source)) {

@@ -4,8 +4,8 @@ import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
 
 /**
- * What is known of a command that has not come to an end, shown on the job while nothing newer is known.
- * @param reason One sentence; null once there is nothing to tell any more.
+ * Why a command is neither acknowledged nor refused yet, to show on the job until there is newer news.
+ * @param reason One sentence; null once the cluster was reached.
  */
 export function delivery (job: Job, clusterId: ClusterId, reason: string | null): JobChange | undefined {
   const edit = editJob(job, `cluster ${clusterId}`)

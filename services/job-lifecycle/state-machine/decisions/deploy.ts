@@ -42,21 +42,21 @@ export function created (descriptor: Descriptor, cause: string, at = new Date())
     cause,
     at
   )
-  edit.event('deployed', `${edit.job.job_name} was asked for, ${instances(replicas)}`)
+  edit.event('deployed', `${edit.job.job_name} was deployed, ${instances(replicas)}`)
   return edit.done()!
 }
 
 export interface UpdateContext {
   policy: Policy
   cause: string
-  /** Whether the new descriptor still allows this cluster. */
+  /** Whether the new descriptor still allows an instance on this cluster. */
   mayStay (clusterId: ClusterId): boolean
 }
 
 /**
- * Brings a live job to another descriptor, instance by instance (see consequences/rollout.ts). Instances whose cluster
- * is no longer allowed are started elsewhere before they go; all keep their addresses. Replicas that the descriptor
- * does not name stay as they are.
+ * Updates a live job to another descriptor, instance by instance (see consequences/rollout.ts). Instances whose cluster
+ * is no longer allowed are started elsewhere before they go; all keep their addresses. If the descriptor names no
+ * `replicas`, their number stays.
  */
 export function updated (
   job: Job,
@@ -88,7 +88,7 @@ export function updated (
   )
   next.replicas = replicas
   if (contentChanged) startRollout(edit, job, policy, mayStay)
-  // What runs the descriptor of before runs this one.
+  // What runs the descriptor before runs this one: no cluster can tell them apart.
   else {
     for (const entry of next.instance_list) {
       if (entry.generation === job.generation) entry.generation = next.generation
@@ -101,7 +101,7 @@ export function updated (
 
 function startRollout (
   edit: JobEdit,
-  { generation: before, rollout }: Job,
+  { generation: before, descriptor: descriptorBefore, rollout }: Job,
   policy: Policy,
   mayStay: UpdateContext['mayStay']
 ): void {
@@ -109,26 +109,22 @@ function startRollout (
   const { maxUnavailable, maxSurge, deadlineMs, autoRollback } = rolloutOf(job.descriptor, policy)
   for (const entry of job.instance_list.filter(entry => entry.move?.why === 'update')) {
     const source = sourceOf(job, entry)
-    // What an update before this one sent away may stay now.
+    // What an earlier update sent away may stay now.
     if (source && mayStay(source.cluster_id)) callOffMove(edit, entry, source)
   }
   for (const entry of [...job.instance_list]) {
-    // A move that was asked for is overtaken by a descriptor that names another place.
-    if (
-      entry.location !== null && job.descriptor.cluster_location !== job.revisions[0]?.descriptor.cluster_location
-    ) {
-      entry.location = null
-    }
+    // A descriptor that names another place overrides an earlier move.
+    if (job.descriptor.cluster_location !== descriptorBefore.cluster_location) entry.location = null
     if (entry.cluster_id === '') {
       entry.generation = job.generation
     } else if (!mayStay(entry.cluster_id)) {
       const successor = successorOf(job, entry)
       if (successor?.move) {
-        // It could stay if that came to nothing; now it cannot.
+        // A move that a user asked for may fail and leave it there; this one may not.
         if (successor.move.why === 'asked') successor.move.why = 'update'
         continue
       }
-      // What does not run yet need not wait for its successor.
+      // What does not run needs no successor before it goes.
       if (!isUp(entry)) {
         edit.recall(entry, 'removed', 'its cluster no longer matches the descriptor')
         continue
@@ -140,7 +136,7 @@ function startRollout (
     }
   }
   job.rollout = {
-    // Overtaken by the next, a half-done update is not what to go back to.
+    // After an update that was only half done, a rollback goes back to what was there before both.
     from_generation: rollout && !rollout.rollback ? rollout.from_generation : before,
     started_at: now,
     deadline_at: new Date(Date.parse(now) + deadlineMs).toISOString(),
@@ -151,15 +147,15 @@ function startRollout (
   }
 }
 
-/** What could not be placed or would not start may do with the new descriptor: it is a new request. */
+/** What found no place or did not start may do so with the new descriptor: its attempts and refusals begin anew. */
 function askAnew (edit: JobEdit): void {
   for (const entry of edit.job.instance_list) {
-    if (entry.cluster_id === '' && entry.status !== 'REQUESTED') edit.move(entry, 'recalled', 'REQUESTED')
+    if (entry.cluster_id === '') edit.move(entry, 'recalled', 'REQUESTED')
     Object.assign(entry, { refusals: [], attempts: 0, given_up: false })
   }
 }
 
-/** Brings a job back to a descriptor that it had, as an update like any other. */
+/** Brings back an earlier descriptor of a job, in an update like any other. The number of instances stays. */
 export function rolledBackTo (
   job: Job,
   { descriptor }: Revision,

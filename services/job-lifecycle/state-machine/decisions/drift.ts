@@ -5,10 +5,10 @@ import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
 import { clusterCause } from '../wording.js'
 
-/** Begun with, and not ended. What stopped or was refused is tried elsewhere when its deadline comes. */
+/** Its cluster has begun with it, and it has not ended. What stopped or was refused waits for its deadline. */
 const BEGUN: readonly Status[] = WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED'))
 
-/** A cluster does not report a job that it took: it is told again what it is to run. */
+/** A cluster does not report a job that it had begun with: the command is sent again. */
 export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
   const entries = edit.job.instance_list.filter(entry =>
@@ -17,13 +17,13 @@ export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobCh
   if (entries.length === 0) return undefined
   edit.resend(clusterId)
   for (const entry of entries) {
-    edit.move(entry, 'renewed', 'CLUSTER_SCHEDULED', 'its cluster did not report it any more, and was told again')
+    edit.move(entry, 'renewed', 'CLUSTER_SCHEDULED', 'its cluster no longer reports it: the command was sent again')
   }
-  edit.event('resent', 'the cluster does not report it: it was told again what it is to run', { cluster_id: clusterId })
+  edit.event('resent', 'the cluster no longer reports it: the command was sent again', { cluster_id: clusterId })
   return edit.done()
 }
 
-/** A cluster goes on reporting a job that it has confirmed to have removed: it is told again. */
+/** A cluster still reports a job after it acknowledged the removal: the removal is sent again. */
 export function lingering (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
   if (
     job.instance_list.some(entry => entry.cluster_id === clusterId) ||
@@ -31,6 +31,6 @@ export function lingering (job: Job, clusterId: ClusterId, at = new Date()): Job
   ) return undefined
   const edit = editJob(job, clusterCause(clusterId), at)
   edit.resend(clusterId)
-  edit.event('resent', 'the cluster still reports it: it was told again to remove it', { cluster_id: clusterId })
+  edit.event('resent', 'the cluster still reports it: the removal was sent again', { cluster_id: clusterId })
   return edit.done()
 }

@@ -8,20 +8,20 @@ import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
 
 export interface MoveOptions {
-  /** Clusters that the instances are to leave. */
+  /** Clusters that the instances leave. */
   from: ReadonlySet<ClusterId>
-  /** Instances that are meant; undefined: all that are there. */
+  /** Numbers of the instances to move; undefined: all that are there. */
   numbers?: ReadonlySet<number>
-  /** Location or name of where they are to go; null: where the descriptor says. */
+  /** Location or name of the clusters to move to; null: where the descriptor says. */
   location: string | null
   why: NonNullable<Instance['move']>['why']
   /**
-   * `start-first`: the old one goes when the new one runs. `stop-first`: the new one comes when the old one is gone.
+   * `start-first`: the source goes when the successor runs. `stop-first`: the source goes first.
    */
   order: 'start-first' | 'stop-first'
 }
 
-/** Has instances leave their clusters for others; they take their addresses along. */
+/** Moves instances from their clusters to others; they keep their addresses. */
 export function moved (
   job: Job,
   { from, numbers, ...options }: MoveOptions,
@@ -33,7 +33,7 @@ export function moved (
   for (const entry of [...edit.job.instance_list]) {
     if (!from.has(entry.cluster_id) || (numbers && !numbers.has(entry.instance_number))) continue
     if (sourceOf(edit.job, entry)) {
-      // It is only on its way here: who asks for a move means where it comes from.
+      // It is only on its way here: a user who moves it means its source.
       if (options.why === 'drain') edit.recall(entry, 'removed', 'the cluster that it was to move to is being drained')
     } else if (options.why !== 'drain' || entry.status !== 'COMPLETED') {
       leave(edit, entry, options)
@@ -52,7 +52,7 @@ function leave (
   if (earlier?.move) {
     if (why === 'drain') {
       if (earlier.move.why !== 'asked') return
-      // It leaves already, and now cannot stay should that fail.
+      // It leaves already; from now on it cannot stay if that fails.
       earlier.move.why = 'drain'
       edit.event('moving', `instance ${number} has to leave ${clusterId}`, {
         instance_number: number,
@@ -61,16 +61,16 @@ function leave (
       return
     }
     if (earlier.location === location && order === 'start-first') return
-    // Where it was still on its way to somewhere else, that was a mistake; what it has to leave for stays.
+    // The new target replaces the one before; why it has to leave stays.
     why = earlier.move.why
     edit.drop(earlier)
   }
   if (order === 'stop-first') {
-    // Nobody answers on a lost cluster.
+    // A lost cluster would not answer.
     edit.recall(
       entry,
       entry.silent ? 'removed' : 'removed-first',
-      'to be moved: its cluster was told to remove it first'
+      'to be moved: its cluster has to remove it first'
     )
     entry.location = location
   } else {
@@ -86,9 +86,7 @@ function leave (
   })
 }
 
-/**
- * Calls off moves away from a cluster that is not to be emptied any more, as far as they have not found another place.
- */
+/** The drain of a cluster is over: calls off the moves away from it that have found no other place yet. */
 export function drainEnded (job: Job, clusterId: ClusterId, cause: string, at = new Date()): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of [...edit.job.instance_list]) {
@@ -106,8 +104,8 @@ export function drainEnded (job: Job, clusterId: ClusterId, cause: string, at = 
 }
 
 /**
- * Has a cluster move what it runs of the job from one of its worker nodes to another; a descriptor that pins the old
- * node is brought along.
+ * Commands a cluster to move what it runs of the job from one worker node to another. A descriptor that pins the old
+ * node pins the new one from then on.
  */
 export function movedBetweenNodes (
   job: Job,
@@ -128,10 +126,8 @@ export function movedBetweenNodes (
 }
 
 function onNode (descriptor: Descriptor, from: string, to: string): Descriptor {
-  if (descriptor.node !== from) return descriptor
-  return {
-    ...descriptor,
-    node: to,
-    ...(descriptor.requirements && { requirements: { ...descriptor.requirements, node: to } })
-  }
+  // Both fields say the same (contract section 6).
+  return descriptor.node === from
+    ? { ...descriptor, node: to, requirements: { ...descriptor.requirements, node: to } }
+    : descriptor
 }

@@ -10,8 +10,8 @@ import { editJob } from '../job-change.js'
 const EXPLANATION_AGE_MS = 30_000
 
 /**
- * The scheduler found clusters for instances of this job. Only those that still have none are placed; the others
- * are told `failure`.
+ * The scheduler found clusters for instances of this job. Those that still have none are placed; the rest shows
+ * `failure`.
  */
 export function placed (
   job: Job,
@@ -24,7 +24,7 @@ export function placed (
   const reached = new Set<ClusterId>()
   for (const { instance_number: number, cluster_id: clusterId } of assignments) {
     const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isUnplaced(entry))
-    // Twice on one cluster, an instance could not be told apart from itself.
+    // A cluster could not tell two entries of one instance apart.
     if (
       !instance ||
       edit.job.instance_list.some(entry => entry.instance_number === number && entry.cluster_id === clusterId)
@@ -47,8 +47,8 @@ export function placed (
 }
 
 /**
- * No cluster can take the instances that have none: `status` says why. Asked again and again while nothing changes,
- * so the same verdict is not stored twice.
+ * No cluster can take the instances that have none: `status` says why. The scheduler says so in each pass, so the same
+ * verdict is not stored twice.
  */
 export function unplaceable (
   job: Job,
@@ -72,7 +72,7 @@ export function unplaceable (
   return edit.done()
 }
 
-/** A cluster may take the job but has not told its figures yet: it stays as it is, and says so. */
+/** A cluster may take the job but has sent no figures yet: the job stays as it is, and says so. */
 export function waiting (
   job: Job,
   explanation: Job['explanation'],

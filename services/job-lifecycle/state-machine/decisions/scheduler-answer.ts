@@ -11,8 +11,8 @@ import { placed, unplaceable } from './placement.js'
 const CAUSE = 'scheduler'
 
 /**
- * The question is with the Cloud Scheduler, or could not be brought to it: the job stays as it is, and says so. Written
- * only when there is something else to say.
+ * The Cloud Scheduler was asked, or could not be reached: the job stays as it is, and says so. Stored only when the
+ * sentence is another one.
  */
 export function asked (
   job: Job,
@@ -94,7 +94,7 @@ export function misled (job: Job, answer: SchedulerAnswer, now = Date.now()): Jo
   )
 }
 
-/** Placed meanwhile, being removed, or brought to another descriptor than the one that was asked about. */
+/** The answer is too late: the job is placed or being removed, or its descriptor is another one by now. */
 export function hasMovedOn (job: Job, { generation }: SchedulerAnswer): boolean {
   return job.desired_state !== 'running' ||
     (generation !== undefined && generation !== job.generation) ||
@@ -102,8 +102,7 @@ export function hasMovedOn (job: Job, { generation }: SchedulerAnswer): boolean 
 }
 
 /**
- * Why a cluster cannot be what the job asked for, whatever its scheduler thinks. Whether it has room is for the cluster
- * to say.
+ * Why a cluster cannot take the job, whatever the Cloud Scheduler decided. Whether it has room, the cluster will say.
  */
 function obstacleAt (
   cluster: Cluster & { active: boolean },

@@ -2,12 +2,12 @@ import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
 
-/** Asks every cluster of the job to remove it; asked again, asks again those that refused. */
+/** Commands every cluster of the job to remove it. Called again, it repeats the command for those that refused. */
 export function undeploying (job: Job, cause: string, at = new Date()): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of edit.job.retiring) if (entry.error !== null) edit.resend(entry.cluster_id)
   if (job.desired_state === 'running') {
-    edit.event('undeploying', `${job.job_name} is to be removed`)
+    edit.event('undeploying', `${job.job_name} is being removed`)
     Object.assign(edit.job, {
       desired_state: 'undeployed',
       status_reason: 'being removed: its clusters have not confirmed yet',
