@@ -184,6 +184,12 @@ export const Config = Type.Object({
     maximum: 86400,
     description: 'Seconds between comparisons of what a cluster reports with what it is to run'
   }),
+  LEASE_S: Type.Number({
+    default: 9,
+    minimum: 1,
+    maximum: 3600,
+    description: 'Seconds after which another System Manager takes over from one that died, at most a third more'
+  }),
   LOOP_STUCK_S: Type.Number({
     default: 300,
     minimum: 0.05,

@@ -40,13 +40,11 @@ export interface Leases {
   campaigns (): ReadonlyArray<{ name: string, lease: Lease }>
 }
 
-/** Milliseconds a lease lasts. A dead process is followed by another within this and one try: below 15 s. */
-const LEASE_MS = 9_000
-
-/** Milliseconds between tries. */
-const TRY_MS = 3_000
+/** Tries to get or prolong a lease while it lasts. One that fails leaves time for another. */
+const TRIES = 3
 
 export default fp(async function leases (app) {
+  const leaseMs = app.config.LEASE_S * 1000
   const holder = `${hostname()}-${process.pid}-${randomUUID().slice(0, 8)}`
   const all: Array<{ name: string, lease: Lease, loop: Loop }> = []
 
@@ -61,10 +59,10 @@ export default fp(async function leases (app) {
       // Counted from before the question: the store counts from when it gets it, which is later.
       const asked = performance.now()
       try {
-        token = await app.store.leases.acquire(name, holder, LEASE_MS)
-        validUntil = asked + LEASE_MS
+        token = await app.store.leases.acquire(name, holder, leaseMs)
+        validUntil = asked + leaseMs
         // A process that was suspended has heard nothing either.
-        if (answeredSince === undefined || asked - lastAnswer > LEASE_MS) answeredSince = Date.now()
+        if (answeredSince === undefined || asked - lastAnswer > leaseMs) answeredSince = Date.now()
         lastAnswer = asked
         if (token !== undefined) turns.emit('taken')
       } catch (err) {
@@ -90,7 +88,7 @@ export default fp(async function leases (app) {
         }
       }
     }
-    all.push({ name, lease, loop: app.loops.start({ name: `lease ${name}`, everyMs: TRY_MS, run: attempt }) })
+    all.push({ name, lease, loop: app.loops.start({ name: `lease ${name}`, everyMs: leaseMs / TRIES, run: attempt }) })
     return lease
   }
 
@@ -101,4 +99,4 @@ export default fp(async function leases (app) {
       // Others need not wait for it to expire.
       await app.store.leases.release(name, holder).catch(() => {})
     })))
-}, { name: 'leases', dependencies: ['store', 'loops'] })
+}, { name: 'leases', dependencies: ['config', 'store', 'loops'] })

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Readiness } from '../schemas/health.js'
-import { json, ref, text, textErrors } from '../schemas/openapi.js'
+import { json, problems, ref, text, textErrors } from '../schemas/openapi.js'
 
 /** For those who restart servers and send them traffic. The contract's own GET /status stays beside it. */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -25,7 +25,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         'Answers `ok` while every background loop lives; asks nobody. When it does not, restart the ' +
         'server.',
       tags: ['server'],
-      response: { 200: text('It lives', 'ok'), 503: text('A loop hangs: restart the server', 'placement hangs') }
+      response: {
+        ...textErrors(),
+        200: text('It lives', 'ok'),
+        503: text('A loop hangs: restart the server', 'placement hangs')
+      }
     }
   }, async (_request, reply) => {
     const stuck = app.health.stuck()
@@ -40,7 +44,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Whether the server can do its work',
       description: 'Asks the store, the loops, the data folder and the leader elections. 503: send requests elsewhere.',
       tags: ['server'],
-      response: { 200: json('Every check is ok', ref(Readiness)), 503: json('A check failed', ref(Readiness)) }
+      response: {
+        ...problems(),
+        200: json('Every check is ok', ref(Readiness)),
+        503: json('A check failed', ref(Readiness))
+      }
     }
   }, async (_request, reply) => {
     const readiness = await app.health.readiness()

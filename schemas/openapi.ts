@@ -20,25 +20,29 @@ export const json = <T extends TSchema>(description: string, schema: T) => ({
 
 /** Error answers under /api/v1, by their codes. */
 export const problems = (...codes: ErrorCode[]) =>
-  errorAnswers([...codes, 'internal_error', 'store_unavailable'], {
+  errorAnswers(codes, {
     'application/problem+json': { schema: ref(Problem) }
   })
 
 /** Error answers under /api: a text, or a problem when the request accepts JSON. */
 export const textErrors = (...codes: ErrorCode[]) =>
-  errorAnswers([...codes, 'internal_error', 'store_unavailable'], {
+  errorAnswers(codes, {
     'text/plain': {
       schema: Type.String({ examples: ['job_not_found: There is no job demo.default.service1.test\n'] })
     },
     'application/problem+json': { schema: ref(Problem) }
   })
 
+/** @param codes Those of the operation itself; what any operation may answer is added. */
 function errorAnswers (codes: ErrorCode[], content: Record<string, { schema: TSchema }>) {
+  const all: ErrorCode[] = [...codes, 'internal_error', 'store_unavailable']
+  if (codes.includes('job_not_found')) all.push('job_unreadable')
+  if (codes.includes('cluster_not_found')) all.push('cluster_unreadable')
   const byStatus: Record<number | 'default', { description: string, content: typeof content }> = {
     // What may go wrong before the route is reached: an address, headers or a body that cannot be read, or not in time.
     default: { description: 'Another error of the catalogue at /docs/errors', content }
   }
-  for (const code of codes) {
+  for (const code of all) {
     const { status, title } = catalogue[code]
     const line = `\`${code}\`: ${title}`
     const answer = byStatus[status]

@@ -53,12 +53,14 @@ export function expectationOf (schema: TSchema, value: unknown): string {
 
 /**
  * A complaint about a value: `expected a whole number of at least 0, got the string "lots"`. Where the value may be one
- * thing or another, of the variant that comes nearest: the one whose parts are wrong, and not the whole.
+ * thing or another, of the variant that comes nearest, which is the one that has a wrong part; else of all that miss one.
  */
 export function complaintOf ({ path, schema, value, errors, message }: ValueError): string {
-  for (const variant of errors) {
-    const inner = [...variant].find(error => error.path !== path)
-    if (inner) return `${dotted(inner.path.slice(path.length))}: ${complaintOf(inner)}`
+  const parts = errors.flatMap(variant => [...variant].find(error => error.path !== path) ?? [])
+  const wrong = parts.find(part => part.value !== undefined)
+  if (parts.length > 0) {
+    const complaints = (wrong ? [wrong] : parts).map(part => `${dotted(part.path.slice(path.length))}: ${complaintOf(part)}`)
+    return [...new Set(complaints)].join(' or ')
   }
   if (message === 'Unexpected property') return `expected no such field, got ${kindOf(value)}`
   const expected = expectationOf(schema, value)

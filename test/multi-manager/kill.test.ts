@@ -14,7 +14,7 @@ const KILLED_AFTER = 40
 interface Listed { id: string, job_name: string, status: string, service_ip_list: Array<{ Address: string }>, instance_list: Array<{ instance_ip: string }> }
 
 t.test('kill -9 of the leader in the midst of deploys: another takes over, nothing acknowledged is lost, nothing comes out of order', async t => {
-  const several = await startSeveral(t, 2)
+  const several = await startSeveral(t, 2, { env: { LEASE_S: '9' } })
   const [leader, other] = several.servers as [ServerProcess, ServerProcess]
   // The cluster comes through what stands before both, and so to the other when the leader is gone.
   const balancer = await startGate(t, portOf(leader))

@@ -5,7 +5,7 @@ import { startEmulator } from '../support/mongo-wire/emulator.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
 import { startServerProcess, type ServerProcess } from '../support/server-process.js'
 import { ROOMY } from '../support/raw-cluster.js'
-import { eventually } from '../support/waiting.js'
+import { eventually, patience } from '../support/waiting.js'
 import { rawMongo } from '../service/stores/mongo-store.js'
 
 /** Several System Managers, each a process of its own, on one database (the emulator). */
@@ -20,6 +20,9 @@ export interface Several {
   /** A further one, with settings of its own. */
   add (env?: Record<string, string>): Promise<ServerProcess>
 }
+
+/** Short, but no shorter than a process that lives needs to prolong it here and now. */
+const LEASE_S = String(patience(3))
 
 /** @param first Settings of the first alone, for instance another way to the database. */
 export async function startSeveral (t: Test, count: number, { changeStreams = false, env = {}, first }: { changeStreams?: boolean, env?: Record<string, string>, first?: (t: Test, uri: string) => Promise<Record<string, string>> } = {}): Promise<Several> {
@@ -37,7 +40,7 @@ export async function startSeveral (t: Test, count: number, { changeStreams = fa
       return await leases.findOne({ _id: { $regex: `^process/.*-${child.pid}-` }, expires_at: { $gt: new Date() } }) !== null
     },
     async add (more = {}) {
-      const server = await startServerProcess(t, { LOG_LEVEL: 'info', MONGO_URI: uri, PLACEMENT_RETRY_S: '1', ...env, ...more })
+      const server = await startServerProcess(t, { LOG_LEVEL: 'info', MONGO_URI: uri, PLACEMENT_RETRY_S: '1', LEASE_S, ...env, ...more })
       servers.push(server)
       return server
     }

@@ -20,8 +20,8 @@ t.test('the metrics come in the text format of Prometheus, with those of the pro
 t.test('requests are counted by the pattern of their route, whatever the URL', async t => {
   const server = await startServer(t)
   for (const path of ['/api/job/status/a.b.c.d', '/api/job/status/e.f.g.h?x=1', '/no/such/route', '/%']) await server.fetch(path)
-  t.equal(await figure(server, 'http_request_duration_seconds_count{method="GET",route="/api/job/status/:job",status="404"}'), 2)
-  t.equal(await figure(server, 'http_request_duration_seconds_count{method="GET",route="none",status="404"}'), 1)
+  t.equal(await figure(server, 'edgeio_http_request_duration_seconds_count{method="GET",route="/api/job/status/:job",status="404"}'), 2)
+  t.equal(await figure(server, 'edgeio_http_request_duration_seconds_count{method="GET",route="none",status="404"}'), 1)
   const text = await server.text('/metrics')
   t.notMatch(text, 'a.b.c.d')
   t.notMatch(text, 'no/such')
@@ -30,7 +30,7 @@ t.test('requests are counted by the pattern of their route, whatever the URL', a
 t.test('two servers in one process do not share their figures', async t => {
   const [one, other] = [await startServer(t), await startServer(t)]
   await one.text('/status')
-  const name = 'http_request_duration_seconds_count{method="GET",route="/status",status="200"}'
+  const name = 'edgeio_http_request_duration_seconds_count{method="GET",route="/status",status="200"}'
   t.equal(await figure(one, name), 1)
   t.equal(await figure(other, name), undefined)
 })
@@ -39,14 +39,14 @@ t.test('clusters, their channels and signs of life, and commands on their way ar
   const server = await startServer(t)
   const cluster = await connectCluster(t, server.url, { cluster_name: 'hpi' })
   cluster.send('information', ROOMY)
-  await eventually(() => figure(server, 'cluster_signs_total'), count => count === 2)
+  await eventually(() => figure(server, 'edgeio_cluster_signs_total'), count => count === 2)
   await server.fetch('/api/deploy', asYaml(yamlDescriptor()))
   await cluster.take('command')
   t.equal(await figure(server, 'edgeio_cluster_channels_open'), 1)
   // These two are counted at most every few seconds.
   const other = await startServer(t)
-  t.equal(await figure(other, 'clusters_active'), 0)
+  t.equal(await figure(other, 'edgeio_clusters_active'), 0)
   t.equal(await figure(other, 'edgeio_outbox_backlog'), 0)
   await eventually(() => figure(server, 'edgeio_outbox_backlog'), count => count === 1, 7000)
-  t.equal(await figure(server, 'clusters_active'), 1)
+  t.equal(await figure(server, 'edgeio_clusters_active'), 1)
 })

@@ -127,8 +127,13 @@ export function upgradeRequest (headers: Record<string, string | undefined> = {}
 export async function openRaw (t: Test, port: number, request = upgradeRequest()): Promise<RawPeer> {
   const socket = connect(port, '127.0.0.1')
   t.teardown(() => socket.destroy())
-  let bytes = Buffer.alloc(0)
-  socket.on('data', chunk => { bytes = Buffer.concat([bytes, chunk as Buffer]) })
+  const chunks: Buffer[] = []
+  const bytes = () => {
+    const all = Buffer.concat(chunks)
+    chunks.splice(0, chunks.length, all)
+    return all
+  }
+  socket.on('data', chunk => { chunks.push(chunk as Buffer) })
   socket.on('error', () => {})
   const gone = new Promise(resolve => socket.once('close', resolve))
   await once(socket, 'connect')
@@ -136,12 +141,12 @@ export async function openRaw (t: Test, port: number, request = upgradeRequest()
   return {
     socket,
     gone,
-    received: () => bytes.toString('latin1'),
+    received: () => bytes().toString('latin1'),
     send: (...args) => { socket.write(frame(...args)) },
     event: (event, data) => { socket.write(frame(1, JSON.stringify({ event, data }))) },
     async closeCode () {
       for (;;) {
-        const code = readCloseCode(bytes)
+        const code = readCloseCode(bytes())
         if (code !== undefined) return code
         if (socket.destroyed) throw new Error('gone without a close frame')
         await Promise.race([once(socket, 'data'), gone])

@@ -91,7 +91,7 @@ t.test('a scheduler that does not answer in time shows on the job', async t => {
 })
 
 t.test('a scheduler that hangs for ever holds up nothing but placement', async t => {
-  const orchestrator = await startOrchestrator(t, { SCHEDULER_TIMEOUT_S: 3600 })
+  const orchestrator = await startOrchestrator(t, { SCHEDULER_TIMEOUT_S: 300 })
   const { server, scheduler, deploy, until } = orchestrator
   scheduler.behave(() => {})
   const ids = await Promise.all(Array.from({ length: 40 }, (_, i) => deploy(`s${i}`)))
@@ -103,7 +103,7 @@ t.test('a scheduler that hangs for ever holds up nothing but placement', async t
 })
 
 t.test('the test answers in time, however long a question may take', async t => {
-  const { server, scheduler } = await startOrchestrator(t, { SCHEDULER_TIMEOUT_S: 3600 })
+  const { server, scheduler } = await startOrchestrator(t, { SCHEDULER_TIMEOUT_S: 300 })
   scheduler.behave(() => {})
   const answer = await server.fetch('/api/test/scheduler')
   t.equal(answer.status, 503)
