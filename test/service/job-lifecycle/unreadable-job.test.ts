@@ -73,5 +73,5 @@ t.test('its cluster is in use because of it', async t => {
   await jobLifecycle.jobs.undeploy(good.id, 'test')
   await jobLifecycle.reports.acknowledged(clusterId, [...await jobLifecycle.jobs.list({})].flatMap(job => job.retiring).map(({ command_id: commandId }) => ({ seq: 9, command_id: commandId, kind: 'delete', job_id: good.id })))
   t.strictSame(await jobLifecycle.jobs.list({ cluster_id: clusterId }), [])
-  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is on it` })
+  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
 })
