@@ -67,7 +67,7 @@ t.test('a wrong port is one violation and not one per form that a port may have'
   t.equal(about('port: "0:80"').complaint, '6:7 port: expected each port to be a whole number from 1 to 65535, got the string "0:80"')
   t.equal(about('port: true').complaint, '6:7 port: expected 80, "8080:80", or empty, got true')
   t.match(about('port: [80, 443]').hint, 'A service has one port')
-  t.match(about('port: http').hint, 'Write the port as 80, or "8080:80"')
+  t.match(about('port: http').hint, 'Write the port as 80, or as "8080:80"')
 })
 
 t.test('numbers and booleans where text is wanted come with the advice to quote them as they were written', async (t) => {
@@ -90,7 +90,7 @@ t.test('quantities with units or quotes are converted in the hint', async (t) =>
 
 t.test('replicas are whole and from 0 to 1000', async (t) => {
   t.equal(about('replicas: -1').complaint, '6:11 replicas: expected a whole number of at least 0, got the number -1')
-  t.equal(about('replicas: -1').hint, 'replicas: To have no instance for now, write 0; to be rid of the service, delete its job.')
+  t.equal(about('replicas: -1').hint, 'replicas: Write 0 to run no instance for now; delete the job to remove the service.')
   t.equal(about('replicas: 1001').complaint, '6:11 replicas: expected a whole number of at most 1000, got the number 1001')
   t.match(about('replicas: 2.5').complaint, 'a whole number')
   t.equal(about('replicas: "3"').hint, 'replicas: Write it without quotes: 3.')
