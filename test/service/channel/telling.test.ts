@@ -140,7 +140,7 @@ t.test('a cluster that keeps saying UNDEPLOYED of a job that is to run makes it 
     await aWhile(70)
   }
   await until(async () => (await server.job(id)).status === 'DEAD')
-  t.match(await server.job(id), { status_reason: /says it is undeployed, which was not asked for/ })
+  t.match(await server.job(id), { status_reason: /the cluster reports it as undeployed, without a command/ })
   t.equal((await server.events(id)).filter(event => 'to' in event && event.to === 'DEAD').length, 1)
   t.equal(peer.all('command').length, 1)
   peer.send('information', { jobs: [{ system_job_id: id, status: 'RUNNING' }] })
