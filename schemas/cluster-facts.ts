@@ -43,7 +43,7 @@ export function closedReason (
   const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
   const steady = now - Date.parse(recoveredAt)
   return steady < rest
-    ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that ` +
-      'it is to be steady'
+    ? `was lost ${losses} times recently, and has to be steady for ${rest / 1000} s before it gets new instances ` +
+      `(${Math.floor(steady / 1000)} s so far)`
     : undefined
 }

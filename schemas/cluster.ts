@@ -152,7 +152,9 @@ export const Cluster = Type.Object({
   ),
   recovered_at: Nullable(Type.String({ description: 'When it last came back after a loss, ISO 8601, UTC' })),
   losses: Type.Integer({
-    description: 'How often it was lost in a row: a flapping cluster gets no new instances for a while after its return'
+    description:
+      'Number of losses that each followed a recovery within an hour: a flapping cluster gets no new instances for a ' +
+        'while after its return'
   }),
   unknown_jobs: Type.Array(Type.Object({ job_id: Type.String(), status: Status }), {
     description: 'Jobs that its heartbeats report and that it should not run'

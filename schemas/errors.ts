@@ -26,7 +26,7 @@ export const catalogue = {
   address_taken: { status: 409, title: 'The requested address belongs to another job' },
   job_not_running: { status: 409, title: 'The job is undeployed or being removed' },
   cluster_in_use: { status: 409, title: 'Instances are placed on this cluster' },
-  conflict: { status: 409, title: 'The job kept changing during the request' },
+  conflict: { status: 409, title: 'The data kept changing during the request' },
   body_too_large: { status: 413, title: 'The body is too large' },
   media_type_unsupported: { status: 415, title: 'This content type is not supported here' },
   upgrade_required: { status: 426, title: 'This route is for WebSocket clients only' },

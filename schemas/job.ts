@@ -89,7 +89,7 @@ export const ClusterVerdict = Type.Object({
 })
 export type ClusterVerdict = Static<typeof ClusterVerdict>
 
-/** Most verdicts kept per job; with ten thousand clusters the rest is only counted. */
+/** Most verdicts kept per job; with ten thousand clusters the rest is counted per reason. */
 export const MAX_VERDICTS = 100
 
 /** Why a job is placed where it is, or is not placed. */
