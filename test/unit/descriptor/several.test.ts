@@ -47,7 +47,7 @@ t.test('anchors end with their document', async (t) => {
   t.same(complaints(`${least}x: &x 1\n---\n${least}y: *x\n`), ['13:4 y: there is no anchor &x before the alias *x'])
 })
 
-t.test('every mistake in every service is told with its path, line and column', async (t) => {
+t.test('every mistake in every service is reported with its path, line and column', async (t) => {
   t.same(complaints(application(`
 - service_name: a.b
   image: x
@@ -67,7 +67,7 @@ t.test('every mistake in every service is told with its path, line and column', 
   ])
 })
 
-t.test('where there are several documents, the number of the document is told too', async (t) => {
+t.test('if there are several documents, the number of the document is reported, too', async (t) => {
   const { violations, message } = refusal(`${least}port: x\n---\n---\n${application('- {service_name: a, image: 1}\n')}`)
   t.same(violations?.map(({ document, line, column, field }) => [document, line, column, field]), [[1, 6, 7, 'port'], [3, 13, 28, 'microservices[0].image']])
   t.match(message, 'Document 1, line 6, column 7: port: expected')
@@ -75,7 +75,7 @@ t.test('where there are several documents, the number of the document is told to
   t.notOk('document' in refusal(`${least}port: x\n`).violations![0]!)
 })
 
-t.test('what is wrong in an inherited field is told once', async (t) => {
+t.test('a mistake in an inherited field is reported once', async (t) => {
   t.same(complaints(application('- {service_name: a, image: x}\n- {service_name: b, image: x}\n', 'replicas: 0.5\n')), [
     '7:11 replicas: expected a whole number of at least 0, got the number 0.5'
   ])
@@ -91,7 +91,7 @@ t.test('an entry may not name another application, nor services of its own', asy
   ])
 })
 
-t.test('beside the services, nothing may stand that each has for itself', async (t) => {
+t.test('fields that differ between services are refused beside the list', async (t) => {
   t.same(complaints(application('- {service_name: a, image: x}\n', 'service_name: b\nRR_ip: 172.30.1.1\n')), [
     '6:15 service_name: expected no service_name beside microservices: each service has its own',
     '7:8 RR_ip: expected no RR_ip beside microservices: each service has its own'

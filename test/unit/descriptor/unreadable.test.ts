@@ -77,7 +77,7 @@ t.test('anything but a mapping is refused', async (t) => {
   t.equal(refusal('deploy.yaml\n').hint, 'This is the name of a file, not its content. With curl, write -F file=@deploy.yaml')
 })
 
-t.test('aliases that lead nowhere or to themselves are refused', async (t) => {
+t.test('undefined and recursive aliases are refused', async (t) => {
   t.strictSame(unreadable('a: *b\nb: &b 1\n'), ['1:4 a: there is no anchor &b before the alias *b'])
   t.strictSame(unreadable('a: &a {b: [1, *a]}\n'), ['1:15 a.b[1]: the alias *a is inside the value that it repeats'])
 })

@@ -5,7 +5,7 @@ import { candidate, idOf, job, PASS } from './sample.js'
 const ago = (seconds: number) => new Date(PASS.now - seconds * 1000).toISOString()
 const summary = (decision: { explanation: { summary: string } }) => decision.explanation.summary
 
-t.test('a cordoned and a draining cluster take nothing, and say so', async t => {
+t.test('a cordoned and a draining cluster take nothing, and the verdict shows why', async t => {
   for (const [scheduling, words] of [['cordoned', 'hpi: is cordoned'], ['draining', 'hpi: is being drained']] as const) {
     const decision = createPass([candidate(1, 'hpi', { scheduling })], PASS).decide(job())
     t.match(decision, { kind: 'unplaceable', failure: 'NoActiveClusterWithCapacity' })
