@@ -1,10 +1,10 @@
 # syntax=docker/dockerfile:1
 
-# A release of Node.js that is long supported, on a Debian without what the server does not need. The prebuilt SQLite
-# is made for glibc: an image on Alpine would have to compile it.
+# A long-term support release of Node.js on a slim Debian. The prebuilt SQLite needs glibc: an image on Alpine would have
+# to compile it.
 ARG NODE_IMAGE=node:24-trixie-slim
 
-# The sources, compiled. What of the folder comes here is the business of .dockerignore.
+# Compiles the sources. .dockerignore decides which files of the folder are copied.
 FROM ${NODE_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -12,7 +12,7 @@ RUN npm ci --no-audit --no-fund
 COPY . .
 RUN npm run build
 
-# Only what runs in production. This layer changes with package-lock.json alone.
+# Production dependencies only. This layer changes only with package-lock.json.
 FROM ${NODE_IMAGE} AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
@@ -37,5 +37,5 @@ USER 1000:1000
 EXPOSE 10000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 \
   CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.MY_PORT || 10000}/status`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
-# No shell and no npm in between: as process 1 the server gets SIGTERM itself, and closes in order. It starts no processes.
+# Without a shell or npm: as process 1, the server gets SIGTERM directly and closes gracefully. It starts no processes.
 CMD ["node", "dist/server.js"]

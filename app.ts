@@ -6,11 +6,11 @@ import { answerError, answerUnreadable } from './plugins/errors.js'
 
 /** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */
 export const serverOptions = {
-  // Larger bodies are refused before they are parsed; the largest legitimate one is a heartbeat of many thousand jobs.
+  // Larger bodies are refused before they are parsed. The largest legitimate one is a heartbeat of many thousand jobs.
   bodyLimit: 8 * 1024 * 1024,
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
-  // A client that stops in the middle of its request must not hold a connection for ever.
+  // A client that stops halfway through its request must not hold a connection for ever.
   requestTimeout: 60_000,
   clientErrorHandler: answerUnreadable,
   frameworkErrors: (err, request, reply) => answerError(err, request, reply),
@@ -20,22 +20,21 @@ export const serverOptions = {
 } satisfies FastifyServerOptions
 
 /**
- * The whole System Manager as one plugin: infrastructure, then services, then routes. Its settings are the variables
- * of the environment, or of `env` in its place, and on top of them those of `config`. A setting that cannot be used
- * rejects with a `ConfigError` that names it.
+ * The whole System Manager as one plugin: infrastructure, then services, then routes. Settings come from the
+ * environment, or from `env` in its place; those of `config` take precedence. Rejects with a `ConfigError` that names
+ * an invalid setting.
  */
 export default async function app (
   app: FastifyInstance,
   { config, env }: { config?: Partial<Config>, env?: NodeJS.ProcessEnv }
 ) {
-  // No route takes mere text. Fastify would hand it on as a body, past the limits of those that the routes ask for.
+  // No route takes plain text. Fastify's own parser would accept it, past the limits of the routes.
   app.removeContentTypeParser('text/plain')
-  // Documents keep fields we do not know, and clients parse them byte for byte: nothing may drop or coerce them on the
-  // way out.
+  // Documents keep unknown fields, and clients rely on exact types: serialisation must not drop or coerce anything.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
 
   await app.register(autoload, { dir: join(import.meta.dirname, 'plugins'), options: { config, env } })
-  // Beside its plugin file a service keeps its own parts, which are not plugins.
+  // Only plugin.ts of a service is a plugin; the files beside it are its parts.
   await app.register(autoload, {
     dir: join(import.meta.dirname, 'services'),
     indexPattern: /^plugin\.[jt]s$/,

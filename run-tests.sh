@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the tests need, checks the code, builds it and runs the tests. The last line is "N passed, N failed".
 #   ./run-tests.sh               every test
-#   ./run-tests.sh test/unit     those whose paths begin so
-#   ./run-tests.sh --nodes       the main things on each release line of Node.js that docs/dependencies.md lists
+#   ./run-tests.sh test/unit     tests whose paths begin with this
+#   ./run-tests.sh --nodes       the main tests on each release line of Node.js that docs/dependencies.md lists
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
@@ -10,7 +10,7 @@ output=$(mktemp)
 # Each run ends with its totals, as "# { total: 24, pass: 23, fail: 1, skip: 2 }".
 count() { awk -v what="$1:" '/^# { total:/ { for (i = 1; i < NF; i++) if ($i == what) sum += $(i + 1) } END { print sum + 0 }' "$output"; }
 
-# A run that broke without a failed assertion (no build, a crash, a timeout) must not read as a success.
+# A run that broke without a failed assertion (no build, a crash, a timeout) must not look like a success.
 finish() {
   local status=$? passed failed
   passed=$(count pass) failed=$(count fail)
@@ -19,12 +19,12 @@ finish() {
   echo "$passed passed, $failed failed"
 }
 trap finish EXIT
-# Else an interrupted run would be counted before it has ended.
+# Otherwise an interrupted run would be counted before it has ended.
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Runs tests and reports what fails. With CI set the report is plain lines, written once; the reporter shows the cursor
-# that it never hid.
+# Runs tests and reports failures. With CI set, the report is plain lines, written once. The reporter also shows the
+# cursor, which it never hid: sed removes that sequence.
 run() {
   node scripts/run-tests.js "$@" </dev/null | tee -a "$output" | CI=true node_modules/.bin/tap --reporter=min - |
     sed $'s/\e\\[?25h//g'

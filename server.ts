@@ -7,16 +7,16 @@ import { ConfigError, helpText, readConfig, type Config } from './plugins/config
 import { ApiError } from './schemas/errors.js'
 
 /**
- * Milliseconds that requests in flight have when the server closes. Then every connection is cut, also one on which
- * nothing was ever asked.
+ * Milliseconds that requests in flight have to finish when the server closes. Then every connection is cut, even one
+ * that never sent a request.
  */
 const DRAIN_MS = 3000
 
-/** Boots the System Manager: reads the settings, listens, closes gracefully. */
+/** Starts the System Manager: registers the app, listens, and closes gracefully on a signal. */
 async function start (config: Config) {
   const server = Fastify({
     ...serverOptions,
-    // A line per request would be most of the log, and of the time, once thousands of clusters send heartbeats.
+    // With thousands of heartbeats, a line per request would dominate the log and the CPU time.
     logController: new LogController({ disableRequestLogging: !['debug', 'trace'].includes(config.LOG_LEVEL) }),
     logger: {
       level: config.LOG_LEVEL,
@@ -26,13 +26,13 @@ async function start (config: Config) {
     }
   })
   closeWithGrace({ delay: 10_000, logger: server.log }, async ({ err }) => {
-    if (err) server.log.fatal({ err }, 'closing after an error that nothing caught')
+    if (err) server.log.fatal({ err }, 'closing after an uncaught error')
     const impatience = setTimeout(() => server.server.closeAllConnections(), DRAIN_MS)
     await server.close()
     clearTimeout(impatience)
   })
   await server.register(app, { config })
-  // On its own, so that no other fault of the start passes for one of the address.
+  // Before listen(), so that the error below can only come from the address.
   await server.ready()
   try {
     await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
@@ -53,7 +53,7 @@ function asksForHelp (): boolean {
   }
 }
 
-/** What the operator can mend: a setting or an argument, the address, the database. The message says it all. */
+/** Errors that the operator can fix: a setting, an argument, the address, the database. Their message is enough. */
 function isOperators (err: unknown): err is Error {
   return err instanceof ConfigError || (err instanceof ApiError && err.code === 'store_unavailable')
 }

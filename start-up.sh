@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Starts the System Manager: installs and builds what is missing or out of date, then runs the server.
 #   ./start-up.sh            the server; its settings are environment variables, --help lists them
-#   ./start-up.sh --demo     the server beside two simulated clusters that a service is deployed to
+#   ./start-up.sh --demo     the server with two simulated clusters, and a service deployed to them
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 
-# Started with stdin closed, the next file to be opened would become stdin.
+# If stdin is closed, the next file to be opened would become stdin.
 { : <&0; } 2>/dev/null || exec </dev/null
 
 # shellcheck source=scripts/prepare.sh
@@ -31,7 +31,7 @@ done
 
 port=${MY_PORT:-10000}
 if [[ $port == 0 ]]; then
-  prepare_say 'the demo has to know the port: give MY_PORT another value than 0'
+  prepare_say 'the demo needs to know the port: set MY_PORT to a value other than 0'
   exit 1
 fi
 # The demo must not deploy to another System Manager that happens to be there.
@@ -53,14 +53,14 @@ end_both() {
 }
 trap end_both INT TERM HUP
 
-# Process groups of their own: Ctrl-C reaches this script alone, which then ends both, each once.
+# Own process groups: Ctrl-C reaches only this script, which then ends both, each once.
 set -m
 node dist/server.js ${arguments[@]+"${arguments[@]}"} </dev/null &
 server_pid=$!
 node dist/simulator/demo.js </dev/null &
 demo_pid=$!
 set +m
-# The signal may have come before there was anything to end.
+# A signal may have come before the processes were started.
 if [[ -n $ending ]]; then end_both; fi
 
 # A signal cuts `wait` short; the server is still closing then.
@@ -72,7 +72,7 @@ while :; do
 done
 
 if ((code != 0)); then prepare_say "the server ended with code $code"; fi
-# Once: a second signal would cut the polite end of the demo short.
+# Only once: a second signal would interrupt the graceful end of the demo.
 if [[ -z $ending ]]; then kill -TERM "$demo_pid" 2>/dev/null || true; fi
 wait "$demo_pid" 2>/dev/null || true
 exit "$code"

@@ -1,60 +1,60 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Where a loop says what it does. A Fastify logger fits. */
+/** Where a loop logs its failures. A Fastify logger fits. */
 export interface LoopLog {
   error (details: object, message: string): void
 }
 
-/** What one turn of a loop is given. */
+/** The context of one turn of a loop. */
 export interface Turn {
   /** Fencing token of the loop's lease; 0 for a loop without one. */
   fence: number
-  /** Aborted when the loop is stopped. */
+  /** Aborts when the loop is stopped. */
   signal: AbortSignal
   /**
-   * Does the same for each item, one after the other. What fails for one is logged and never stops the others.
-   * @param about What the log is to say of an item.
+   * Calls `act` for each item, one after the other. A failure is logged and never stops the other items.
+   * @param about The fields that identify an item in the log.
    */
   each<T> (items: Iterable<T>, act: (item: T) => Promise<unknown>, about: (item: T) => object): Promise<void>
 }
 
 export interface LoopOptions {
-  /** What it is called in logs and by /readyz. */
+  /** Its name in logs and in /readyz. */
   name: string
   /** Milliseconds between the end of a turn and the next one. */
   everyMs: number
-  /** One turn. What it throws is logged; the next turn tries again. */
+  /** One turn. An error is logged, and the next turn tries again. */
   run (turn: Turn): Promise<void>
-  /** Runs only while it is held: of several System Managers, one does the work. */
+  /** Turns run only while this lease is held, so that one of several System Managers does the work. */
   lease?: { held (signal: AbortSignal): Promise<number> }
-  /** Milliseconds between a wake and the turn that it causes: what arrives together shares a turn. Default 0. */
+  /** Milliseconds between a wake and its turn, so that wakes which come together share a turn. Default 0. */
   gatherMs?: number
-  /** Milliseconds to rest at least after a turn of `tookMs`, whatever wakes it. Default none. */
+  /** Shortest rest after a turn of `tookMs`, in milliseconds, even if the loop is woken. Default none. */
   restMs?: (tookMs: number) => number
-  /** Begins with a turn instead of a wait. Default true. */
+  /** Whether the loop begins with a turn instead of a wait. Default true. */
   atOnce?: boolean
   log: LoopLog
 }
 
-/** Starts a loop that the server keeps an eye on (plugins/loops.ts). */
+/** Starts a loop that the server supervises (plugins/loops.ts). */
 export type StartLoop = (options: Omit<LoopOptions, 'log'>) => Loop
 
 export interface Loop {
   readonly name: string
-  /** Milliseconds that the present turn has taken so far; 0 between turns and while the lease is elsewhere. */
+  /** Milliseconds that the current turn has taken so far; 0 between turns and without the lease. */
   busyMs (): number
-  /** There may be something to do: the next turn comes now. */
+  /** Starts the next turn now: there may be something to do. */
   wake (): void
-  /** Ends it: nothing new is begun, and the promise resolves when the turn under way is over. Never rejects. */
+  /** Starts no further turn and resolves when the current one is over. Never rejects. */
   stop (): Promise<void>
-  /** Resolves once it was stopped; rejects when it died. */
+  /** Resolves once the loop was stopped; rejects when it died. */
   ended: Promise<void>
 }
 
 /**
- * The one way to do something over and over: at intervals, sooner when it is woken, one turn at a time, until it is
- * stopped. A turn that fails is logged and tried again. Anything else that goes wrong ends the loop, and `ended`
- * rejects: whoever started it has to end the process then, since nobody would do its work.
+ * The only way to repeat work in the background: at intervals, sooner when woken, one turn at a time, until stopped. A
+ * turn that fails is logged and tried again. Any other error ends the loop and rejects `ended`. The caller then has to
+ * end the process, since nothing else would do this work.
  */
 export function startLoop (options: LoopOptions): Loop {
   const { name, everyMs, run, lease, gatherMs = 0, restMs, atOnce = true, log } = options
@@ -75,7 +75,7 @@ export function startLoop (options: LoopOptions): Loop {
     }
   }
 
-  /** An item that fails may be too broken to be described. */
+  /** A broken item may make `about` throw as well. */
   function described (about: () => object): object {
     try {
       return about()
@@ -84,7 +84,7 @@ export function startLoop (options: LoopOptions): Loop {
     }
   }
 
-  /** Until the next wake, an abort or `everyMs`, whichever comes first. */
+  /** Waits for a wake, the stop or `everyMs`, whichever comes first. */
   async function nap (): Promise<void> {
     if (isWoken) return
     await new Promise<void>(resolve => {
@@ -129,7 +129,7 @@ export function startLoop (options: LoopOptions): Loop {
     async stop () {
       stopping.abort()
       endNap()
-      // That it died is for `ended` to say: whoever stops loops stops all of them.
+      // Only `ended` reports a dead loop: an error here would keep the caller from stopping the others.
       await ended.catch(() => {})
     },
     ended

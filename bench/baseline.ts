@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import Fastify from 'fastify'
 
-/** A route of the baseline: the same method and path as ours, answering the same bytes. */
+/** A route of the baseline, with the same method, path and answer as ours. */
 export interface BareRoute {
   method: 'GET' | 'POST'
   url: string
@@ -9,7 +9,7 @@ export interface BareRoute {
   payload: string
 }
 
-// Run as a child process: takes its routes by IPC, tells its port, and serves until it is ended.
+// A child process: receives its routes by IPC, sends its port, and serves until it is killed.
 process.once('message', (routes: BareRoute[]) => {
   const server = Fastify()
   server.addContentTypeParser('multipart/form-data', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))

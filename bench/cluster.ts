@@ -1,9 +1,9 @@
 import { WebSocket } from 'undici'
 
-/** A cluster with endless room that takes every command at once (contract section 5). */
+/** A cluster with unlimited capacity that acknowledges every command at once (contract section 5). */
 export interface BenchCluster {
   id: string
-  /** Jobs it was told to deploy, in order. */
+  /** Jobs from its `deploy` commands, in order. */
   jobIds: string[]
   close (): void
 }

@@ -2,7 +2,7 @@ import type { Options, Request } from 'autocannon'
 import type { BareRoute } from './baseline.js'
 import type { BenchCluster } from './cluster.js'
 
-/** Something users or clusters do often, as autocannon sends it, and the bare route it is held against. */
+/** A frequent operation of users or clusters, for autocannon, and the bare route that it is compared with. */
 export interface Operation {
   name: string
   path: string
@@ -59,7 +59,7 @@ const heartbeat = (jobIds: string[], status: string) =>
   })
 const jsonBody = { 'content-type': 'application/json' }
 
-/** With one cluster of 100 running jobs and nothing else. */
+/** Operations that write no job, with one cluster of 100 running jobs. */
 export async function quietOperations (url: string, { id, jobIds }: BenchCluster): Promise<Operation[]> {
   const path = `/api/information/${id}`
   const beat = (reported: string[]): Operation => ({
@@ -87,9 +87,9 @@ export async function quietOperations (url: string, { id, jobIds }: BenchCluster
   ]
 }
 
-/** With several clusters of 100 jobs each; these write. */
+/** Operations that write jobs, with several clusters of 100 jobs each. */
 export function writingOperations (clusters: BenchCluster[]): Operation[] {
-  // Every heartbeat of a cluster contradicts the one before it: all of its jobs are written each time.
+  // Every heartbeat of a cluster contradicts the previous one, so that all of its jobs are written each time.
   let beats = 0
   const contradict: Request = {
     setupRequest (request) {

@@ -9,8 +9,8 @@ import { deployForm, deployRequest, quietOperations, writingOperations, type Ope
 import { startBaseline, startServer, type Running } from './servers.js'
 
 /**
- * Measures what users and clusters do most, over 64 connections, against a bare Fastify route that answers the same
- * bytes. Both run in the same minute, in turn, so that a noisy machine slows both: read the ratios.
+ * Measures the most frequent operations of users and clusters, over 64 connections, against a bare Fastify route that
+ * answers the same bytes. Both take turns within a minute, so that other load slows both: read the ratios.
  */
 
 const CONNECTIONS = 64
@@ -35,7 +35,7 @@ interface Figures {
 async function measure (target: Running, { path, request }: Operation, seconds: number): Promise<Result> {
   const result = await autocannon({ url: target.url + path, connections: CONNECTIONS, duration: seconds, ...request })
   if (result.non2xx > 0 || result.errors > 0) {
-    throw new Error(`${path}: ${result.non2xx} answers were no success, ${result.errors} failed`)
+    throw new Error(`${path}: ${result.non2xx} answers were not 2xx, ${result.errors} requests failed`)
   }
   return result
 }
@@ -69,7 +69,7 @@ function report ({ name }: Operation, figures: Figures[]): void {
   ].join('  '))
 }
 
-/** Registers a cluster, deploys 100 services to it, and lets it say that they run. */
+/** Registers a cluster, deploys 100 services to it, and reports them as RUNNING. */
 async function populatedCluster ({ url }: Running, name: string): Promise<BenchCluster> {
   const cluster = await connectBenchCluster(url, name)
   await Promise.all(Array.from({ length: JOBS_PER_CLUSTER }, async (_, i) => {

@@ -18,7 +18,7 @@ export async function startServer (dataDir: string): Promise<Running> {
   for await (const line of lines) {
     const port = /listening at http:\/\/127\.0\.0\.1:(\d+)/.exec(line)?.[1]
     if (!port) continue
-    // What it logs from now on is read and dropped, as a log collector would.
+    // From now on its log is read, as by a log collector, and dropped.
     child.stdout.resume()
     return { url: `http://127.0.0.1:${port}`, child }
   }

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
 
 /**
- * Measures @photostructure/sqlite, which the embedded store uses, against node:sqlite, with what the store does: groups
- * of writes in one durable transaction, reads by key, pages of documents. In turn, in the same minute: read the ratios.
- * It runs where node:sqlite is, on Node.js 24 and later, which take TypeScript as it is: `node bench/sqlite.ts`.
+ * Measures @photostructure/sqlite, which the embedded store uses, against node:sqlite, with the operations of the
+ * store: groups of writes in one durable transaction, reads by key, pages of documents. Both take turns: read the
+ * ratios. Needs node:sqlite, so Node.js 24 or newer, which runs TypeScript directly: `node bench/sqlite.ts`.
  */
 
 type Database = InstanceType<typeof DatabaseSync>
 
-/** By way of a variable: the types of the oldest supported Node.js do not know it. */
+/** In a variable, since the types of the oldest supported Node.js do not include it. */
 const builtIn = 'node:sqlite'
 const { DatabaseSync: BuiltIn } = await import(builtIn) as { DatabaseSync: typeof DatabaseSync }
 
@@ -59,7 +59,7 @@ for (const [name, run] of operations) {
     run(db)
     return performance.now() - began
   }) as [ours: number, builtIn: number])
-  // The first warms up.
+  // The first round is a warm-up.
   const sorted = rounds.slice(1).sort((a, b) => a[1] / a[0] - b[1] / b[0])
   const ratio = (index: number): string => (sorted[index]![1] / sorted[index]![0]).toFixed(2)
   const [ours, its] = sorted[Math.floor(ROUNDS / 2)]!

@@ -5,32 +5,32 @@ import { NAME_PARTS } from './name.js'
 /** Units of memory as people write them, in MB (contract section 6). */
 const MEMORY_UNITS: Record<string, number> = { k: 1 / 1024, m: 1, g: 1024, t: 1024 * 1024 }
 
-/** Unknown fields that are compared with a missing one. */
+/** Most unknown fields that are compared with a missing one. */
 const MAX_COMPARED = 200
 
-/** Most edits between a field and what was typed for it. */
+/** Most edits between the name of a field and a typing error for it. */
 const MAX_EDITS = 2
 
 const names: ReadonlySet<string> = new Set(NAME_PARTS)
 
-/** What a human should do about a wrong value, a sentence; undefined where the violation says it all. */
+/** How to fix a wrong value, one sentence; undefined where the violation is enough. */
 export function adviceFor (field: string, value: unknown, source: string | undefined): string | undefined {
   if (names.has(field) && typeof value === 'string') return nameAdvice(value)
   if (field === 'requirements.cpu') return cpuAdvice(value)
   if (field === 'requirements.memory') return memoryAdvice(value)
   if (field === 'replicas') return replicasAdvice(value)
   if (field === 'port') return portAdvice(value)
-  if (isScalarValue(value) && typeof value !== 'string' && wantsString(field)) {
+  if (isScalarValue(value) && typeof value !== 'string' && expectsString(field)) {
     return `Put quotes around it to make it a string: ${JSON.stringify(source ?? String(value))}.`
   }
   return undefined
 }
 
-/** A question when an unknown field looks like the missing one, mistyped. */
+/** A question if an unknown field looks like the missing one, mistyped; else undefined. */
 export function similarField (missing: string, unknown: readonly string[]): string | undefined {
-  const wanted = simplified(missing)
+  const expected = simplified(missing)
   const near = unknown.slice(0, MAX_COMPARED)
-    .map(key => ({ key, edits: editDistance(wanted, simplified(key), MAX_EDITS) }))
+    .map(key => ({ key, edits: editDistance(expected, simplified(key), MAX_EDITS) }))
     .filter(({ edits }) => edits <= MAX_EDITS)
     .sort((a, b) => a.edits - b.edits)[0]
   return near && `There is a field ${JSON.stringify(near.key)}: did you mean ${missing}?`
@@ -58,18 +58,18 @@ function replicasAdvice (value: unknown): string | undefined {
   if (
     typeof value === 'number' && value < 0
   ) {
-    return 'To have no instance for now, write 0; to be rid of the service, delete its job.'
+    return 'Write 0 to run no instance for now; delete the job to remove the service.'
   }
   if (typeof value === 'string' && /^\d+$/.test(value)) return `Write it without quotes: ${Number(value)}.`
   return undefined
 }
 
 function portAdvice (value: unknown): string | undefined {
-  if (Array.isArray(value)) return 'A service has one port; leave the others out.'
+  if (Array.isArray(value)) return 'A service has one port; leave out the others.'
   if (
     typeof value === 'string' && /[^\d:]/.test(value)
   ) {
-    return 'Write the port as 80, or "8080:80" for another one on the host.'
+    return 'Write the port as 80, or as "8080:80" for a different port on the host.'
   }
   return undefined
 }
@@ -78,19 +78,19 @@ function isScalarValue (value: unknown): value is string | number | boolean {
   return ['string', 'number', 'boolean'].includes(typeof value)
 }
 
-/** Whether the schema asks for a string at `field`, written with dots. */
-function wantsString (field: string): boolean {
+/** Whether the schema expects a string at `field`, in dot notation. */
+function expectsString (field: string): boolean {
   let schema: TSchema | undefined = Descriptor
   for (const key of field.split('.')) schema = schema && KindGuard.IsObject(schema) ? schema.properties[key] : undefined
   return schema !== undefined && KindGuard.IsString(schema)
 }
 
-/** Letter case and the kind of joint are the commonest slips and count as none. */
+/** Letter case and the separator are the most common slips, and do not count as edits. */
 function simplified (field: string): string {
   return field.toLowerCase().replaceAll(/[-\s.]/g, '_')
 }
 
-/** Insertions, deletions and replacements between two words; any number above `limit` when there are more than that. */
+/** Insertions, deletions and replacements between two words; some number above `limit` if there are more than that. */
 function editDistance (a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column)

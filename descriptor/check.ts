@@ -4,7 +4,7 @@ import { adviceFor, similarField } from './advice.js'
 import { fieldName, type Path } from './positions.js'
 import { expectationOf, kindOf } from '../schemas/wording.js'
 
-/** A field that is wrong. */
+/** A mistake in a field of one service. */
 export interface Finding {
   path: Path
   message: string
@@ -13,16 +13,16 @@ export interface Finding {
 
 const shape = TypeCompiler.Compile(Descriptor)
 
-/** The rule for one port, which the schema cannot apply to the parts of `"8080:80"`. */
+/** The rule for one port. The schema cannot apply it to the parts of `"8080:80"`. */
 const [portNumber] = Descriptor.properties.port.anyOf
 const onePort = TypeCompiler.Compile(portNumber)
 
-/** Fields of the job document (contract section 7) that are not the user's to set. */
+/** Fields of the job document (contract section 7) that users must not set. */
 const SYSTEM_FIELDS = ['_id', 'job_name', 'status', 'service_ip_list', 'instance_list', 'system_manager']
 
 /**
- * Checks a descriptor whose shorthand is completed. Gives the descriptor only when nothing at all is wrong with it.
- * @param sourceOf The text of a field as it was written, for advice that repeats it.
+ * Checks a descriptor after its shorthand was completed. Returns the descriptor only if there are no findings.
+ * @param sourceOf The text of a field as written, for advice that quotes it.
  */
 export function checkDescriptor (
   candidate: Record<string, unknown>,
@@ -34,7 +34,7 @@ export function checkDescriptor (
   return { findings }
 }
 
-/** One finding per field: the schema's first complaint is the one that the others follow from. */
+/** One finding per field: the other complaints of the schema follow from the first. */
 function shapeFindings (
   candidate: Record<string, unknown>,
   sourceOf: (path: Path) => string | undefined,
@@ -81,14 +81,14 @@ function ports ({ port }: Record<string, unknown>): Finding[] {
   }]
 }
 
-/** An update that may neither stop an instance nor start one more would never begin. */
+/** An update that may neither stop an instance nor start an additional one could never begin. */
 function standstill ({ rollout }: Record<string, unknown>): Finding[] {
   const { max_unavailable: unavailable, max_surge: surge = 0 } = (rollout ?? {}) as Record<string, unknown>
   if (unavailable !== 0 || surge !== 0) return []
   return [{
     path: ['rollout', 'max_unavailable'],
     message: 'expected at least 1 here or in max_surge: an update could never begin',
-    hint: 'Leave it out, or give a max_surge.'
+    hint: 'Leave it out, or set max_surge.'
   }]
 }
 
@@ -96,7 +96,7 @@ function systemFields (candidate: Record<string, unknown>): Finding[] {
   return SYSTEM_FIELDS.filter(field => Object.hasOwn(candidate, field)).map(field => ({
     path: [field],
     message: field === 'job_name'
-      ? `expected no job_name, or the one that the four names make, got ${kindOf(candidate.job_name)}: the System ` +
+      ? `expected no job_name, or the four names joined by dots, got ${kindOf(candidate.job_name)}: the System ` +
         'Manager sets it'
       : `expected no ${field}: the System Manager sets it`
   }))

@@ -1,14 +1,14 @@
 import { unreadable } from './defects.js'
 
-/** Keeps the byte order mark: the reader of descriptors knows it. */
+/** Keeps the byte order mark, which readDescriptors removes. */
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 const REPLACEMENT = Buffer.from('\uFFFD')
 
 /**
- * The text of a descriptor. Another encoding is refused: what is not UTF-8 would be replaced, and the service would run
- * with other values than its user wrote.
- * @throws ApiError `descriptor_unreadable`, with the place of the first byte that is not UTF-8
+ * The text of a descriptor. Any encoding but UTF-8 is refused: invalid bytes would be replaced, and the service would
+ * run with other values than its user wrote.
+ * @throws ApiError `descriptor_unreadable`, with the position of the first byte that is not UTF-8
  */
 export function decodeUtf8 (bytes: Buffer): string {
   try {
@@ -23,7 +23,7 @@ export function decodeUtf8 (bytes: Buffer): string {
   }
 }
 
-/** The first replacement character of the lenient decoder that does not itself stand in the bytes. */
+/** Offset of the first replacement character that the lenient decoder inserted, as opposed to one in the bytes. */
 function firstReplaced (text: string, bytes: Buffer): number {
   let offset = 0
   let position = 0
@@ -36,7 +36,7 @@ function firstReplaced (text: string, bytes: Buffer): number {
   }
 }
 
-/** By its byte order mark, of either order. */
+/** Whether the bytes begin with the byte order mark of UTF-16, in either order. */
 function isUtf16 (bytes: Buffer): boolean {
   const mark = bytes.length < 2 ? 0 : bytes.readUInt16BE(0)
   return mark === 0xFEFF || mark === 0xFFFE

@@ -1,7 +1,7 @@
 import { ApiError } from '../schemas/errors.js'
 import { fieldName, MAX_VIOLATIONS, positionsIn, summary, type Path, type Source } from './positions.js'
 
-/** Something wrong with the text. `offset` is in UTF-16 units; without a path it is about the whole. */
+/** A mistake in the text. `offset` is in UTF-16 units. Without a path, it is about the whole text. */
 export interface Defect {
   offset: number
   message: string
@@ -9,15 +9,16 @@ export interface Defect {
   hint?: string | undefined
 }
 
-/** Longest message that is passed on; the parser quotes the text it stumbles over, however long. */
+/** Longest message that is passed on, in characters: the parser quotes text of any length. */
 const MAX_MESSAGE_LENGTH = 200
 
-/** More advice than this is not read; the violations are all there. */
+/** Most hints that are given. The violations are listed beyond that. */
 const MAX_HINTS = 5
 
 /**
- * The error for a text that is unfit to be read at all, for at least one reason; `found` counts those that were not
- * even gathered.
+ * `descriptor_unreadable`, for a text that cannot be read.
+ * @param defects At least one.
+ * @param found How many there are in all, including those not in `defects`.
  */
 export function unreadable (source: Source, defects: readonly Defect[], found = defects.length): ApiError {
   const violations = violationsOf(source, defects.map(defect => ({ ...defect, message: shortened(defect.message) })))
@@ -28,7 +29,7 @@ export function unreadable (source: Source, defects: readonly Defect[], found = 
   })
 }
 
-/** The error for a text that can be read but does not say what is needed; told in the order of the text. */
+/** `descriptor_invalid`, for a text that can be read but has wrong fields. Lists them in the order of the text. */
 export function invalid (source: Source, defects: readonly Defect[]): ApiError {
   const inOrder = [...defects].sort((a, b) => a.offset - b.offset)
   const violations = violationsOf(source, inOrder)

@@ -4,44 +4,44 @@ import { ApiError } from '../schemas/errors.js'
 import { unreadable, type Defect } from './defects.js'
 import { MAX_VIOLATIONS, type Source } from './positions.js'
 
-/** Deepest nesting of mappings and lists; the descriptor's own mapping is level 1. */
+/** Deepest nesting of mappings and lists. The mapping of the descriptor is level 1. */
 export const MAX_DEPTH = 32
 
 /**
- * Most tokens (words, marks, line breaks) of a descriptor. A field on its own line takes about seven, so thousands of
- * environment variables fit. One megabyte of commas has a million and would hold the event loop for ten seconds.
+ * Most tokens (words, marks, line breaks) in a descriptor. A field on its own line takes about seven, so thousands of
+ * environment variables fit. A megabyte of commas has a million and would block the event loop for ten seconds.
  */
 const MAX_TOKENS = 50_000
 
-/** The parser's stack holds, besides the open collections, the document and the scalar at hand. */
+/** Besides the open collections, the parser's stack holds the document and the current scalar. */
 const MAX_STACK = MAX_DEPTH + 2
 
 /**
- * YAML allows these in escaped form only. The lexer also uses some of them as marks of its own,
- * so they must not reach it from outside.
+ * Control characters, which YAML allows only in escaped form. The lexer uses some of them as its own marks, so they
+ * must not reach it from outside.
  */
 const CONTROL = /[^\P{Cc}\t\n\r\x7f-\x9f]/u
 
-/** A backslash in double quotes; group 1 holds what follows it when that makes a valid escape. */
+/** A backslash in double quotes. Group 1 is what follows it if that is a valid escape. */
 const ESCAPE = /\\([0abefnrtvN_LP "/\\\t]|\r?\n|x[\da-fA-F]{2}|u[\da-fA-F]{4}|U(?:000[\da-fA-F]|0010)[\da-fA-F]{4})?/g
 
-/** What to do about the parser's complaints, where that is not obvious. */
+/** Advice for complaints of the parser, where the message is not enough. */
 const hints: Partial<Record<ErrorCode, string>> = {
   TAB_AS_INDENT: 'Indent with spaces, not with tabs.',
   BAD_INDENT: 'Check the indentation, and that each bracket and brace is closed.',
-  BLOCK_AS_IMPLICIT_KEY: 'Check the indentation, and put quotes around a value that holds ": ".',
+  BLOCK_AS_IMPLICIT_KEY: 'Check the indentation, and put quotes around a value that contains ": ".',
   MULTILINE_IMPLICIT_KEY: 'Check the indentation, and that each line has a ":" after its key.',
   BAD_SCALAR_START: 'Put quotes around the value.',
   NON_STRING_KEY: 'Put quotes around a value that begins with "{" or "[".',
-  TAG_RESOLVE_FAILED: 'Remove the tag: plain strings, numbers, true, false, lists and mappings are all there is.'
+  TAG_RESOLVE_FAILED: 'Remove the tag: a descriptor has only strings, numbers, true, false, lists and mappings.'
 }
 
-/** A document with something in it. */
+/** A document that is not empty. */
 export type FilledDocument = Document.Parsed<ParsedNode> & { contents: ParsedNode }
 
 /**
- * Reads the text as YAML 1.2 documents (core schema; JSON is a part of it) in time that grows with its length only.
- * Documents with nothing in them are left out, as after a last `---`.
+ * Parses YAML 1.2 documents (core schema, of which JSON is a subset) in linear time. Empty documents, as after a last
+ * `---`, are left out.
  *
  * @throws ApiError `descriptor_missing` or `descriptor_unreadable`
  */
@@ -60,7 +60,7 @@ export function parseYaml (text: string): { source: Source, documents: FilledDoc
     merge: false,
     resolveKnownTags: false,
     stringKeys: true,
-    // Looked for in plain.ts: the parser compares every key with every other.
+    // plain.ts checks this: the parser would compare every key with every other.
     uniqueKeys: false,
     prettyErrors: false,
     logLevel: 'silent'
@@ -78,7 +78,7 @@ export function parseYaml (text: string): { source: Source, documents: FilledDoc
   return { source, documents: filled }
 }
 
-/** Syntax tokens of a stream of documents, within the limits of number, size and depth. */
+/** Syntax tokens of a stream of documents, within the limits on tokens, nesting and documents. */
 function syntaxTree (text: string): CST.Token[] {
   const parser = new Parser()
   const tokens: CST.Token[] = []
@@ -88,7 +88,7 @@ function syntaxTree (text: string): CST.Token[] {
   let previous = ''
   for (const lexeme of new Lexer().lex(text)) {
     if (++count > MAX_TOKENS) refuse(`more than ${MAX_TOKENS} words and marks are too many for a descriptor`)
-    // Text of plain and block scalars comes after a mark; without one, a quote begins a quoted scalar.
+    // The text of plain and block scalars follows a mark. Without one, a quote begins a quoted scalar.
     if (lexeme.startsWith('"') && previous !== CST.SCALAR) checkEscapes(lexeme)
     previous = lexeme
     for (const token of parser.next(lexeme)) take(token)
@@ -102,17 +102,17 @@ function syntaxTree (text: string): CST.Token[] {
       refuse(
         `expected YAML 1.2, got ${token.source}`,
         token.offset,
-        'Remove the %YAML line; "yes" and "no" are strings in YAML 1.2, write true and false.'
+        'Remove the %YAML line. In YAML 1.2, "yes" and "no" are strings: write true and false.'
       )
     }
     if (token.type === 'document' && ++documents > MAX_SERVICES) {
       refuse(`expected at most ${MAX_SERVICES} documents, got one more`, token.offset, 'Deploy them in several files.')
     }
-    // Once the document is over, each stray token is an error; the first ones say it all.
+    // After the end of the document, each stray token is an error: the first ones are enough.
     if (token.type !== 'error' || ++strays <= MAX_VIOLATIONS) tokens.push(token)
   }
 
-  /** The parser would make an error of each bad escape, half a million of them in one string. */
+  /** Refuses the first bad escape. The parser would report each of them, up to half a million in one string. */
   function checkEscapes (quoted: string): void {
     for (const { 1: valid, index } of quoted.matchAll(ESCAPE)) {
       if (valid !== undefined) continue
@@ -131,7 +131,7 @@ function reworded (code: ErrorCode, message: string): string {
   if (code === 'NON_STRING_KEY') return 'a key must be plain text, not a list, a mapping or an alias'
   if (code === 'BLOCK_AS_IMPLICIT_KEY') return 'a list or a mapping cannot begin here, in the middle of a value'
   if (code === 'TAG_RESOLVE_FAILED') {
-    return message.replace(/^Unresolved tag: (.*)$/s, 'the tag $1 is not taken here').replace(
+    return message.replace(/^Unresolved tag: (.*)$/s, 'the tag $1 is not supported').replace(
       'tag:yaml.org,2002:',
       '!!'
     )

@@ -4,19 +4,19 @@ import { MAX_DEPTH, type FilledDocument } from './parse.js'
 import type { Position, PositionedTree, Source, Span } from './positions.js'
 import { kindOf } from '../schemas/wording.js'
 
-/** Keys that reach into the prototype of whatever the data is later copied into. */
+/** Keys that could reach the prototype of an object that the data is copied into. */
 const FORBIDDEN_KEYS: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype'])
 
 /**
- * Most that repetitions, such as aliases, may add to a text, in characters: enough for any made by hand, too little for
- * a bomb.
+ * Most characters that repetitions, such as aliases, may add to a text: enough for any file written by hand, too few
+ * for an alias bomb.
  */
 export const MAX_REPEATED = 1024 * 1024
 
-/** What a mapping, a list or a number adds besides its text, so that a bomb of empty lists counts too. */
+/** Characters that a mapping, list or number counts besides its text, so that a bomb of empty lists counts too. */
 const NODE_COST = 16
 
-/** A value, what it weighs when written out, and the levels of nesting in it. */
+/** A value, its size in characters when written out, and the levels of nesting in it. */
 interface Built {
   value: unknown
   size: number
@@ -24,11 +24,11 @@ interface Built {
 }
 
 /**
- * Turns documents into plain data with the place of each member.
- * Numbers that JSON cannot tell and text that UTF-8 cannot are returned as oddities, since they belong to a field.
+ * Turns documents into plain data with the position of each member. Numbers that JSON cannot represent, and text that
+ * UTF-8 cannot, are returned as oddities, since each belongs to a field.
  *
- * @throws ApiError `descriptor_unreadable` for duplicate, forbidden or merge keys, for aliases that lead nowhere, to
- * themselves or to too much, for too deep nesting, and for documents that are no mapping
+ * @throws ApiError `descriptor_unreadable` for duplicate, forbidden or merge keys, for aliases that are undefined,
+ * recursive or expand too far, for too deep nesting, and for documents that are not a mapping
  */
 export function plainTrees (
   source: Source,
@@ -67,7 +67,7 @@ export function plainTrees (
       spoil(
         span,
         target
-          ? `the alias *${name} stands inside of what it repeats`
+          ? `the alias *${name} is inside the value that it repeats`
           : `there is no anchor &${name} before the alias *${name}`
       )
       return { value: null, size: NODE_COST, height: 0 }
@@ -78,7 +78,7 @@ export function plainTrees (
       throw unreadable(source, [{
         offset: span.start,
         path,
-        message: 'the aliases up to here would blow the descriptor up beyond 1 MiB'
+        message: 'the aliases up to here would expand the descriptor beyond 1 MiB'
       }])
     }
     return target
@@ -111,17 +111,17 @@ export function plainTrees (
     const span = spanOf(node)
     const key = keyText(node)
     const plain = isScalar(node) && node.type === 'PLAIN'
-    if (siblings.has(key)) spoil(span, `the key ${JSON.stringify(key)} stands here a second time`)
+    if (siblings.has(key)) spoil(span, `the key ${JSON.stringify(key)} is a duplicate`)
     if (plain && key === '') spoil(span, 'a key is missing before the ":"')
     if (plain && key === '<<') {
       spoil(
         span,
-        'merge keys (<<) are not a part of YAML 1.2',
-        'Write the fields out, or repeat a whole value by an alias.'
+        'merge keys (<<) are not part of YAML 1.2',
+        'Write out the fields, or repeat a whole value with an alias.'
       )
     }
     if (FORBIDDEN_KEYS.has(key)) spoil(span, `the key ${key} is not allowed anywhere`)
-    if (isBroken(key)) spoil(span, 'a key must not hold NUL or half of a surrogate pair')
+    if (isBroken(key)) spoil(span, 'a key must not contain NUL or half of a surrogate pair')
   }
 
   function scalar (node: ParsedNode | null): Built {
@@ -157,9 +157,9 @@ export function plainTrees (
   function notAMapping (contents: ParsedNode): Defect {
     const kind = isScalar(contents) ? kindOf(contents.value) : 'a list'
     const written = source.text.trim()
-    // The usual cause of a lone word: curl -F file=deploy.yaml, without the @, sends the file's name.
+    // The usual cause of a single word: curl -F file=deploy.yaml, without the @, sends the name of the file.
     const hint = isScalar(contents) && /^\S+\.(ya?ml|json)$/.test(written)
-      ? `This is the name of a file, not what is in it. With curl, write -F file=@${written.slice(0, 100)}`
+      ? `This is the name of a file, not its content. With curl, write -F file=@${written.slice(0, 100)}`
       : undefined
     return {
       offset: spanOf(contents).start,
@@ -173,7 +173,7 @@ function keyOf ({ key, value }: Pair<ParsedNode, ParsedNode | null>): [string, S
   return [keyText(key), spanOf(key), value]
 }
 
-/** Keys other than scalars were refused by the parser. */
+/** The parser has refused keys other than scalars. */
 function keyText (node: ParsedNode): string {
   return isScalar(node) ? String(node.value ?? '') : ''
 }
@@ -184,8 +184,8 @@ function spanOf (node: ParsedNode): Span {
 }
 
 /**
- * True for a whole number that would go on with other digits than it came with: an account number must not change on
- * its way.
+ * True for a whole number that would be stored with other digits than those written: an account number, for example,
+ * must not change.
  */
 function isRounded (value: unknown, source = ''): boolean {
   if (typeof value !== 'number' || Number.isSafeInteger(value) || !/^[-+]?\d+$/.test(source)) return false
@@ -193,8 +193,8 @@ function isRounded (value: unknown, source = ''): boolean {
 }
 
 /**
- * NUL ends strings in some of the programs this goes on to; a lone surrogate cannot be stored, since UTF-8 has no form
- * for it.
+ * True for text with NUL, which ends strings in some programs downstream, or with a lone surrogate, which UTF-8 cannot
+ * represent.
  */
 function isBroken (text: string): boolean {
   return text.includes('\0') || /\p{Surrogate}/u.test(text)

@@ -1,13 +1,13 @@
 import { LineCounter } from 'yaml'
 import type { Violation } from '../schemas/errors.js'
 
-/** Part of the text, in UTF-16 units from its start; `end` is exclusive. */
+/** Part of the text: offsets in UTF-16 units, `end` exclusive. */
 export interface Span {
   start: number
   end: number
 }
 
-/** Where a member of a mapping or a list stands. A list has no keys: there `key` is the value's span. */
+/** Position of a member of a mapping or a list. In a list, `key` is the span of the value. */
 export interface Position {
   key: Span
   value: Span
@@ -16,30 +16,27 @@ export interface Position {
 /** Keys and indexes from the root to a field. */
 export type Path = ReadonlyArray<string | number>
 
-/** The text of a descriptor, and the offsets at which its YAML documents begin: empty while that is not known. */
+/** The text of a descriptor, and the offsets at which its YAML documents begin: empty while these are unknown. */
 export interface Source {
   text: string
   documents: readonly number[]
 }
 
-/**
- * A descriptor as plain data, and where its members came from. Plain data has no room for places, so they stand beside
- * it.
- */
+/** A descriptor as plain data, with the positions of its members beside it. */
 export interface PositionedTree {
   value: Record<string, unknown>
   span: Span
-  /** Places of the members of each mapping and list in `value`. */
+  /** Positions of the members of each mapping and list in `value`. */
   positions: WeakMap<object, Map<string | number, Position>>
 }
 
-/** Most violations that are listed; a file that is wrong throughout must not make an answer of megabytes. */
+/** Most violations listed in an answer: a file that is wrong throughout must not cause an answer of megabytes. */
 export const MAX_VIOLATIONS = 50
 
-/** Longest key that is repeated in a message, in characters. */
+/** Longest key quoted in a message, in characters. */
 const MAX_KEY_SHOWN = 64
 
-/** Where a field stands, undefined when it was not in the text. */
+/** Position of a field; undefined if it is not in the text. */
 export function positionOf (tree: PositionedTree, path: Path): Position | undefined {
   let parent: unknown = tree.value
   let position: Position | undefined
@@ -52,7 +49,7 @@ export function positionOf (tree: PositionedTree, path: Path): Position | undefi
   return position
 }
 
-/** A path as people write it: `requirements.cpu`, `volumes[0]`, `environment["a b"]`. */
+/** A path in the notation of messages: `requirements.cpu`, `volumes[0]`, `environment["a b"]`. */
 export function fieldName (path: Path): string {
   return path.map((step, depth) => {
     if (typeof step === 'number') return `[${step}]`
@@ -64,8 +61,8 @@ export function fieldName (path: Path): string {
 }
 
 /**
- * Finds line and column of offsets, both from 1; the column counts UTF-16 units, as most editors do. Where there are
- * several YAML documents, their number from 1 too. The lines are counted once, since a megabyte of them takes its time.
+ * Makes a function that finds the line and column of an offset, both from 1; the column counts UTF-16 units, as most
+ * editors do. If there are several YAML documents, it adds their number, from 1. Lines are counted once per text.
  */
 export function positionsIn (
   { text, documents }: Source
@@ -84,12 +81,12 @@ export function positionsIn (
 }
 
 /**
- * The first violation as a sentence, for whoever sees only the detail of the error; `found` counts those beyond the
- * list too.
+ * The first violation as one sentence, for clients that show only the detail of an error.
+ * @param found How many there are in all, including those that are not listed.
  */
 export function summary (violations: readonly Violation[], found: number): string {
   const [first] = violations
-  if (!first) return 'Nothing is known about what is wrong'
+  if (!first) return 'The reason is unknown'
   const where = first.line === undefined
     ? ''
     : `${first.document === undefined ? 'Line' : `Document ${first.document}, line`} ${first.line}, column ` +

@@ -12,10 +12,10 @@ import { kindOf } from '../schemas/wording.js'
 
 export { jobName }
 
-/** Longest descriptor that is taken, in bytes of the request. Whoever receives the bytes enforces it. */
+/** Longest descriptor accepted, in bytes. plugins/descriptor-body.ts enforces it. */
 export const MAX_DESCRIPTOR_BYTES = 1024 * 1024
 
-/** As {@link readDescriptors}, for a text that is to describe one service: several are `descriptor_invalid`. */
+/** {@link readDescriptors} for a text with exactly one service: several are `descriptor_invalid`. */
 export function readDescriptor (text: string): Descriptor {
   const [descriptor, ...others] = readDescriptors(text)
   if (descriptor && others.length === 0) return descriptor
@@ -26,13 +26,13 @@ export function readDescriptor (text: string): Descriptor {
 
 /**
  * Reads deployment descriptors (contract section 6) from YAML 1.2 or JSON: of one service, of the services in a list
- * `microservices`, or of those in each of several YAML documents; at least one, in the order of the text. Completes
- * their shorthand: blank optional fields are dropped, defaults set, `node` and `requirements.node` made the same.
- * Unknown fields stay as they are, in their order. Values behind a YAML alias, or inherited, are shared, not copied.
+ * `microservices`, or of those in each of several YAML documents. Returns at least one, in the order of the text.
+ * Completes their shorthand: drops blank optional fields, sets defaults, makes `node` and `requirements.node` equal.
+ * Unknown fields stay as they are, in their order. Aliased and inherited values are shared, not copied.
  *
- * @throws ApiError `descriptor_missing` when there is nothing in the text, `descriptor_unreadable` when it is not made
- * of safe mappings, `descriptor_invalid` when fields are wrong, in whichever service; the latter two list every
- * violation, up to a bound, with line and column where there is one.
+ * @throws ApiError `descriptor_missing` for an empty text, `descriptor_unreadable` for a text that does not consist of
+ * safe mappings, `descriptor_invalid` for wrong fields in any service. The latter two list every violation, up to a
+ * bound, with line and column where known.
  */
 export function readDescriptors (text: string): Descriptor[] {
   // Positions are counted without the byte order mark, as editors show them.
@@ -40,10 +40,9 @@ export function readDescriptors (text: string): Descriptor[] {
   const { trees, oddities } = plainTrees(source, documents)
 
   const descriptors: Descriptor[] = []
-  // One defect per field: what is inherited by many services is wrong once, and a number that is no number was found
-  // on the way through the tree.
+  // One defect per field: an inherited field is wrong once, not in each service, and an oddity comes before findings.
   const defects = new Map(oddities.map(defect => [keyOf(defect), defect]))
-  const told = (tree: PositionedTree, findings: readonly Finding[]) => {
+  const add = (tree: PositionedTree, findings: readonly Finding[]) => {
     for (const { path, ...finding } of findings) {
       const defect = { ...finding, path, offset: offsetOf(tree, path) }
       if (!defects.has(keyOf(defect))) defects.set(keyOf(defect), defect)
@@ -55,7 +54,7 @@ export function readDescriptors (text: string): Descriptor[] {
   let count = 0
   for (const tree of trees) {
     const { services, findings } = servicesOf(tree)
-    told(tree, findings)
+    add(tree, findings)
     count += services.length
     if (count > MAX_SERVICES) {
       throw invalid(source, [{
@@ -67,7 +66,7 @@ export function readDescriptors (text: string): Descriptor[] {
     for (const service of services) {
       const { descriptor, findings } = readService(source.text, lineOf, tree, service)
       const inDocument = (finding: Finding) => ({ ...finding, path: service.pathOf(finding.path) })
-      told(tree, [...findings, ...claims(service.fields, path => offsetOf(tree, service.pathOf(path)))].map(inDocument))
+      add(tree, [...findings, ...claims(service.fields, path => offsetOf(tree, service.pathOf(path)))].map(inDocument))
       if (descriptor) descriptors.push(descriptor)
     }
   }
@@ -75,7 +74,7 @@ export function readDescriptors (text: string): Descriptor[] {
   return descriptors
 }
 
-/** Gives the descriptor only when nothing is wrong with it; the findings have the paths of the service. */
+/** Returns the descriptor only if there are no findings. Their paths are relative to the service. */
 function readService (
   text: string,
   lineOf: (offset: number) => number,
@@ -94,13 +93,13 @@ function readService (
       path: ['node'],
       message: `expected the same as requirements.node on line ${line}, ${kindOf(clash.inner)}, got ` +
         `${kindOf(clash.outer)}`,
-      hint: 'Both name the wanted worker: give one of them, or the same in both.'
+      hint: 'Both name the worker node: set one of them, or both to the same value.'
     })
   }
   return descriptor && !clash ? { descriptor: fillNode(descriptor), findings } : { findings }
 }
 
-/** Watches that no two services of a text have the same name, or wish for the same address. */
+/** Makes a function that finds services with the same name or the same requested address as an earlier one. */
 function createClaims (
   lineOf: (offset: number) => number
 ): (fields: Record<string, unknown>, offsetOf: (path: Path) => number) => Finding[] {
@@ -124,13 +123,13 @@ function createClaims (
       }
       return [{
         path: [field],
-        message: `expected ${expected}: ${value.slice(0, 300)} is that of the service on line ${lineOf(first)} already`
+        message: `expected ${expected}: the service on line ${lineOf(first)} already has ${value.slice(0, 300)}`
       }]
     })
   }
 }
 
-/** A missing field has no place: it is for its parent. A blank one has no value to point at, only its key. */
+/** A missing field has the position of its parent. A blank field has no value, only the position of its key. */
 function offsetOf (tree: PositionedTree, path: Path): number {
   const position = positionOf(tree, path)
   if (!position) return (positionOf(tree, path.slice(0, -1))?.key ?? tree.span).start

@@ -7,23 +7,23 @@ import { kindOf } from '../schemas/wording.js'
 
 type Fields = Record<string, unknown>
 
-/** The fields of one service, and where in the document they stand. */
+/** The fields of one service, and their paths in the document. */
 export interface Service {
   fields: Fields
-  /** Path in the document of a field of the service. */
+  /** Path in the document of a path in the service. */
   pathOf (path: Path): Path
 }
 
-/** The same for all services of an application: only the mapping that lists them says these. */
+/** Fields that all services of an application share: they belong beside the list. */
 const OF_THE_APPLICATION = ['app_name', 'app_ns']
 
-/** Different for each service: only the entries say these. */
+/** Fields that differ between services: they belong in the entries. */
 const OF_ONE_SERVICE = ['service_name', 'RR_ip']
 
 /**
- * The services that a document describes: itself or, where it has `microservices`, the entries of that list. Such an
- * entry inherits each field that stands beside the list and not in the entry, whole: a mapping of the entry takes the
- * place of the one that it would have inherited, and a field left blank in it is not inherited.
+ * The services of a document: the document as one service or, if it has `microservices`, the entries of that list. An
+ * entry inherits every field beside the list that it does not have itself. Fields are inherited as a whole: a mapping
+ * in the entry replaces the inherited one, and a field left blank in the entry is not inherited.
  */
 export function servicesOf ({ value }: Pick<PositionedTree, 'value'>): { services: Service[], findings: Finding[] } {
   if (!Object.hasOwn(value, 'microservices')) {
@@ -54,7 +54,7 @@ export function servicesOf ({ value }: Pick<PositionedTree, 'value'>): { service
       services: [],
       findings: [{
         path: ['microservices'],
-        message: 'what the services inherit would blow the descriptor up beyond 1 MiB'
+        message: 'the inherited fields would expand the descriptor beyond 1 MiB'
       }]
     }
   }
@@ -87,18 +87,18 @@ export function servicesOf ({ value }: Pick<PositionedTree, 'value'>): { service
   return { services, findings }
 }
 
-/** Fields that an entry must not have. */
+/** Findings for fields that an entry must not have. */
 function misplaced (entry: Fields, shared: Fields, path: Path): Finding[] {
   const findings: Finding[] = []
   if (Object.hasOwn(entry, 'microservices')) {
-    findings.push({ path: [...path, 'microservices'], message: 'expected no microservices within one of them' })
+    findings.push({ path: [...path, 'microservices'], message: 'expected no microservices inside an entry' })
   }
   for (const field of OF_THE_APPLICATION) {
     const given = entry[field]
     if (given === undefined || given === shared[field]) continue
     findings.push({
       path: [...path, field],
-      message: `expected no ${field}, which stands beside microservices, got ${kindOf(given)}`,
+      message: `expected no ${field}, which belongs beside microservices, got ${kindOf(given)}`,
       hint: 'Put the services of another application into a document of its own, after a line "---".'
     })
   }

@@ -5,12 +5,12 @@ import { NAME_PARTS } from './name.js'
 
 type Fields = Record<string, unknown>
 
-/** Fields that may be left out although the descriptor always has them. */
+/** Defaults of required fields that users may leave out. */
 const defaults: Pick<Descriptor, 'api_version' | 'image_runtime'> = { api_version: 'v0.1', image_runtime: 'docker' }
 
 /**
- * A copy without the optional fields that are left blank ("leave it blank" is how users are told to give no value).
- * A field that may be null by the schema keeps it.
+ * A copy without blank optional fields: users may leave a field blank to give no value. A field that the schema allows
+ * to be null stays.
  */
 export function withoutBlanks (given: Fields, schema: TObject = Descriptor): Fields {
   const kept: Fields = {}
@@ -32,11 +32,11 @@ function isNullable (property: TSchema): boolean {
   return KindGuard.IsUnion(property) && property.anyOf.some(branch => KindGuard.IsNull(branch))
 }
 
-/** A copy with the defaults, and without a `job_name` that only repeats what the names say. */
+/** A copy with the defaults, and without a `job_name` that only repeats the four names. */
 export function withDefaults (given: Fields): Fields {
   const { job_name: name, ...rest } = given
   const parts = NAME_PARTS.map(part => given[part])
-  // Only strings are joined: an object in the place of a name may have a toString of its own.
+  // Joins only strings: an object in place of a name could have its own toString.
   const repeats = parts.every(part => typeof part === 'string') && name === parts.join('.')
   const candidate = repeats ? rest : { ...given }
   for (const [field, value] of Object.entries(defaults)) {
@@ -45,13 +45,13 @@ export function withDefaults (given: Fields): Fields {
   return candidate
 }
 
-/** The two names of the wanted node, when both are given and not the same. */
+/** `node` and `requirements.node`, if both are given and differ. */
 export function nodesDiffer ({ node: outer, requirements }: Fields): { outer: string, inner: string } | undefined {
   const inner = IsStandardObject(requirements) ? requirements.node : undefined
   return typeof outer === 'string' && typeof inner === 'string' && outer !== inner ? { outer, inner } : undefined
 }
 
-/** `node` and `requirements.node` mean the same (contract section 6): the one given fills the other. */
+/** Sets both `node` and `requirements.node`, which mean the same (contract section 6), if one is given. */
 export function fillNode (descriptor: Descriptor): Descriptor {
   const node = descriptor.node ?? descriptor.requirements?.node
   return node === undefined ? descriptor : { ...descriptor, node, requirements: { ...descriptor.requirements, node } }

@@ -8,7 +8,7 @@ declare module 'fastify' {
   }
 }
 
-/** Every setting: an environment variable, its default and what it is for. `--help` prints this. */
+/** Every setting: an environment variable with its default, bounds and description. `--help` prints them. */
 export const Config = Type.Object({
   MY_PORT: Type.Integer({
     default: 10000,
@@ -16,17 +16,17 @@ export const Config = Type.Object({
     maximum: 65535,
     description: 'Port to listen on; 0 takes a free one'
   }),
-  MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is every one, IPv4 too' }),
+  MY_HOST: Type.String({ default: '::', minLength: 1, description: 'Address to listen on; :: is all, IPv4 and IPv6' }),
   MONGO_URI: Type.String({
     default: '',
     pattern: '^(mongodb(\\+srv)?://.+)?$',
     description:
-      'MongoDB to keep the data in, as mongodb:// or mongodb+srv:// with whatever it needs: replica set, TLS, ' +
-        'credentials. Goes before CLOUD_MONGO_URL; without both the embedded database serves'
+      'MongoDB that keeps the data, as mongodb:// or mongodb+srv:// with its options: replica set, TLS, credentials. ' +
+        'Takes precedence over CLOUD_MONGO_URL; without either, the embedded database is used'
   }),
   CLOUD_MONGO_URL: Type.String({
     default: '',
-    description: 'Host of a MongoDB to keep the data in, a name or an address',
+    description: 'Host of the MongoDB that keeps the data, a name or an address',
     pattern: '^[\\w.:-]*$'
   }),
   CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
@@ -34,11 +34,11 @@ export const Config = Type.Object({
     default: 60,
     minimum: 0,
     maximum: 3600,
-    description: 'Seconds that the start waits for the MongoDB to answer, before it fails'
+    description: 'Seconds that the start waits for MongoDB to answer before it fails'
   }),
   CLOUD_SCHEDULER_URL: Type.String({
     default: '',
-    description: 'Host of a Cloud Scheduler, a name or an address; without it the embedded scheduler serves',
+    description: 'Host of the Cloud Scheduler, a name or an address; without it, the embedded scheduler is used',
     pattern: '^[\\w.:-]*$'
   }),
   CLOUD_SCHEDULER_PORT: Type.Integer({
@@ -51,7 +51,7 @@ export const Config = Type.Object({
     default: 5,
     minimum: 0.05,
     maximum: 300,
-    description: 'Seconds that the Cloud Scheduler has to take a question'
+    description: 'Seconds that the Cloud Scheduler has to accept a request'
   }),
   SCHEDULER_CALLBACK_S: Type.Number({
     default: 30,
@@ -62,13 +62,13 @@ export const Config = Type.Object({
   SCHEDULER_FALLBACK: Type.String({
     default: 'none',
     enum: ['none', 'embedded'],
-    description: 'Who places jobs while the Cloud Scheduler does not answer: nobody, or the embedded scheduler'
+    description: 'Scheduler that places jobs while the Cloud Scheduler does not answer'
   }),
   DATA_DIR: Type.String({ default: './data', minLength: 1, description: 'Folder of the embedded database' }),
   LOG_LEVEL: Type.String({
     default: 'info',
     enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'],
-    description: 'Least level that is logged'
+    description: 'Lowest level that is logged'
   }),
   CLUSTER_GRACE_S: Type.Number({
     default: 45,
@@ -80,13 +80,13 @@ export const Config = Type.Object({
     default: 15,
     minimum: 1,
     maximum: 3600,
-    description: 'Seconds between heartbeats, told to clusters on the raw WebSocket channel'
+    description: 'Seconds between heartbeats, as announced to clusters on the raw WebSocket channel'
   }),
   REGISTRATION_TIMEOUT_S: Type.Number({
     default: 10,
     minimum: 0.05,
     maximum: 600,
-    description: 'Seconds that whoever connects as a cluster has to register'
+    description: 'Seconds that a new connection of a cluster has to register'
   }),
   PING_INTERVAL_S: Type.Number({
     default: 15,
@@ -104,12 +104,12 @@ export const Config = Type.Object({
     default: 3,
     minimum: 0.05,
     maximum: 60,
-    description: 'Seconds between looks for commands and channels of which no notification came'
+    description: 'Seconds between sweeps for commands and channels whose notification was missed'
   }),
   CLUSTER_NETWORKS: Type.String({
     default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128',
     description:
-      'Networks that cluster managers may be called in, separated by commas; an address elsewhere is never contacted'
+      'Networks in which cluster managers may be called, separated by commas; other addresses are never contacted'
   }),
   CLUSTER_ANSWER_S: Type.Number({
     default: 15,
@@ -122,22 +122,22 @@ export const Config = Type.Object({
     minimum: 0,
     maximum: 600,
     description:
-      'Seconds that a cluster manager called over HTTP has after a delete, before it is told of the same job again; ' +
-        'the default is one heartbeat'
+      'Redeploy delay: seconds after a delete before a cluster manager called over HTTP gets the same job again; the ' +
+        'default is one heartbeat'
   }),
   PLACEMENT_RETRY_S: Type.Number({
     default: 5,
     minimum: 0.05,
     maximum: 3600,
     description:
-      'Seconds between tries to place what could not be placed, besides the tries that news of a cluster causes'
+      'Seconds between attempts to place unplaced instances, besides the attempts that changes of clusters trigger'
   }),
   FAILOVER_AFTER_S: Type.Number({
     default: 120,
     minimum: 1,
     maximum: 86400,
     description:
-      'Seconds without a sign of life after which what a cluster runs is started elsewhere; not less than ' +
+      'Seconds without a sign of life after which a cluster is lost and its instances fail over; at least ' +
         'CLUSTER_GRACE_S'
   }),
   DEADLINE_SCHEDULED_S: Type.Number({
@@ -150,39 +150,41 @@ export const Config = Type.Object({
     default: 600,
     minimum: 0.05,
     maximum: 86400,
-    description: 'Seconds that it may stay CREATING, CREATED or DEPLOYED'
+    description: 'Seconds that an instance may stay CREATING, CREATED or DEPLOYED before it is tried elsewhere'
   }),
   DEADLINE_STOPPED_S: Type.Number({
     default: 120,
     minimum: 0.05,
     maximum: 86400,
     description:
-      'Seconds that it may stay FAILED, DEAD or without a worker node: its cluster may bring it back by itself'
+      'Seconds that an instance may stay FAILED, DEAD or without a worker node before it is tried elsewhere: its ' +
+        'cluster may restart it'
   }),
   DEADLINE_MOVE_S: Type.Number({
     default: 300,
     minimum: 0.05,
     maximum: 86400,
-    description: 'Seconds for a move to run at its target, before it is given up and the source stays'
+    description: 'Seconds that a moved instance has to run at its target before the move fails and the source stays'
   }),
   DEADLINE_ROLLOUT_S: Type.Number({
     default: 600,
     minimum: 0.05,
     maximum: 86400,
     description:
-      'Seconds for an update to get through all instances, where its descriptor names none, before it goes back'
+      'Seconds that an update has to get through all instances before it is rolled back, unless the descriptor sets ' +
+        'a deadline'
   }),
   MAX_START_ATTEMPTS: Type.Integer({
     default: 5,
     minimum: 1,
     maximum: 100,
-    description: 'Starts of an instance that may fail before it is left FAILED'
+    description: 'Failed starts after which an instance is given up and stays FAILED'
   }),
   RECONCILE_S: Type.Number({
     default: 30,
     minimum: 0.05,
     maximum: 86400,
-    description: 'Seconds between comparisons of what a cluster reports with what it is to run'
+    description: 'Seconds between drift checks, which compare what a cluster reports with what it should run'
   }),
   LEASE_S: Type.Number({
     default: 9,
@@ -200,17 +202,17 @@ export const Config = Type.Object({
     default: 168,
     minimum: 0,
     maximum: 87600,
-    description: 'Hours that an undeployed job and its events can still be looked up'
+    description: 'Hours for which an undeployed job and its events are kept'
   })
 })
 export type Config = Static<typeof Config>
 
-/** A setting that cannot be used; its message is one line for the operator. */
+/** An invalid setting. Its message is one line for the operator. */
 export class ConfigError extends Error {}
 
 /**
- * Reads the settings from the environment; those of `config` go before. Throws {@link ConfigError}, naming the setting
- * and what it may be.
+ * Reads the settings from the environment; those of `config` take precedence. Throws {@link ConfigError}, which names
+ * the setting and its bounds.
  */
 export function readConfig (env: NodeJS.ProcessEnv, config: Partial<Config> = {}): Config {
   const given: Record<string, unknown> = { ...definedOnly(env), ...config }
@@ -230,7 +232,7 @@ export function readConfig (env: NodeJS.ProcessEnv, config: Partial<Config> = {}
   }
 }
 
-/** Infinity is a number to the validator, and within any bounds. */
+/** Refuses Infinity: the validator accepts it as a number. */
 function finite (config: Config): Config {
   const endless = Object.entries(config).find(([, value]) => value === Infinity || value === -Infinity)
   if (endless) {
@@ -242,7 +244,7 @@ function finite (config: Config): Config {
   return config
 }
 
-/** Passwords stay out of logs and terminals. */
+/** Keeps passwords out of logs and terminals. */
 function withoutCredentials (value: string): string {
   return value.replace(/\/\/[^/]*@/, '//***@')
 }

@@ -8,7 +8,7 @@ import { ref } from '../schemas/openapi.js'
 import { decodeUtf8 } from '../descriptor/decode.js'
 import { MAX_DESCRIPTOR_BYTES } from '../descriptor/read.js'
 
-/** Registered by the routes that take a descriptor, in their own scope: elsewhere JSON stays JSON. */
+/** The routes that take a descriptor register it in their own scope: elsewhere a JSON body is plain JSON. */
 export const autoload = false
 
 /** Content types of a descriptor sent as the body itself (contract section 1). */
@@ -25,18 +25,18 @@ const bodyOf = (what: string, schema: TSchema) => ({
   }
 })
 
-/** The body of a route that takes the descriptor of one service, for OpenAPI. */
+/** OpenAPI content of a body with the descriptor of one service. */
 export const descriptorContent = bodyOf('The descriptor', ref(Descriptor))
 
-/** The body of a route that takes those of several services too. */
+/** OpenAPI content of a body with the descriptors of one or several services. */
 export const descriptorsContent = bodyOf(
   'The descriptor of a service, or those of several: as microservices, or as YAML documents',
   Type.Union([ref(Descriptor), ref(ApplicationDescriptor)])
 )
 
 /**
- * Takes deployment descriptors: as a multipart part `file`, or as a YAML or JSON body. Bodies stay text, JSON too,
- * so that the reader can tell lines and see duplicate keys.
+ * Accepts deployment descriptors: as a multipart part `file`, or as a YAML or JSON body (contract section 1). Bodies
+ * stay text, JSON too, so that the reader can report lines and find duplicate keys.
  */
 export default fp(async function descriptorBody (app) {
   await app.register(multipart, {
@@ -50,7 +50,7 @@ export default fp(async function descriptorBody (app) {
   )
 }, { name: 'descriptor-body' })
 
-/** The text of the descriptor in a request; `descriptor_missing` when there is none. */
+/** The text of the descriptor in a request. Errors: `descriptor_missing`, `body_too_large`, `bad_request`. */
 export async function descriptorText (request: FastifyRequest): Promise<string> {
   const text = request.isMultipart() ? await filePart(request) : request.body
   if (typeof text === 'string') return text
@@ -65,7 +65,7 @@ async function filePart (request: FastifyRequest): Promise<string | undefined> {
   let found: string | undefined
   try {
     for await (const part of request.parts()) {
-      // curl -F 'file=<deploy.yaml' sends the content as a field: meant is the same.
+      // curl -F 'file=<deploy.yaml' sends the content as a field instead of a file.
       if (part.type === 'field') {
         if (part.valueTruncated) {
           throw new ApiError('body_too_large', `The field ${part.fieldname} is larger than 1 MiB`)
@@ -77,7 +77,7 @@ async function filePart (request: FastifyRequest): Promise<string | undefined> {
       }
     }
   } catch (err) {
-    // The multipart parser's own errors carry no status; all of them are about what the client sent.
+    // Errors of the multipart parser carry no status code. All of them are the client's.
     if (err instanceof Error && !(err instanceof ApiError) && !('statusCode' in err)) {
       throw new ApiError('bad_request', `The multipart body cannot be read: ${err.message}`, { cause: err })
     }

@@ -6,11 +6,12 @@ import Negotiator from 'negotiator'
 import { ApiError, catalogue, type Problem, type Violation } from '../schemas/errors.js'
 import { dotted } from '../schemas/wording.js'
 
-/** Seconds after which a client may try again what the server could not do for now. */
+/** Seconds after which a client may repeat a request that got 503. */
 const RETRY_AFTER_S = 2
 
 /**
- * Turns every error into one of the catalogue: problem+json under /api/v1, a text elsewhere unless JSON is asked for.
+ * Answers every error as one of the catalogue: problem+json under /api/v1, plain text elsewhere unless the client
+ * prefers JSON.
  */
 export default fp(async function errors (app) {
   app.setErrorHandler(answerError)
@@ -18,7 +19,7 @@ export default fp(async function errors (app) {
   app.setNotFoundHandler((request, reply) =>
     answer(
       new ApiError('route_not_found', `${request.method} ${request.url.split('?', 1)[0]} is not a route`, {
-        hint: 'GET /docs lists them all'
+        hint: 'GET /docs lists all routes'
       }),
       request,
       reply
@@ -26,7 +27,7 @@ export default fp(async function errors (app) {
   )
 }, { name: 'errors' })
 
-/** Also for what goes wrong before a route is found (`frameworkErrors`), which no plugin can handle. */
+/** Also handles errors before a route is found (`frameworkErrors`), which no plugin can handle. */
 export function answerError (err: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   const known = toApiError(err)
   if (known.status >= 500) request.log.error({ err }, known.message)
@@ -35,8 +36,8 @@ export function answerError (err: FastifyError, request: FastifyRequest, reply: 
 }
 
 /**
- * For bytes that cannot be read as a request (`clientErrorHandler`), or not in time. There is no request to look at, so
- * it is a text, and the connection ends with it.
+ * Answers bytes that are no HTTP request, or come too late (`clientErrorHandler`). Without a request there are no
+ * preferences to read, so the answer is plain text. The connection is closed after it.
  */
 export function answerUnreadable (err: Error & { code?: string }, socket: Socket): void {
   if (err.code === 'ECONNRESET' || !socket.writable) return
@@ -72,7 +73,7 @@ function answer (error: ApiError, request: FastifyRequest, reply: FastifyReply) 
   return reply.type('text/plain; charset=utf-8').send(toText(error))
 }
 
-/** RFC 9457. */
+/** Problem details (RFC 9457). */
 function toProblem (error: ApiError, requestId: string): Problem {
   return {
     type: `/docs/errors#${error.code}`,
@@ -86,7 +87,7 @@ function toProblem (error: ApiError, requestId: string): Problem {
   }
 }
 
-/** The same for someone at a terminal: `curl` shows what to mend, and where. */
+/** The same as text, for a user at a terminal. */
 function toText (error: ApiError): string {
   const lines = [`${error.code}: ${error.message}`]
   for (const { field, message, document, line, column } of error.violations ?? []) {
@@ -100,15 +101,15 @@ function toText (error: ApiError): string {
   return lines.join('\n') + '\n'
 }
 
-/** The forms of an answer, the one for a client without preferences first: `*\/*` alone is a terminal. */
+/** The forms of an answer. The first one is for clients without a preference, such as `curl` with its `*\/*`. */
 const FORMS = ['text/plain', 'application/json', 'application/problem+json']
 
-/** True when the client would rather have JSON than text (RFC 9110, section 12.5.1). */
+/** True when the client prefers JSON to text (RFC 9110, section 12.5.1). */
 export function wantsJson ({ headers }: FastifyRequest): boolean {
   return headers.accept !== undefined && new Negotiator({ headers }).mediaType(FORMS)?.endsWith('json') === true
 }
 
-/** What Fastify and its plugins throw, as one of the catalogue. */
+/** Maps the errors of Fastify and its plugins to the catalogue. */
 function toApiError (err: FastifyError): ApiError {
   if (err instanceof ApiError) return err
   if (err.validation) {
@@ -133,7 +134,7 @@ function toApiError (err: FastifyError): ApiError {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_INVALID_MULTIPART_CONTENT_TYPE':
       return new ApiError('media_type_unsupported', undefined, {
-        hint: 'GET /docs tells the content types of each route',
+        hint: 'GET /docs lists the content types of each route',
         cause: err
       })
   }

@@ -4,15 +4,15 @@ import fp from 'fastify-plugin'
 import { ApiError } from '../schemas/errors.js'
 
 /**
- * Registered by the routes whose GET may have a body, in their own scope: elsewhere a body of a GET means nothing (RFC
- * 9110, section 9.3.1).
+ * The routes whose GET may have a body register it in their own scope: elsewhere the body of a GET has no meaning
+ * (RFC 9110, section 9.3.1).
  */
 export const autoload = false
 
-/** Bytes; what is asked for is a few names. */
+/** Largest body of a GET, in bytes: it holds a few names. */
 const MAX_BYTES = 64 * 1024
 
-/** Reads the JSON body of a GET, whatever its content type says: the framework leaves it where it is. */
+/** Reads the JSON body of a GET, of any content type. Fastify does not read it. */
 export default fp(async function getBody (app) {
   app.addHook('preHandler', async request => {
     if (request.method !== 'GET' || !hasBody(request)) return
@@ -20,7 +20,7 @@ export default fp(async function getBody (app) {
     let size = 0
     for await (const chunk of request.raw as AsyncIterable<Buffer>) {
       size += chunk.length
-      if (size > MAX_BYTES) throw new ApiError('body_too_large', `The body of a GET may have ${MAX_BYTES} bytes`)
+      if (size > MAX_BYTES) throw new ApiError('body_too_large', `The body of a GET is larger than ${MAX_BYTES} bytes`)
       chunks.push(chunk)
     }
     const text = Buffer.concat(chunks).toString('utf8')
@@ -37,7 +37,7 @@ function hasBody ({ headers }: FastifyRequest): boolean {
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
 }
 
-/** What a GET asks for, in its body or else in its query, checked as the body of the POST is. */
+/** The parameters of a GET, from its body or else its query, checked like the body of the POST. */
 export function askedFor<T extends TSchema> (request: FastifyRequest, schema: T): Static<T> {
   const part = request.body === undefined ? 'querystring' : 'body'
   const validate = request.compileValidationSchema(schema, part) as unknown as Validate<Static<T>>
@@ -46,5 +46,5 @@ export function askedFor<T extends TSchema> (request: FastifyRequest, schema: T)
   throw Object.assign(new Error('the request is not valid'), { validation: result.error, validationContext: part })
 }
 
-/** What the validator compiler of app.ts makes of a schema. */
+/** What the validator compiler (validation.ts) makes of a schema. */
 type Validate<T> = (input: unknown) => { value: T } | { error: FastifySchemaValidationError[] }

@@ -10,21 +10,21 @@ declare module 'fastify' {
   }
 }
 
-/** Whether this server lives, and whether it can do its work. */
+/** Liveness and readiness of this server. */
 export interface Health {
-  /** Undefined while every loop lives; else which one does not, and why. Asks nobody. */
+  /** The loop that hangs and for how long, one sentence; undefined if none does. Depends on no other system. */
   stuck (): string | undefined
-  /** Asks every part, within 2 s. Never rejects. */
+  /** Runs all checks, at most {@link CHECK_MS} each. Never rejects. */
   readiness (): Promise<Readiness>
 }
 
 /** Milliseconds that one check may take. */
 const CHECK_MS = 2000
 
-/** With less free space than this the embedded database is about to refuse writes, bytes. */
+/** Least free space in bytes: below this, the embedded database is about to fail writes. */
 const LEAST_FREE_BYTES = 16 * 1024 * 1024
 
-/** One check: a sentence when all is well, an error that says what is not. */
+/** One check. Resolves with a sentence; rejects with an error whose message says what is wrong. */
 type Check = () => Promise<string>
 
 export default fp(async function health (app) {
@@ -49,7 +49,7 @@ export default fp(async function health (app) {
     },
 
     async leadership () {
-      // The lease of the process itself says that it lives, not that it leads.
+      // The process lease shows that this process is alive, not that it leads.
       const campaigns = leases.campaigns().filter(({ lease }) => lease !== leases.processLease)
       const unanswered = campaigns.filter(({ lease }) => lease.answeredSince === undefined).map(({ name }) => name)
       if (unanswered.length > 0) throw new Error(`the store has not answered who leads: ${unanswered.join(', ')}`)

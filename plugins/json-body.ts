@@ -1,8 +1,8 @@
 import fp from 'fastify-plugin'
 
 /**
- * JSON bodies. Many clients name the content type on requests that have no body, a DELETE for one: that is no body, and
- * whether one is needed is for the route's schema to say.
+ * Parses JSON bodies. Many clients send the content type without a body, on a DELETE for example. That counts as no
+ * body; the schema of the route decides whether it needs one.
  */
 export default fp(async function jsonBody (app) {
   const parse = app.getDefaultJsonParser('error', 'error')

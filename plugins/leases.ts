@@ -10,38 +10,36 @@ declare module 'fastify' {
   }
 }
 
-/** A lease that this process tries to hold for as long as it runs. */
+/** A lease that this process campaigns for as long as it runs. */
 export interface Lease {
-  /**
-   * The fencing token while it is held; undefined while another process holds it, or when it could not be prolonged in
-   * time.
-   */
+  /** The fencing token while the lease is held; undefined while another process holds it, or after it has expired. */
   readonly token: number | undefined
   /**
-   * Since when the store has answered without a break, Unix milliseconds: before that, others may not have been heard.
+   * Since when the store has answered without a gap, Unix milliseconds; undefined while it does not answer. Before that
+   * time, heartbeats may have been missed.
    */
   readonly answeredSince: number | undefined
-  /** Resolves with the token once it is held; rejects when `signal` is aborted. */
+  /** Resolves with the token once the lease is held; rejects when `signal` aborts. */
   held (signal: AbortSignal): Promise<number>
 }
 
-/** This process among the System Managers that share a database. */
+/** Leader election among the System Managers that share a database. */
 export interface Leases {
-  /** Names this process, anew with each start. Its lease `process/<holder>` says that it lives. */
+  /** Identifies this process; a new one with each start. Its lease `process/<holder>` shows that it is alive. */
   holder: string
   /**
-   * That lease. While it has run out, or once `answeredSince` is later than before, others may have taken what this
-   * process held.
+   * The process lease. While it has expired, or once its `answeredSince` has changed, others may have taken over what
+   * this process held.
    */
   processLease: Lease
-  /** Keeps trying to get a lease, and holds it until the server closes. */
+  /** Campaigns for a lease, and holds it until the server closes. */
   campaign (name: string): Lease
-  /** All leases that it campaigns for. */
+  /** All leases that this process campaigns for. */
   campaigns (): ReadonlyArray<{ name: string, lease: Lease }>
 }
 
-/** Tries to get or prolong a lease while it lasts. One that fails leaves time for another. */
-const TRIES = 3
+/** Attempts to acquire or renew a lease while it lasts: if one fails, there is time for another. */
+const ATTEMPTS = 3
 
 export default fp(async function leases (app) {
   const leaseMs = app.config.LEASE_S * 1000
@@ -56,18 +54,18 @@ export default fp(async function leases (app) {
     let lastAnswer = 0
 
     async function attempt (): Promise<void> {
-      // Counted from before the question: the store counts from when it gets it, which is later.
+      // Counted from before the request: the store counts from when it receives it, which is later.
       const asked = performance.now()
       try {
         token = await app.store.leases.acquire(name, holder, leaseMs)
         validUntil = asked + leaseMs
-        // A process that was suspended has heard nothing either.
+        // A process that was suspended has missed heartbeats, too.
         if (answeredSince === undefined || asked - lastAnswer > leaseMs) answeredSince = Date.now()
         lastAnswer = asked
         if (token !== undefined) turns.emit('taken')
       } catch (err) {
         answeredSince = undefined
-        app.log.warn({ err, lease: name }, 'a lease could not be prolonged, it is tried again')
+        app.log.warn({ err, lease: name }, 'a lease could not be renewed, it is tried again')
       }
     }
 
@@ -88,7 +86,8 @@ export default fp(async function leases (app) {
         }
       }
     }
-    all.push({ name, lease, loop: app.loops.start({ name: `lease ${name}`, everyMs: leaseMs / TRIES, run: attempt }) })
+    const loop = app.loops.start({ name: `lease ${name}`, everyMs: leaseMs / ATTEMPTS, run: attempt })
+    all.push({ name, lease, loop })
     return lease
   }
 
@@ -96,7 +95,7 @@ export default fp(async function leases (app) {
   app.addHook('onClose', () =>
     Promise.all(all.map(async ({ name, loop }) => {
       await loop.stop()
-      // Others need not wait for it to expire.
+      // Other processes need not wait for it to expire.
       await app.store.leases.release(name, holder).catch(() => {})
     })))
 }, { name: 'leases', dependencies: ['config', 'store', 'loops'] })

@@ -7,16 +7,16 @@ declare module 'fastify' {
   }
 }
 
-/** The loops of this server. Whoever starts one stops it, in `onClose`. */
+/** The background loops of this server. The plugin that starts a loop stops it in `onClose`. */
 export interface Loops {
   start: StartLoop
-  /** All that were started, for /healthz. */
+  /** All loops that were started, for /healthz. */
   all (): readonly Loop[]
 }
 
 /**
- * Every background loop starts here. One that dies ends the process: a System Manager that does half of its work looks
- * healthy and is not.
+ * Starts and supervises every background loop. If one dies, the process ends: a System Manager that does only half of
+ * its work would look healthy.
  */
 export default fp(async function loops (app) {
   const all: Loop[] = []
@@ -26,7 +26,7 @@ export default fp(async function loops (app) {
       all.push(loop)
       loop.ended.catch((err: unknown) => {
         app.log.fatal({ err, loop: options.name }, 'a loop died, the process ends')
-        // Nobody catches this: the process closes what it can and ends (server.ts).
+        // An uncaught error: the server closes and the process ends (server.ts).
         setImmediate(() => {
           throw err
         })

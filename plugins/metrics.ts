@@ -4,18 +4,18 @@ import { collectDefaultMetrics, Histogram, Registry } from 'prom-client'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** This server's metrics: each concern makes its own, named `edgeio_…`, with `registers: [app.metrics]`. */
+    /** Metrics of this server. Each service adds its own, named `edgeio_…`, with `registers: [app.metrics]`. */
     metrics: Registry
   }
 }
 
-/** Figures that the database counts are kept for so long, ms. */
+/** Milliseconds for which a figure counted by the database is kept. */
 const KEEP_MS = 5000
 
-/** Seconds; a heartbeat takes well under the first, and nothing should come near the last. */
+/** Histogram buckets, in seconds: a heartbeat takes well under the first, and nothing should come near the last. */
 const BUCKETS = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5]
 
-/** The pattern of the route, never the URL: what clients make up must not become labels. */
+/** `route` is the pattern of the route, never the URL: clients must not create labels. */
 const LABELS = ['method', 'route', 'status'] as const
 
 /**
@@ -34,7 +34,7 @@ export default fp(async function metrics (app) {
     registers: [registry]
   })
 
-  /** A hook for the answers of one route, which looks up nothing but the status: it runs with every heartbeat. */
+  /** The hook for one route. It looks up only the method and status, since it runs with every heartbeat. */
   function observing (route: string): onResponseHookHandler {
     const byStatus = new Map<string, Histogram.Internal<typeof LABELS[number]>>()
     return (request, reply, done) => {
@@ -57,7 +57,8 @@ export default fp(async function metrics (app) {
 }, { name: 'metrics' })
 
 /**
- * A `collect` for a figure that the database counts: asked once in 5 s however many scrape, NaN while that fails.
+ * A `collect` for a figure that the database counts, at most once in {@link KEEP_MS} however many scrape. NaN while the
+ * count fails.
  */
 export function countedByStore (count: () => Promise<number>, set: (count: number) => void): () => Promise<void> {
   let since = -Infinity
@@ -65,7 +66,7 @@ export function countedByStore (count: () => Promise<number>, set: (count: numbe
   return async () => {
     if (!latest || performance.now() - since > KEEP_MS) {
       since = performance.now()
-      // The other metrics tell what is wrong then.
+      // Other metrics and /readyz show that the database fails.
       latest = count().catch(() => Number.NaN)
     }
     set(await latest)

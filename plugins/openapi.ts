@@ -10,7 +10,7 @@ import { DeployResult, Job, JobEvent } from '../schemas/job.js'
 import { Plan } from '../schemas/plan.js'
 import { SchedulerResult } from '../schemas/scheduler.js'
 
-/** OpenAPI 3.1 at /docs/json and a page to try it at /docs. */
+/** The OpenAPI 3.1 document at /docs/json, and an interactive page at /docs. */
 export default fp(async function openapi (app) {
   for (
     const schema of [
@@ -36,8 +36,8 @@ export default fp(async function openapi (app) {
       info: {
         title: 'EdgeIO System Manager',
         description:
-          'Clusters register with it, users deploy services through it. Paths under /api are the EdgeIO contract; ' +
-            '/api/v1 is the resource API for people and generated clients.',
+          'Clusters register here, and users deploy services. Paths under /api are the EdgeIO contract; /api/v1 is ' +
+            'the resource API for users and generated clients.',
         version: '0.1.0',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' }
       },

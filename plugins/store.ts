@@ -14,7 +14,7 @@ declare module 'fastify' {
   }
 }
 
-/** Opens the database and closes it last, when nothing can write any more. */
+/** Opens the database, and closes it last, when nothing writes any more. */
 export default fp(async function store (app) {
   const uri = mongoUri(app.config)
   const store = uri === undefined
@@ -24,7 +24,7 @@ export default fp(async function store (app) {
   app.addHook('onClose', () => store.close())
 }, { name: 'store', dependencies: ['config', 'loops'] })
 
-/** @fastify/mongodb gets a client, since one that it makes cannot wait for a database that starts later. */
+/** @fastify/mongodb gets our client: its own one cannot wait for a database that starts later. */
 async function openMongo (app: FastifyInstance, uri: string): Promise<Store> {
   let client
   try {

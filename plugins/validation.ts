@@ -6,8 +6,8 @@ import fp from 'fastify-plugin'
 import { complaintOf } from '../schemas/wording.js'
 
 /**
- * Checks requests by their TypeBox schemas, and says of each field what was expected. Parts of the address are text and
- * are converted; bodies have types of their own and are not: `"4"` is not 4 there, and null not 0.
+ * Checks requests against their TypeBox schemas and reports what was expected of each field. Path parameters, query and
+ * headers are text and are converted. Bodies have types and are not converted: `"4"` is not 4 there, and null is not 0.
  */
 export default fp(async function validation (app) {
   app.setValidatorCompiler<TSchema>(({ schema, httpPart }) => {
@@ -17,7 +17,7 @@ export default fp(async function validation (app) {
       if (check.Check(value)) return { value }
       const violations = new Map<string, FastifySchemaValidationError>()
       for (const error of check.Errors(value)) {
-        // The first complaint about a field is the one that the others follow from.
+        // The other complaints about a field follow from the first.
         if (violations.has(error.path)) continue
         violations.set(error.path, {
           instancePath: error.path,

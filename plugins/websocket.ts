@@ -6,22 +6,22 @@ import fp from 'fastify-plugin'
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** By path, who takes its upgrades; any other is served as the plain request it also is. */
+    /** Upgrade handlers by path. On any other path, the request is served as if it had offered no upgrade. */
     upgradeHandlers: Map<string, UpgradeHandler>
   }
 }
 
 type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** Largest frame, bytes: a heartbeat about many thousand jobs. A larger one closes the channel with 1009. */
+/** Largest frame in bytes: a heartbeat about many thousand jobs. A larger frame closes the channel with 1009. */
 const MAX_FRAME_BYTES = 8 * 1024 * 1024
 
-/** Milliseconds that a peer has to answer a closing frame before its connection is cut. */
+/** Milliseconds that a peer has to answer a close frame before its connection is cut. */
 const CLOSE_MS = 1000
 
 /**
- * WebSocket upgrades of the routes with a `wsHandler`; on close every client is told 1001, "going away" (RFC 6455,
- * section 7.4.1).
+ * WebSocket upgrades of the routes with a `wsHandler`. When the server closes, every client gets 1001, "going away"
+ * (RFC 6455, section 7.4.1).
  */
 export default fp(async function webSocket (app) {
   const upgrades = new EventEmitter()
@@ -33,8 +33,8 @@ export default fp(async function webSocket (app) {
   })
 
   function onUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer) {
-    const wanted = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
-    const handler = wanted ? handlers.get(request.url?.split('?', 1)[0] ?? '') : undefined
+    const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
+    const handler = isWebSocket ? handlers.get(request.url?.split('?', 1)[0] ?? '') : undefined
     if (handler) handler(request, socket, head)
     else ignoreOffer(app.server, request, socket, head)
   }
@@ -48,7 +48,7 @@ export default fp(async function webSocket (app) {
   }
   await app.register(websocket, {
     options,
-    // The socket is cut by the close timeout at the latest; until then the peer can read why it is closed.
+    // Closes instead of cutting the connection, so that the peer can read the reason; CLOSE_MS bounds that.
     errorHandler (err, socket, request) {
       const broken = 'code' in err && String(err.code).startsWith('WS_ERR_')
       request.log[broken ? 'info' : 'error'](broken ? { code: err.code } : { err }, 'a WebSocket failed')
@@ -66,9 +66,8 @@ export default fp(async function webSocket (app) {
 }, { name: 'websocket' })
 
 /**
- * Serves a request as if it had not offered an upgrade, which a server may (RFC 9110, section 7.8): some HTTP clients
- * offer h2c with every request. Node parses nothing after such an offer, so the request is handed to it once more
- * without.
+ * Serves a request as if it had not offered an upgrade, as RFC 9110, section 7.8 allows: some HTTP clients offer h2c
+ * with every request. Node stops parsing after such an offer, so it gets the request once more without it.
  */
 function ignoreOffer (
   server: Server,

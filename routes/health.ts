@@ -2,13 +2,13 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Readiness } from '../schemas/health.js'
 import { json, problems, ref, text, textErrors } from '../schemas/openapi.js'
 
-/** For those who restart servers and send them traffic. The contract's own GET /status stays beside it. */
+/** Liveness and readiness, for supervisors and load balancers, beside GET /status of the contract (section 1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/status', {
     schema: {
       operationId: 'getStatus',
-      summary: 'Whether requests can be served',
-      description: 'Answers `ok` when requests can be served, which takes the database.',
+      summary: 'Whether the server can serve requests',
+      description: 'Answers `ok` when the server can serve requests, which needs the database.',
       tags: ['server'],
       response: { 200: text('Ready', 'ok'), ...textErrors() }
     }
@@ -20,15 +20,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/healthz', {
     schema: {
       operationId: 'getLiveness',
-      summary: 'Whether the server lives',
+      summary: 'Whether the server is alive',
       description:
-        'Answers `ok` while every background loop lives; asks nobody. When it does not, restart the ' +
-        'server.',
+        'Answers `ok` while no background loop hangs. It depends on no other system. On 503, restart the server.',
       tags: ['server'],
       response: {
         ...textErrors(),
-        200: text('It lives', 'ok'),
-        503: text('A loop hangs: restart the server', 'placement hangs')
+        200: text('Alive', 'ok'),
+        503: text('A loop hangs', 'placement has been in one turn for 312 s')
       }
     }
   }, async (_request, reply) => {
@@ -41,8 +40,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/readyz', {
     schema: {
       operationId: 'getReadiness',
-      summary: 'Whether the server can do its work',
-      description: 'Asks the store, the loops, the data folder and the leader elections. 503: send requests elsewhere.',
+      summary: 'Whether the server is ready',
+      description:
+        'Checks the database, the background loops, the data folder and the leader elections. On 503, send requests ' +
+        'to another System Manager.',
       tags: ['server'],
       response: {
         ...problems(),

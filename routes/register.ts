@@ -10,7 +10,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'openChannel',
       summary: 'Open the raw WebSocket channel of a cluster',
-      description: 'A WebSocket upgrade; docs/channel.md describes the protocol.',
+      description: 'A WebSocket upgrade (RFC 6455). docs/channel.md describes the protocol.',
       tags: ['edgeio clusters'],
       response: {
         101: { description: 'The channel is open', content: { 'text/plain': { schema: Type.String() } } },

@@ -5,7 +5,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/', {
     schema: {
       operationId: 'hello',
-      summary: 'Say hello',
+      summary: 'Greet the client',
       tags: ['server'],
       response: { 200: text('Where to go from here', 'EdgeIO System Manager') }
     }

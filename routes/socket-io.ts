@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
-/** Where clients look for it: with the slash by default, without it when configured so. */
+/** Paths that clients use: with the slash by default, without it when configured so. */
 const PATHS = ['/socket.io/', '/socket.io']
 
 /** Socket.IO, for the registration of unmodified cluster managers (contract section 5). */

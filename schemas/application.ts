@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { HexId, Nullable, OneOf } from './primitives.js'
 import { Status } from './status.js'
 
-/** Most services that are listed of an application; the counts are of all. */
+/** Most services listed per application. The counts cover all of them. */
 export const MAX_LISTED_SERVICES = 1000
 
 /** A service of an application. */
@@ -19,14 +19,14 @@ export const ApplicationService = Type.Object({
 })
 export type ApplicationService = Static<typeof ApplicationService>
 
-/** The services that share an app_name and an app_ns. It is there as long as one of them is. */
+/** All services with the same app_name and app_ns. An application exists as long as it has a service. */
 export const Application = Type.Object({
   name: Type.String({ description: 'app_name.app_ns' }),
   app_name: Type.String(),
   app_ns: Type.String(),
-  desired_state: OneOf(['running', 'undeployed'], { description: 'undeployed when none of its services is to run' }),
-  status: Type.Unsafe<Status>({ ...Status, description: 'That of its worst service' }),
-  status_reason: Nullable(Type.String({ description: 'Which service that is, and why it is so' })),
+  desired_state: OneOf(['running', 'undeployed'], { description: 'undeployed when none of its services should run' }),
+  status: Type.Unsafe<Status>({ ...Status, description: 'Status of its worst service' }),
+  status_reason: Nullable(Type.String({ description: 'Job name and status_reason of that service' })),
   service_count: Type.Integer(),
   status_counts: Type.Record(Type.String(), Type.Integer(), { description: 'Services by status' }),
   services: Type.Array(ApplicationService, { description: `In order of creation, at most ${MAX_LISTED_SERVICES}` }),

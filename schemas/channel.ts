@@ -3,7 +3,7 @@ import { ClusterRegistration, Heartbeat } from './cluster.js'
 import { DeployResult } from './job.js'
 import { Count, HexId, MAX_QUANTITY, OneOf, shapeOf } from './primitives.js'
 
-/** Version of the raw WebSocket protocol, told in `sc1`. */
+/** Version of the raw WebSocket protocol, announced in `sc1` (contract section 5). */
 export const PROTOCOL_VERSION = 1
 
 const COMMAND_KINDS = ['deploy', 'delete', 'replicate', 'move'] as const
@@ -11,23 +11,23 @@ const COMMAND_KINDS = ['deploy', 'delete', 'replicate', 'move'] as const
 /** A command for a cluster, as the outbox keeps it and the event `command` carries it (contract section 5). */
 export const Command = Type.Object({
   seq: Count({ description: 'Rises by one per cluster' }),
-  command_id: Type.String({ description: 'Take each once: delivery is at least once' }),
+  command_id: Type.String({ description: 'Carry out each id once: delivery is at least once' }),
   kind: OneOf(COMMAND_KINDS),
   job_id: HexId,
   job: Type.Optional(
     Type.Record(Type.String(), Type.Unknown(), {
-      description: 'The whole job document of the contract, _id as a plain string'
+      description: 'The complete job document of the contract, with _id as a plain string'
     })
   ),
-  replicas: Type.Optional(Type.Integer({ description: 'Instances wanted on this cluster' })),
+  replicas: Type.Optional(Type.Integer({ description: 'Number of instances that this cluster should run' })),
   node_from: Type.Optional(Type.String()),
   node_to: Type.Optional(Type.String())
 })
 export type Command = Static<typeof Command>
-/** For what a database held; throws an Error that says where it differs. */
+/** Checks a command read from a database. Throws an Error that says where it differs. */
 export const asCommand = shapeOf(Command, 'a command')
 
-/** What a change of a job asks of a cluster; the store gives it its `seq` and the job document. */
+/** A command that a change of a job causes. The store adds `seq` and the job document. */
 export type CommandDraft = Omit<Command, 'seq' | 'job'> & { cluster_id: string }
 
 const NodesFrame = Type.Union([
@@ -48,7 +48,7 @@ export const clusterEvents = {
   result: DeployResult
 } as const
 
-/** The envelope of every text frame, both ways. */
+/** The envelope of every text frame, in both directions. */
 export const Frame = Type.Object({ event: Type.String({ maxLength: 63 }), data: Type.Optional(Type.Unknown()) }, {
   additionalProperties: true
 })

@@ -1,7 +1,7 @@
 import type { Cluster } from './cluster.js'
 
 /**
- * The document of clusters.clusters (contract section 7) without `_id`, with what is ours after it. Dates in MongoDB's
+ * The document of clusters.clusters (contract section 7) without `_id`; our own fields follow. Dates are in MongoDB's
  * Extended JSON.
  */
 function contractCluster (cluster: Cluster): Record<string, unknown> {
@@ -35,7 +35,7 @@ function contractCluster (cluster: Cluster): Record<string, unknown> {
   }
 }
 
-/** As GET /api/clusters shows it (contract section 1). */
+/** A cluster as GET /api/clusters shows it (contract section 1). */
 export function clusterWithOid (cluster: Cluster): Record<string, unknown> {
   return { _id: { $oid: cluster.id }, ...contractCluster(cluster) }
 }

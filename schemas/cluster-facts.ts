@@ -1,8 +1,8 @@
 import type { Cluster } from './cluster.js'
 
-/** What follows from a cluster and the time. Times are Unix milliseconds. */
+/** Rules about a cluster at a point in time. Times are Unix milliseconds. */
 
-/** Milliseconds since its last sign of life. */
+/** Milliseconds since the last sign of life of a cluster. */
 export function silenceOf (
   { last_modified_timestamp: lastSign }: Pick<Cluster, 'last_modified_timestamp'>,
   now: number
@@ -11,26 +11,27 @@ export function silenceOf (
 }
 
 /**
- * The rule of liveness (contract section 4): a cluster is active while its silence is shorter than `graceMs`, 45 s for
- * the System Manager.
+ * The liveness rule (contract section 4): a cluster is active while its silence is shorter than `graceMs`, by default
+ * 45 s.
  */
 export function isActive (cluster: Pick<Cluster, 'last_modified_timestamp'>, now: number, graceMs: number): boolean {
   return silenceOf(cluster, now) < graceMs
 }
 
 /**
- * For so long a cluster that refused an instance is not asked again: four heartbeats, for its figures to be corrected.
+ * Milliseconds for which a cluster that refused an instance does not get it again: four heartbeats, so that its figures
+ * can catch up.
  */
 export const REFUSAL_REST_MS = 60_000
 
-/** After this many losses a cluster gets nothing new for a while when it comes back, twice as long each time. */
+/** A cluster lost more often than this gets no new instances for a while after its return, twice as long each time. */
 const TRUSTED_LOSSES = 1
 const FIRST_REST_MS = 60_000
 const LONGEST_REST_MS = 3_600_000
 
 /**
- * Why a cluster takes nothing new; undefined when it does. Operators close clusters, and one that comes and goes is
- * closed until it has been steady for a while.
+ * Why a cluster gets no new instances, without a subject: "is cordoned"; undefined when it does get them. Maintenance
+ * closes a cluster, and a flapping cluster is closed until it has been steady for a while.
  */
 export function closedReason (
   { scheduling, losses, recovered_at: recoveredAt }: Pick<Cluster, 'scheduling' | 'losses' | 'recovered_at'>,
@@ -42,7 +43,7 @@ export function closedReason (
   const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
   const steady = now - Date.parse(recoveredAt)
   return steady < rest
-    ? `was lost ${losses} times lately, and is back for ${Math.floor(steady / 1000)} s of the ${rest / 1000} s that ` +
-      'it is to be steady'
+    ? `was lost ${losses} times recently, and has to be steady for ${rest / 1000} s before it gets new instances ` +
+      `(${Math.floor(steady / 1000)} s so far)`
     : undefined
 }

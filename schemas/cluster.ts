@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { Count, HexId, Nullable, OneOf, Quantity, shapeOf, Timestamp } from './primitives.js'
 import { Status } from './status.js'
 
-/** A worker node as a cluster on the raw WebSocket channel lists it (contract section 6). */
+/** A worker node, as listed by a cluster on the raw WebSocket channel (contract section 6). */
 export const Worker = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 255 }),
   cpu_cores: Quantity({ description: 'Free cores' }),
@@ -22,7 +22,7 @@ export const ClusterRegistration = Type.Object({
     minLength: 1,
     maxLength: 255,
     pattern: '^[^\\x00-\\x1f\\x7f]*$',
-    description: 'Name that the cluster is known by: 1 to 255 characters, none of them a control character'
+    description: 'Name that identifies the cluster: 1 to 255 characters, none of them a control character'
   }),
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),
@@ -34,15 +34,15 @@ export const ClusterRegistration = Type.Object({
       Type.String({
         minLength: 1,
         maxLength: 255,
-        description: 'Address to reach the cluster manager at, instead of the remote one'
+        description: 'Address at which to reach the cluster manager, instead of the remote address'
       })
     )
   ),
-  last_seq: Type.Optional(Count({ description: 'The last command durably taken' }))
+  last_seq: Type.Optional(Count({ description: 'seq of the last command that the cluster has stored' }))
 }, { additionalProperties: true })
 export type ClusterRegistration = Static<typeof ClusterRegistration>
 
-/** One entry of a heartbeat's `jobs`; checked one by one, so that a bad one does not cost the heartbeat. */
+/** One entry of a heartbeat's `jobs`. Entries are checked one by one, so that a bad one does not cost the heartbeat. */
 export const JobReport = Type.Object({
   system_job_id: HexId,
   status: Status
@@ -116,24 +116,24 @@ const exampleCluster = {
 }
 
 /**
- * A registered cluster. The names are those of the contract's clusters.clusters (section 7); figures are null until
- * the first heartbeat brings them.
+ * A registered cluster. The field names are those of the contract's clusters.clusters (section 7). Figures are null
+ * until the first heartbeat.
  */
 export const Cluster = Type.Object({
   id: HexId,
   cluster_name: Type.String(),
-  ip: Type.String({ description: 'Address of the cluster manager: advertised, else the remote one' }),
+  ip: Type.String({ description: 'Address of the cluster manager: the advertised one, else the remote one' }),
   port: Nullable(Type.Integer({ description: 'Port of the cluster manager' })),
   network_component_port: Nullable(Type.Integer()),
   delivery: OneOf(DELIVERY, {
     description:
-      'What becomes of commands while it has no open channel: channel keeps them until it is back, http pushes them ' +
-        'to ip and port'
+      'How commands are delivered while the cluster has no open channel: channel keeps them until it is open again, ' +
+        'http pushes them to ip and port'
   }),
   clusterinfo: Type.Unknown(),
   cluster_location: Nullable(Type.String()),
   nodes: Type.Integer({ description: 'Workers counted by incr_node, decr_node and nodes' }),
-  active_nodes: Nullable(Type.Integer({ description: 'Workers that are up, by the last heartbeat' })),
+  active_nodes: Nullable(Type.Integer({ description: 'Workers that are up, as of the last heartbeat' })),
   aggregated_cpu_percent: Nullable(Type.Number()),
   total_cpu_cores: Nullable(Type.Number({ description: 'Free cores' })),
   aggregated_memory_percent: Nullable(Type.Number()),
@@ -141,21 +141,23 @@ export const Cluster = Type.Object({
   technology: Nullable(Type.Array(Type.String())),
   more: Type.Unknown(),
   workers: Nullable(Type.Array(Worker)),
-  warnings: Type.Array(Type.String(), { description: 'What was wrong with the last heartbeat' }),
+  warnings: Type.Array(Type.String(), { description: 'Problems with the last heartbeat, one sentence each' }),
   scheduling: OneOf(SCHEDULING, {
-    description: 'active takes new instances; cordoned takes none; draining takes none, and what it has moves away'
+    description: 'active takes new instances; cordoned takes none; draining takes none, and its instances move away'
   }),
   lost_at: Nullable(
     Type.String({
-      description: 'ISO 8601, UTC. Since when its instances count as lost; null while it gives signs of life'
+      description: 'When the cluster was lost, ISO 8601, UTC; null while it gives signs of life'
     })
   ),
-  recovered_at: Nullable(Type.String({ description: 'ISO 8601, UTC. When it last came back after it was lost' })),
+  recovered_at: Nullable(Type.String({ description: 'When it last came back after a loss, ISO 8601, UTC' })),
   losses: Type.Integer({
-    description: 'How often it was lost lately: one that comes and goes is not trusted with new instances at once'
+    description:
+      'Number of losses that each followed a recovery within an hour: a flapping cluster gets no new instances for a ' +
+        'while after its return'
   }),
   unknown_jobs: Type.Array(Type.Object({ job_id: Type.String(), status: Status }), {
-    description: 'What its heartbeats report that it was not asked to run'
+    description: 'Jobs that its heartbeats report and that it should not run'
   }),
   registered_at: Timestamp,
   last_heartbeat_at: Nullable(Timestamp),
@@ -163,16 +165,16 @@ export const Cluster = Type.Object({
 }, { $id: 'Cluster', examples: [exampleCluster] })
 export type Cluster = Static<typeof Cluster>
 export type ClusterId = Cluster['id']
-/** For what a database held; throws an Error that says where it differs. */
+/** Checks a cluster read from a database. Throws an Error that says where it differs. */
 export const asCluster = shapeOf(Cluster, 'a cluster')
 
-/** A cluster as /api/v1 shows it: with the verdict of the 45 s rule. */
+/** A cluster as /api/v1 shows it, with its liveness. */
 export const ClusterView = Type.Composite([
   Cluster,
   Type.Object({
-    active: Type.Boolean({ description: 'It gave a sign of life within the grace time' }),
+    active: Type.Boolean({ description: 'Whether it gave a sign of life within the grace time' }),
     connected: Type.Boolean({
-      description: 'It holds an open channel, to this System Manager or another one on the same database'
+      description: 'Whether it has an open channel, to this System Manager or another one on the same database'
     })
   })
 ], { $id: 'ClusterView', examples: [{ ...exampleCluster, active: true, connected: true }] })

@@ -7,15 +7,15 @@ const Name = (of: string) =>
     description: `${of}: 1 to 63 letters, digits, "-" or "_"`
   })
 
-/** Most instances of one job; a higher wish is refused at the door instead of emptying the address pool. */
+/** Most instances of one job. The bound keeps a typing error from emptying the address pool. */
 export const MAX_REPLICAS = 1000
 
 /** Most services in one file. */
 export const MAX_SERVICES = 100
 
 /**
- * Deployment descriptor, after the shorthand of the file is normalised (contract section 6).
- * Unknown fields are kept and handed on: clusters may know them.
+ * Deployment descriptor, after its shorthand is normalised (contract section 6). Unknown fields are kept and passed on:
+ * clusters may know them.
  */
 export const Descriptor = Type.Object({
   api_version: Type.String({ minLength: 1, maxLength: 63, description: 'Version of the descriptor, v0.1' }),
@@ -38,7 +38,7 @@ export const Descriptor = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 255,
-      description: 'A cluster\'s location or name; without it any cluster will do'
+      description: 'Location or name of a cluster; by default, any cluster'
     })
   ),
   node: Type.Optional(
@@ -52,39 +52,39 @@ export const Descriptor = Type.Object({
   replicas: Type.Optional(
     Count({
       maximum: MAX_REPLICAS,
-      description: 'Number of instances; when not given 1, or as many as the job has already'
+      description: 'Number of instances; by default 1, or the current number of an existing job'
     })
   ),
   placement: Type.Optional(
     OneOf(['spread', 'pack'] as const, {
-      description: 'spread, the default, prefers clusters with fewer instances of the job; pack prefers those with more'
+      description: 'spread (the default) prefers clusters with fewer instances of the job, pack those with more'
     })
   ),
   failover: Type.Optional(
     OneOf(['any', 'pinned'] as const, {
       description:
-        'Where instances may go when their cluster is lost: any cluster, or only as cluster_location and node allow, ' +
-          'the default'
+        'Where instances may go when their cluster is lost: any cluster, or (pinned, the default) only where ' +
+          'cluster_location and node allow'
     })
   ),
   rollout: Type.Optional(Type.Object({
     max_unavailable: Type.Optional(
       Count({
         maximum: MAX_REPLICAS,
-        description: 'Instances that may be down for an update at a time; 1 when not given, 0 with a max_surge'
+        description: 'Instances that an update may take down at a time; by default 1, or 0 with a max_surge'
       })
     ),
     max_surge: Type.Optional(
       Count({
         maximum: MAX_REPLICAS,
-        description: 'Instances more than replicas that an update may start; 0 when not given'
+        description: 'Instances that an update may start in addition to replicas; by default 0'
       })
     ),
     deadline_s: Type.Optional(
-      Quantity({ minimum: 1, description: 'Seconds for an update to get through all instances' })
+      Quantity({ minimum: 1, description: 'Seconds that an update has to get through all instances' })
     ),
     auto_rollback: Type.Optional(
-      Type.Boolean({ description: 'Whether a failed update goes back by itself; true when not given' })
+      Type.Boolean({ description: 'Whether a failed update is rolled back; by default true' })
     )
   }, { description: 'How an update goes through the instances' })),
   RR_ip: Type.Optional(Type.String({
@@ -92,9 +92,9 @@ export const Descriptor = Type.Object({
       '^172\\.30\\.(?!0\\.0$|255\\.255$)(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)\\.(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)$',
     description: 'Service (round robin) address, from 172.30.0.1 to 172.30.255.254'
   })),
-  environment: Type.Optional(Type.Unknown({ description: 'Environment variables, handed to the cluster' })),
-  cmd: Type.Optional(Type.Unknown({ description: 'Command, handed to the cluster' })),
-  volumes: Type.Optional(Type.Unknown({ description: 'Volumes, handed to the cluster' }))
+  environment: Type.Optional(Type.Unknown({ description: 'Environment variables, passed on to the cluster' })),
+  cmd: Type.Optional(Type.Unknown({ description: 'Command, passed on to the cluster' })),
+  volumes: Type.Optional(Type.Unknown({ description: 'Volumes, passed on to the cluster' }))
 }, {
   $id: 'Descriptor',
   additionalProperties: true,
@@ -114,7 +114,7 @@ export const Descriptor = Type.Object({
 })
 export type Descriptor = Static<typeof Descriptor> & Record<string, unknown>
 
-/** Several services of one application in one file, as it is written: `services.ts` of the reader tells the rules. */
+/** Several services of one application in one file, as written. For the rules see descriptor/services.ts. */
 export const ApplicationDescriptor = Type.Object({
   app_name: Descriptor.properties.app_name,
   app_ns: Descriptor.properties.app_ns,
@@ -124,8 +124,8 @@ export const ApplicationDescriptor = Type.Object({
       minItems: 1,
       maxItems: MAX_SERVICES,
       description:
-        'Descriptors without app_name and app_ns. Each inherits the fields that stand beside the list and not in ' +
-          'it, whole'
+        'Descriptors without app_name and app_ns. Each inherits every field beside the list that it does not have ' +
+          'itself, as a whole'
     }
   )
 }, {

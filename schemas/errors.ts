@@ -1,15 +1,15 @@
 import { Type, type Static } from '@sinclair/typebox'
 
 /**
- * Every error that leaves this server: code, HTTP status and title. Codes are stable; clients may switch on them.
- * Nothing else is sent: an error that is not of the catalogue becomes `internal_error` and is logged.
+ * Every error that this server answers: code, HTTP status and title. Codes are stable, so clients may switch on them.
+ * Any error outside the catalogue becomes `internal_error` and is logged.
  */
 export const catalogue = {
   bad_request: { status: 400, title: 'The request is not valid' },
   json_invalid: { status: 400, title: 'The body is not valid JSON' },
   descriptor_missing: { status: 400, title: 'No deployment descriptor was sent' },
   descriptor_unreadable: { status: 400, title: 'The deployment descriptor is neither valid YAML nor JSON' },
-  descriptor_invalid: { status: 400, title: 'The deployment descriptor does not say what is needed' },
+  descriptor_invalid: { status: 400, title: 'The deployment descriptor is not valid' },
   job_ref_malformed: { status: 400, title: 'This is neither a job id nor a job name' },
   application_ref_malformed: { status: 400, title: 'This is not the name of an application' },
   cluster_id_malformed: { status: 400, title: 'This is not a cluster id' },
@@ -21,21 +21,21 @@ export const catalogue = {
   node_not_found: { status: 404, title: 'There is no such worker node' },
   revision_not_found: { status: 404, title: 'The job has no such revision' },
   route_not_found: { status: 404, title: 'There is no such route' },
-  request_timeout: { status: 408, title: 'The request did not come to its end in time' },
-  job_name_ambiguous: { status: 409, title: 'Several jobs can be meant by this name' },
-  address_taken: { status: 409, title: 'The address wished for belongs to another job' },
-  job_not_running: { status: 409, title: 'The job is not to run any more' },
+  request_timeout: { status: 408, title: 'The request was not complete in time' },
+  job_name_ambiguous: { status: 409, title: 'This name matches several jobs' },
+  address_taken: { status: 409, title: 'The requested address belongs to another job' },
+  job_not_running: { status: 409, title: 'The job is undeployed or being removed' },
   cluster_in_use: { status: 409, title: 'Instances are placed on this cluster' },
-  conflict: { status: 409, title: 'The job kept changing while this was tried' },
+  conflict: { status: 409, title: 'The data kept changing during the request' },
   body_too_large: { status: 413, title: 'The body is too large' },
-  media_type_unsupported: { status: 415, title: 'This content type is not taken here' },
-  upgrade_required: { status: 426, title: 'This address speaks WebSocket only' },
-  headers_too_large: { status: 431, title: 'The address or the headers are too long' },
+  media_type_unsupported: { status: 415, title: 'This content type is not supported here' },
+  upgrade_required: { status: 426, title: 'This route is for WebSocket clients only' },
+  headers_too_large: { status: 431, title: 'The URL or the headers are too long' },
   job_unreadable: { status: 500, title: 'The stored document of this job cannot be understood' },
   cluster_unreadable: { status: 500, title: 'The stored document of this cluster cannot be understood' },
-  internal_error: { status: 500, title: 'Something went wrong here; it has been logged under the request id' },
+  internal_error: { status: 500, title: 'Internal error; the log has the details under the request id' },
   addresses_exhausted: { status: 503, title: 'No address of 172.30.0.0/16 is free' },
-  subnets_exhausted: { status: 503, title: 'No subnet is left' },
+  subnets_exhausted: { status: 503, title: 'No subnet is free' },
   scheduler_unavailable: { status: 503, title: 'The Cloud Scheduler does not answer' },
   store_unavailable: { status: 503, title: 'The database does not answer' },
   shutting_down: { status: 503, title: 'The System Manager is closing' }
@@ -43,22 +43,22 @@ export const catalogue = {
 
 export type ErrorCode = keyof typeof catalogue
 
-/** One thing wrong with the input, as precisely as it is known. */
+/** One mistake in the input, located as precisely as possible. */
 export const Violation = Type.Object({
-  field: Type.String({ description: 'Path of the field, "" for the whole', examples: ['requirements.cpu'] }),
-  message: Type.String({ description: 'What was expected, and what came' }),
+  field: Type.String({ description: 'Path of the field; "" for the whole input', examples: ['requirements.cpu'] }),
+  message: Type.String({ description: 'What was expected and what was received' }),
   document: Type.Optional(
-    Type.Integer({ description: 'Number of the YAML document, from 1, where there are several' })
+    Type.Integer({ description: 'Number of the YAML document, from 1, if there are several' })
   ),
-  line: Type.Optional(Type.Integer({ description: 'Of the whole text, from 1' })),
-  column: Type.Optional(Type.Integer({ description: 'From 1' }))
+  line: Type.Optional(Type.Integer({ description: 'Line in the whole text, from 1' })),
+  column: Type.Optional(Type.Integer({ description: 'Column, from 1' }))
 })
 export type Violation = Static<typeof Violation>
 
 /** Problem details (RFC 9457), the shape of every error under /api/v1. */
 export const Problem = Type.Object({
   type: Type.String({
-    description: 'URI reference of the documentation of the code',
+    description: 'URI reference to the documentation of the code',
     examples: ['/docs/errors#job_not_found']
   }),
   title: Type.String(),
@@ -66,7 +66,7 @@ export const Problem = Type.Object({
   code: Type.String({ description: 'Stable code' }),
   detail: Type.String(),
   instance: Type.String({ description: 'Request id, as in the logs' }),
-  hint: Type.Optional(Type.String({ description: 'What to do about it' })),
+  hint: Type.Optional(Type.String({ description: 'How to fix it' })),
   violations: Type.Optional(Type.Array(Violation))
 }, {
   $id: 'Problem',
@@ -87,13 +87,13 @@ export const Problem = Type.Object({
 })
 export type Problem = Static<typeof Problem>
 
-/** An error for the user. Services throw it; the errors plugin turns it into an answer. */
+/** An error for the user. Services throw it; plugins/errors.ts answers it. */
 export class ApiError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
   readonly violations: Violation[] | undefined
 
-  /** @param detail What happened this time, in a sentence. */
+  /** @param detail What happened in this case, one sentence. By default the title. */
   constructor (
     code: ErrorCode,
     detail?: string,

@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { OneOf } from './primitives.js'
 
-/** What GET /readyz answers: whether this server can do its work, part by part. */
+/** The answer of GET /readyz: whether this server can do its work, check by check. */
 export const Readiness = Type.Object({
-  status: OneOf(['ready', 'not_ready'], { description: 'ready when every check is ok' }),
+  status: OneOf(['ready', 'not_ready'], { description: 'ready if every check is ok' }),
   checks: Type.Array(Type.Object({
     name: Type.String({ description: 'store, loops, data_folder, leadership' }),
     ok: Type.Boolean(),

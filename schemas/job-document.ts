@@ -1,6 +1,6 @@
 import type { Instance, Job } from './job.js'
 
-/** An entry of the contract's instance_list (section 7), with its status and generation, which are ours. */
+/** An entry of the contract's instance_list (section 7), with our own fields: its status and generation. */
 export function contractInstance (instance: Instance): Record<string, unknown> {
   return {
     instance_number: instance.instance_number,
@@ -18,7 +18,7 @@ export function contractInstance (instance: Instance): Record<string, unknown> {
 
 /**
  * The document of jobs.jobs (contract section 7) without `_id`: every field of the descriptor at top level, then the
- * contract's own, which win over a descriptor's of the same name. What else is ours stands under `system_manager`.
+ * fields of the contract, which take precedence. Our own fields are under `system_manager`.
  */
 function contractJob (job: Job): Record<string, unknown> {
   const document: Record<string, unknown> = {
@@ -37,17 +37,17 @@ function contractJob (job: Job): Record<string, unknown> {
       updated_at: job.updated_at
     }
   }
-  // A descriptor may hold any field, but not the identity of the job.
+  // A descriptor may have any field, but must not set the identity of the job.
   delete document._id
   return document
 }
 
-/** As GET /api/jobs shows it (contract section 1): `_id` in the form of MongoDB's Extended JSON. */
+/** A job as GET /api/jobs shows it (contract section 1): `_id` in MongoDB's Extended JSON. */
 export function jobWithOid (job: Job): Record<string, unknown> {
   return { _id: { $oid: job.id }, ...contractJob(job) }
 }
 
-/** As clusters get it (contract sections 3 and 5): `_id` as a plain string. */
+/** A job as clusters get it (contract sections 3 and 5): `_id` as a plain string. */
 export function jobWithPlainId (job: Job): Record<string, unknown> {
   return { _id: job.id, ...contractJob(job) }
 }

@@ -4,9 +4,9 @@ import type { Descriptor } from './descriptor.js'
 import type { Instance, Job } from './job.js'
 import { WAY_UP, type Status } from './status.js'
 
-/** What follows from a job and nothing else. Both stores, the schedulers and the lifecycle go by these. */
+/** Rules about a job alone. Both stores, the schedulers and the lifecycle apply them. */
 
-/** Cores and MB. */
+/** `cpu` in cores, `memory` in MB. */
 export interface Resources {
   cpu: number
   memory: number
@@ -15,35 +15,35 @@ export interface Resources {
 /** Statuses of the way up below RUNNING (contract section 8). */
 const BELOW_RUNNING: ReadonlySet<Status> = new Set(WAY_UP.slice(0, WAY_UP.indexOf('RUNNING')))
 
-/** It is to be placed, now: it has no cluster, and waits for none to remove it first. */
+/** An instance to be placed now: it has no cluster, and does not wait for one to remove it first. */
 export function isUnplaced ({ cluster_id: clusterId, awaits }: Pick<Instance, 'cluster_id' | 'awaits'>): boolean {
   return clusterId === '' && awaits === null
 }
 
-/** An instance of a job that is to run is to be placed, now. */
+/** A job that should run and has an unplaced instance. */
 export function hasUnplaced (job: Pick<Job, 'desired_state' | 'instance_list'>): boolean {
   return job.desired_state === 'running' && job.instance_list.some(isUnplaced)
 }
 
 /**
- * The Cloud Scheduler is to place it. That one knows neither moves nor any place but the descriptor's, so what moves or
- * was sent elsewhere is placed here.
+ * An instance for the Cloud Scheduler to place. The Cloud Scheduler knows neither moves nor places other than the
+ * descriptor's, so the embedded scheduler places moving instances and those that a move sent elsewhere.
  */
 export function isForCloudScheduler (instance: Pick<Instance, 'cluster_id' | 'awaits' | 'move' | 'location'>): boolean {
   return isUnplaced(instance) && instance.move === null && instance.location === null
 }
 
-/** On a cluster and below RUNNING: the free figures of its cluster do not show it yet. */
+/** An instance on a cluster, below RUNNING: the free capacity that its cluster reports does not account for it yet. */
 export function isReserving ({ cluster_id: clusterId, status }: Pick<Instance, 'cluster_id' | 'status'>): boolean {
   return clusterId !== '' && BELOW_RUNNING.has(status)
 }
 
-/** What each instance asks of its cluster; 0 asks nothing (contract section 6). */
+/** The requirements of each instance; 0 where the descriptor has none (contract section 6). */
 export function requirementsOf ({ requirements }: Pick<Descriptor, 'requirements'>): Resources {
   return { cpu: requirements?.cpu ?? 0, memory: requirements?.memory ?? 0 }
 }
 
-/** What the instances of a job reserve, summed per cluster. */
+/** The resources that the instances of a job reserve, summed per cluster. */
 export function reservationsOf (job: Pick<Job, 'descriptor' | 'instance_list'>): Map<ClusterId, Resources> {
   const { cpu, memory } = requirementsOf(job.descriptor)
   const sums = new Map<ClusterId, Resources>()
@@ -54,7 +54,7 @@ export function reservationsOf (job: Pick<Job, 'descriptor' | 'instance_list'>):
   return sums
 }
 
-/** The form of a job name that cluster managers ask for: "_" for "." (contract section 2). */
+/** A job name as cluster managers write it: "_" for "." (contract section 2). */
 export function underscored (jobName: string): string {
   return jobName.replaceAll('.', '_')
 }

@@ -3,18 +3,18 @@ import { Job, Revision } from './job.js'
 import { shapeOf } from './primitives.js'
 
 /**
- * Stored jobs and their versions. A change of the schema that makes earlier documents differ from what the server
- * expects is a new version and a new step; a step that was released is never changed.
+ * Stored jobs and their versions. A schema change that earlier documents do not satisfy needs a new version and a new
+ * step. A released step never changes.
  */
 
 type Fields = Record<string, unknown>
 
 /**
- * Each step brings a document from one version to the next, from version 1 on. Five shapes were stored before documents
- * carried a version, all of which count as version 1: so the first five steps add only what is missing.
+ * Each step upgrades a document to the next version, from version 1 on. Five shapes were stored before documents had a
+ * version. All of them count as version 1, so the first five steps only add what is missing.
  */
 const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
-  // Rollouts, revisions, deadlines and fences. Before, every instance was of the newest generation, or awaited it.
+  // Rollouts, revisions, deadlines and fences. Before, every instance had the newest generation, or awaited it.
   job => ({
     rollout: null,
     revisions: [],
@@ -28,7 +28,7 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
       ...instance
     }))
   }),
-  // A move has a cause and a beginning; `moving_from` was the cluster alone, and only users moved instances.
+  // A move has a cause and a start time. Before, `moving_from` was the cluster alone, and only users moved instances.
   job => ({
     ...job,
     instance_list: eachOf(job.instance_list, ({ moving_from: from, ...instance }) => ({
@@ -37,27 +37,27 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
       ...instance
     }))
   }),
-  // The worker node of a move is in the descriptor. Rollouts got the limits that are the defaults of a descriptor.
+  // The worker node of a move is in the descriptor. Rollouts have limits: the defaults of a descriptor.
   job => ({
     ...job,
     rollout: withDefaults(job.rollout, { max_unavailable: 1, auto_rollback: true }),
     instance_list: eachOf(job.instance_list, ({ node, ...instance }) => instance)
   }),
-  // Rollouts may start instances beside those that they replace.
+  // Rollouts may start additional instances.
   job => ({ ...job, rollout: withDefaults(job.rollout, { max_surge: 0 }) }),
-  // That an instance was given up is remembered. Before, the next report of its cluster ended it.
+  // An instance stays given up. Before, the next report of its cluster reset that.
   job => ({
     ...job,
     instance_list: eachOf(job.instance_list, instance => ({ given_up: false, ...instance }))
   })
 ]
 
-/** The version of the documents that this server writes, and the highest one that it understands. */
+/** The version that this server writes, and the highest one that it can read. */
 export const NEWEST_VERSION = STEPS.length + 1
 
 /**
- * What the server needs of a stored descriptor. What else a descriptor has to be was decided when it came in, by the
- * rules of that time; one that the original left may lack an image.
+ * What the server needs from a stored descriptor. All other rules were applied when it was deployed, as they were then;
+ * a document that the original program left may lack an image.
  */
 const StoredDescriptor = Type.Object({
   app_name: Type.String(),
@@ -75,14 +75,14 @@ const asJob = shapeOf(
   'a job'
 )
 
-/** The document of a job as JSON, to be read by {@link readJob} of this version and all later ones. */
+/** The document of a job as JSON, for {@link readJob} of this version and all later ones. */
 export function storedJob (job: Job): string {
   return JSON.stringify({ document_version: NEWEST_VERSION, ...job })
 }
 
 /**
- * The job of a stored document, brought up to date. A document without `document_version` has version 1.
- * @param text What {@link storedJob} of this version or an earlier one gave.
+ * The job of a stored document, upgraded to the newest version. A document without `document_version` has version 1.
+ * @param text JSON from {@link storedJob} of this version or an earlier one.
  * @throws Error that says what is wrong: not JSON, of a newer version, or not the shape of a job.
  */
 export function readJob (text: string): Job {
@@ -103,7 +103,7 @@ function asFields (text: string): Fields {
   try {
     value = JSON.parse(text)
   } catch (err) {
-    // The words of the parser repeat what is stored, which is not for whoever asks.
+    // The message of the parser quotes the document, which the client must not see.
     throw new Error('it is not JSON', { cause: err })
   }
   if (!isFields(value)) throw new Error('it is JSON, but not an object')
@@ -114,7 +114,7 @@ function isFields (value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** What is not a list of objects is left as it is, for the check at the end. */
+/** Leaves anything but a list of objects as it is, for the check at the end. */
 function eachOf (list: unknown, change: (item: Fields) => Fields): unknown {
   return Array.isArray(list) ? list.map(item => isFields(item) ? change(item) : item) : list
 }

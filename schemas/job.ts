@@ -7,57 +7,57 @@ import { Status } from './status.js'
 export const Instance = Type.Object({
   instance_number: Type.Integer({ minimum: 0 }),
   instance_ip: Type.String({ description: 'Leased from 172.30.0.0/16; "" only in a change that is not stored yet' }),
-  cluster_id: Type.String({ description: 'The cluster it is placed on, "" while it has none' }),
+  cluster_id: Type.String({ description: 'The cluster that it is placed on; "" while it has none' }),
   namespace_ip: Type.String(),
   host_ip: Type.String(),
   host_port: Type.String(),
   status: Status,
-  status_reason: Nullable(Type.String({ description: 'Why it is so, for a human' })),
+  status_reason: Nullable(Type.String({ description: 'Reason for the status, one sentence' })),
   status_since: Timestamp,
-  generation: Type.Integer({ description: 'Generation of the descriptor that it is to run' }),
+  generation: Type.Integer({ description: 'Generation of the descriptor that it should run' }),
   move: Nullable(Type.Object({
     from: HexId,
     why: OneOf(['asked', 'update', 'drain', 'failover']),
     since: Timestamp
   }, {
     description:
-      'It is started beside the entry of the same number on the cluster `from`, which is removed once this one runs'
+      'The instance moves: the entry of the same number on the cluster `from` is removed once this one runs'
   })),
   location: Nullable(
     Type.String({
       description:
-        'Location or name of a cluster that a move asked for, "" for any; wins over what the descriptor says of ' +
-          'location and node'
+        'Location or name of the cluster that a move requested, "" for any; takes precedence over cluster_location ' +
+          'and node of the descriptor'
     })
   ),
-  attempts: Type.Integer({ description: 'Starts that failed since it last ran' }),
+  attempts: Type.Integer({ description: 'Failed starts since it last ran' }),
   given_up: Type.Boolean({
-    description: 'So many starts failed that it is left FAILED: only RUNNING, COMPLETED or a user changes it'
+    description: 'Given up after too many failed starts: only a report of RUNNING or COMPLETED, or a user, changes it'
   }),
-  silent: Type.Boolean({ description: 'Its cluster gives no sign of life: what became of it is not known' }),
+  silent: Type.Boolean({ description: 'Its cluster gives no sign of life: its real status is unknown' }),
   awaits: Nullable(
     Type.String({
       description:
-        'Id of a command that the cluster has not acknowledged: until then its reports are about the earlier state, ' +
+        'Id of a command that its cluster has not acknowledged yet. Until then, reports are about the earlier state, ' +
           'and an instance without a cluster is not placed'
     })
   ),
   refusals: Type.Array(Type.Object({ cluster_id: HexId, at: Timestamp, error: Type.String() }), {
-    description: 'Clusters that turned it down, newest last; they are not asked again for a while'
+    description: 'Clusters that refused it, newest last; the scheduler passes over them for a while'
   })
 })
 export type Instance = Static<typeof Instance>
 
-/** Instances that a cluster was told to remove and has not yet confirmed: their addresses stay leased until it has. */
+/** Instances that a cluster has to remove. Their addresses stay leased until it acknowledges the removal. */
 const Retiring = Type.Object({
   command_id: Type.String(),
   cluster_id: HexId,
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
-  error: Nullable(Type.String({ description: 'Why the cluster refused, when it did' })),
+  error: Nullable(Type.String({ description: 'Why the cluster refused; null if it did not' })),
   refused_at: Type.Optional(Timestamp)
 })
 
-/** A descriptor that a job had before, to go back to. */
+/** An earlier descriptor of a job, for a rollback. */
 export const Revision = Type.Object({
   generation: Type.Integer(),
   descriptor: Descriptor,
@@ -65,21 +65,21 @@ export const Revision = Type.Object({
   cause: Type.String({ description: 'Who or what replaced it' })
 })
 
-/** Most revisions kept of a job, the newest first. */
+/** Most revisions kept per job, the newest first. */
 export const MAX_REVISIONS = 10
 
-/** An update on its way through the instances of a job. */
+/** An update in progress. */
 const Rollout = Type.Object({
-  from_generation: Type.Integer({ description: 'What a failure goes back to' }),
+  from_generation: Type.Integer({ description: 'Generation that a failed update is rolled back to' }),
   started_at: Timestamp,
   deadline_at: Timestamp,
-  max_unavailable: Type.Integer({ description: 'Instances that may be down for it at a time' }),
-  max_surge: Type.Integer({ description: 'Instances more than replicas while it lasts' }),
-  auto_rollback: Type.Boolean({ description: 'A failure goes back by itself' }),
-  rollback: Type.Boolean({ description: 'It is itself the way back after a failure' })
+  max_unavailable: Type.Integer({ description: 'Instances that it may take down at a time' }),
+  max_surge: Type.Integer({ description: 'Instances in addition to replicas while it lasts' }),
+  auto_rollback: Type.Boolean({ description: 'Whether it is rolled back if it fails' }),
+  rollback: Type.Boolean({ description: 'Whether it is a rollback itself' })
 })
 
-/** Verdict on one cluster. */
+/** The scheduler's verdict on one cluster. */
 export const ClusterVerdict = Type.Object({
   cluster_id: HexId,
   cluster_name: Type.String(),
@@ -89,10 +89,10 @@ export const ClusterVerdict = Type.Object({
 })
 export type ClusterVerdict = Static<typeof ClusterVerdict>
 
-/** Most verdicts kept on a job; with ten thousand clusters the rest is counted per reason. */
+/** Most verdicts kept per job; with ten thousand clusters the rest is counted per reason. */
 export const MAX_VERDICTS = 100
 
-/** Why a job is where it is, or is nowhere. */
+/** Why a job is placed where it is, or is not placed. */
 export const Explanation = Type.Object({
   decided_at: Timestamp,
   outcome: OneOf(['placed', 'waiting', 'unplaceable']),
@@ -102,7 +102,7 @@ export const Explanation = Type.Object({
 })
 export type Explanation = Static<typeof Explanation>
 
-/** A deployed service: what was asked (descriptor, replicas, desired_state) and what is (status, instance_list). */
+/** A deployed service: desired state (descriptor, replicas, desired_state) and actual state (status, instance_list). */
 export const Job = Type.Object({
   id: HexId,
   job_name: Type.String({ description: 'app_name.app_ns.service_name.service_ns' }),
@@ -117,17 +117,16 @@ export const Job = Type.Object({
   explanation: Nullable(Explanation),
   rollout: Nullable(Rollout),
   revisions: Type.Array(Revision, {
-    description: `Descriptors before this one, at most ${MAX_REVISIONS}, the newest first`
+    description: `Earlier descriptors, at most ${MAX_REVISIONS}, the newest first`
   }),
   due_at: Nullable(
     Type.String({
       description:
-        'ISO 8601, UTC. When it is looked at again, if nothing else happens before: a deadline, the next step of a ' +
-          'rollout'
+        'Its next deadline, ISO 8601, UTC; null for none'
     })
   ),
   fence: Type.Integer({
-    description: 'Highest token of a reconciler that changed it: one with a lower token has lost its lease'
+    description: 'Highest fencing token of a leader that changed it: a leader with a lower token has lost its lease'
   }),
   generation: Type.Integer({ description: 'Rises with each change of the descriptor' }),
   revision: Type.Integer({ description: 'Rises with each change of the document' }),
@@ -195,13 +194,13 @@ export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & {
 export type JobId = Job['id']
 
 const EVENT_TYPES = [
-  // What users ask for.
+  // Requests of users.
   'deployed',
   'updated',
   'scaled',
   'moving',
   'undeploying',
-  // What becomes of the instances.
+  // Placement and changes of instances.
   'placed',
   'unplaceable',
   'waiting',
@@ -213,29 +212,29 @@ const EVENT_TYPES = [
   'retiring',
   'retired',
   'undeployed',
-  // What clusters answer, and what of them is missed.
+  // Command replies, delivery, drift and silence of clusters.
   'acknowledged',
   'refused',
   'delivery',
   'resent',
   'lost',
   'recovered',
-  // What time brings.
+  // Deadlines and updates.
   'retried',
   'gave_up',
   'rolled_out',
   'rolled_back',
   'rollout_late',
-  // What another program left in the database.
+  // A job taken over from another program's document.
   'adopted'
 ] as const
 
-/** One change of a job: what, when, why, and who asked. */
+/** One event of a job: what happened, when, and who or what caused it. */
 export const JobEvent = Type.Object({
   id: Type.Integer({ description: 'Rises with time within a job' }),
   time: Timestamp,
   type: OneOf(EVENT_TYPES, { description: 'What happened' }),
-  cause: Type.String({ description: 'Who or what brought it about: user, scheduler, cluster <name or id>, system' }),
+  cause: Type.String({ description: 'Who or what caused it: user, scheduler, cluster <name or id>, system' }),
   message: Type.String(),
   instance_number: Type.Optional(Type.Integer()),
   cluster_id: Type.Optional(Type.String()),

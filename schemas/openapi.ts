@@ -1,9 +1,9 @@
 import { Type, type Static, type TSchema } from '@sinclair/typebox'
 import { catalogue, Problem, type ErrorCode } from './errors.js'
 
-/** Parts of route schemas that only OpenAPI reads: named components, error answers, texts. */
+/** Parts of route schemas that only the OpenAPI document uses: named components, error answers, texts. */
 
-/** A reference to a schema with `$id`, which becomes a named component of the OpenAPI document. */
+/** A reference to a schema with `$id`, a named component of the OpenAPI document. */
 export const ref = <T extends TSchema>(schema: T) => Type.Unsafe<Static<T>>({ $ref: `${schema.$id}#` })
 
 /** A plain text answer. */
@@ -24,7 +24,7 @@ export const problems = (...codes: ErrorCode[]) =>
     'application/problem+json': { schema: ref(Problem) }
   })
 
-/** Error answers under /api: a text, or a problem when the request accepts JSON. */
+/** Error answers under /api: plain text, or a problem if the client prefers JSON. */
 export const textErrors = (...codes: ErrorCode[]) =>
   errorAnswers(codes, {
     'text/plain': {
@@ -39,7 +39,7 @@ function errorAnswers (codes: ErrorCode[], content: Record<string, { schema: TSc
   if (codes.includes('job_not_found')) all.push('job_unreadable')
   if (codes.includes('cluster_not_found')) all.push('cluster_unreadable')
   const byStatus: Record<number | 'default', { description: string, content: typeof content }> = {
-    // What may go wrong before the route is reached: an address, headers or a body that cannot be read, or not in time.
+    // Errors before the route is reached: a URL, headers or a body that cannot be read, or come too late.
     default: { description: 'Another error of the catalogue at /docs/errors', content }
   }
   for (const code of all) {

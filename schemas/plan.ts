@@ -5,35 +5,35 @@ import { HexId, Nullable, OneOf } from './primitives.js'
 /** A cluster by id and name. */
 const ClusterRef = Type.Object({ cluster_id: HexId, cluster_name: Type.String() })
 
-/** An instance and the cluster it is on, or would be. */
+/** An instance and the cluster that it is on, or would be on. */
 const InstanceOn = Type.Object({ instance_number: Type.Integer(), cluster_id: HexId, cluster_name: Type.String() })
 
-/** A field of the descriptor that would be another one. */
+/** A field of the descriptor that would change. */
 export const FieldChange = Type.Object({
   path: Type.String({ description: 'Path of the field', examples: ['requirements.cpu'] }),
-  from: Type.Optional(Type.Unknown({ description: 'Absent where the field is new' })),
-  to: Type.Optional(Type.Unknown({ description: 'Absent where the field goes' }))
+  from: Type.Optional(Type.Unknown({ description: 'Value before; absent if the field is new' })),
+  to: Type.Optional(Type.Unknown({ description: 'Value after; absent if the field is removed' }))
 })
 export type FieldChange = Static<typeof FieldChange>
 
-/** What would become of the instances of a service. */
+/** What the deploy would do to the instances of a service. */
 export const Movements = Type.Object({
   placed: Type.Array(InstanceOn, {
-    description: 'Had no cluster and would get this one; an update may start more than `replicas` for its time'
+    description: 'Unplaced instances that would get this cluster; an update may start more than `replicas` for a while'
   }),
   moved: Type.Array(Type.Object({ instance_number: Type.Integer(), from: ClusterRef, to: Nullable(ClusterRef) }), {
-    description: 'Would go to another cluster; to: null while none has room'
+    description: 'Instances that would go to another cluster; `to` is null while none has room'
   }),
-  renewed: Type.Array(InstanceOn, { description: 'Would be brought to the new descriptor where they are' }),
-  removed: Type.Array(InstanceOn, { description: 'Would be removed from this cluster' }),
+  renewed: Type.Array(InstanceOn, { description: 'Instances that would be updated in place' }),
+  removed: Type.Array(InstanceOn, { description: 'Instances that would be removed from this cluster' }),
   waiting: Type.Array(Type.Integer(), { description: 'Numbers of the instances that would have no cluster' })
 })
 export type Movements = Static<typeof Movements>
 
-/** What would become of one service. */
+/** What the deploy would do to one service. */
 export const ServicePlan = Type.Object({
   job_name: Type.String(),
-  job_id: Nullable(Type.String({ description: 'Id of the job that is there' })),
+  job_id: Nullable(Type.String({ description: 'Id of the existing job; null for a new one' })),
   outcome: OneOf(['create', 'update', 'unchanged']),
   summary: Type.String({ description: 'One sentence for a human' }),
   changes: Type.Array(FieldChange, { description: 'Fields that would change; none for a new job' }),
@@ -44,13 +44,13 @@ export type ServicePlan = Static<typeof ServicePlan>
 
 const example = { cluster_id: '65a1b2c3d4e5f60718293a00', cluster_name: 'hpi' }
 
-/** What would happen if descriptors were deployed now. */
+/** Preview of a deploy. */
 export const Plan = Type.Object({
   summary: Type.String({ description: 'One sentence for a human' }),
   scheduler: OneOf(['embedded', 'cloud'], {
     description:
-      'Which scheduler decides when it is deployed. The plan always is that of the embedded one: where the Cloud ' +
-        'Scheduler decides, it may decide otherwise'
+      'Which scheduler places the services when they are deployed. The plan is always that of the embedded one; the ' +
+        'Cloud Scheduler may decide otherwise'
   }),
   services: Type.Array(ServicePlan, { description: 'In the order of the file' })
 }, {

@@ -1,7 +1,7 @@
 import { Type, type SchemaOptions, type Static, type TSchema } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 
-/** Identifier of a cluster or a job: 24 hexadecimal digits, as MongoDB's ObjectId prints (contract section 1). */
+/** Id of a cluster or a job: 24 hexadecimal digits, like a printed ObjectId of MongoDB (contract section 1). */
 export const HexId = Type.String({
   pattern: '^[0-9a-f]{24}$',
   description: 'an id of 24 hexadecimal digits',
@@ -24,8 +24,8 @@ export const isIpv4 = (value: unknown): value is string => ipv4.Check(value)
 export const isHexId = (value: unknown): value is string => hexId.Check(value)
 
 /**
- * Upper bound of every quantity that a peer tells us (cores, MB, workers).
- * Nothing real comes near it, and sums of ten thousand of them stay exact integers.
+ * Upper bound of every quantity from a peer (cores, MB, workers). No real value comes near it, and sums of ten thousand
+ * of them stay exact integers.
  */
 export const MAX_QUANTITY = 1_000_000_000
 
@@ -39,16 +39,16 @@ export const Count = (options: SchemaOptions = {}) => Type.Integer({ minimum: 0,
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 
 /**
- * A string that is one of a fixed list; the type is the union of its members.
- * `pattern` is what TypeBox checks, `enum` is what OpenAPI readers and generated clients understand.
+ * A string from a fixed list; its type is the union of the members. TypeBox checks `pattern`; OpenAPI readers and
+ * generated clients use `enum`.
  */
 export const OneOf = <T extends string>(values: readonly T[], options: SchemaOptions = {}) =>
   Type.Unsafe<T>(Type.String({ ...options, enum: [...values], pattern: `^(${values.join('|')})$` }))
 
 /**
- * Makes a function that gives a value back when it has the shape of `schema`. It throws an Error that says where the
- * value differs.
- * @param what What the value is to be, with its article: "a job".
+ * Makes a function that returns a value of the shape of `schema`, and throws an Error for any other, which says where
+ * the value differs.
+ * @param what What the value should be, with an article: "a job".
  */
 export function shapeOf<T extends TSchema> (schema: T, what: string): (value: unknown) => Static<T> {
   const compiled = TypeCompiler.Compile(schema)

@@ -8,8 +8,8 @@ import { complaintOf, dotted } from './wording.js'
 const result = TypeCompiler.Compile(SchedulerResult)
 
 /**
- * Reads what the Cloud Scheduler posts to us: JSON, or a JSON string that itself holds the JSON (contract section 4).
- * `json_invalid` when it is neither, `bad_request` with the field when it does not say what is needed.
+ * Reads an answer of the Cloud Scheduler: JSON, or a JSON string that contains the JSON (contract section 4).
+ * Errors: `json_invalid`, and `bad_request` with the field.
  */
 export function readAnswer (text: string): SchedulerAnswer {
   const once = parse(text)

@@ -2,7 +2,7 @@ import { Type, type Static } from '@sinclair/typebox'
 import { HexId, OneOf } from './primitives.js'
 import { PLACEMENT_FAILURES, type PlacementFailure } from './status.js'
 
-/** An id as the scheduler writes it: in digits, or in MongoDB's Extended JSON. */
+/** An id as the scheduler writes it: 24 hexadecimal digits, or MongoDB's Extended JSON. */
 const Id = Type.Union([HexId, Type.Object({ $oid: HexId }, { additionalProperties: true })], {
   description: 'an id of 24 hexadecimal digits, or {"$oid": id}'
 })
@@ -10,8 +10,8 @@ const Id = Type.Union([HexId, Type.Object({ $oid: HexId }, { additionalPropertie
 const ClusterRef = Type.Object({ _id: Id }, { additionalProperties: true, description: 'a cluster with its _id' })
 
 /**
- * POST /api/result/deploy and /api/result/replicate, in every shape of contract section 4: the cluster as a document,
- * as a list whose first is the best, or as an id; the job by its id, or by its document alone.
+ * Body of POST /api/result/deploy and /api/result/replicate, in every shape of contract section 4: the cluster as a
+ * document, as a list with the best first, or as an id; the job as an id, or as a document alone.
  */
 export const SchedulerResult = Type.Object({
   job_id: Type.Optional(Id),
@@ -31,11 +31,11 @@ export const SchedulerResult = Type.Object({
 })
 export type SchedulerResult = Static<typeof SchedulerResult>
 
-/** The same, read: which job, and which cluster or why none. */
+/** A {@link SchedulerResult} as read: the job, and the cluster or the reason for none. */
 export type SchedulerAnswer = {
   job_id: string
-  /** As the echoed job has it. */
+  /** From the job document, if the scheduler echoes it. */
   job_name?: string
-  /** Of the descriptor that was asked about, where the scheduler echoes the job. */
+  /** Generation of the descriptor in the request, if the scheduler echoes the job document. */
   generation?: number
 } & ({ cluster_id: string } | { failure: PlacementFailure })

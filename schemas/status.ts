@@ -1,8 +1,8 @@
 import { OneOf } from './primitives.js'
 
 /**
- * The way up of an instance (contract section 8). An instance only ever climbs it;
- * CREATING and CREATED are the same rung, spelled differently by different clusters.
+ * The way up of an instance (contract section 8). An instance only climbs it. CREATING and CREATED are the same rung,
+ * spelled differently by different clusters.
  */
 export const WAY_UP = [
   'REQUESTED',
@@ -14,7 +14,7 @@ export const WAY_UP = [
   'RUNNING'
 ] as const
 
-/** The scheduler found no place (contract section 4). */
+/** Negative placements: the scheduler found no place (contract sections 4 and 8). */
 export const PLACEMENT_FAILURES = [
   'TargetClusterNotFound',
   'TargetClusterNotActive',
@@ -22,10 +22,10 @@ export const PLACEMENT_FAILURES = [
   'NoActiveClusterWithCapacity'
 ] as const
 
-/** The cluster took the command but has no worker for it. */
+/** A cluster has no worker for the instance (contract section 8). */
 export const CLUSTER_REFUSALS = ['NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const
 
-/** It ran, or tried to, and stopped. */
+/** The instance ran, or tried to, and stopped (contract section 8). */
 export const STOPS = ['FAILED', 'DEAD', 'COMPLETED'] as const
 
 export const STATUSES = [...WAY_UP, ...STOPS, 'UNDEPLOYED', ...PLACEMENT_FAILURES, ...CLUSTER_REFUSALS] as const

@@ -1,12 +1,12 @@
 import { KindGuard, type TSchema } from '@sinclair/typebox'
 import type { ValueError } from '@sinclair/typebox/errors'
 
-/** The one wording of what a schema found wrong: in bodies, frames, descriptors and what the Cloud Scheduler sends. */
+/** How violations of a schema are worded: in bodies, frames, descriptors and answers of the Cloud Scheduler. */
 
-/** Longest string that is repeated in a message, in characters. */
+/** Longest string quoted in a message, in characters. */
 const MAX_SHOWN = 40
 
-/** What a value is, in words: `the string "lots"`, `a list`, `nothing`. */
+/** A value in words: `the string "lots"`, `a list`, `nothing`. */
 export function kindOf (value: unknown): string {
   if (value === undefined || value === null) return 'nothing'
   if (typeof value === 'string') {
@@ -20,7 +20,7 @@ export function kindOf (value: unknown): string {
   return Array.isArray(value) ? 'a list' : 'an object'
 }
 
-/** What a schema asks for, in words; of several bounds it names the one that `value` breaks. Never a pattern. */
+/** The expectation of a schema in words. Of several bounds it names the one that `value` breaks. Never a pattern. */
 export function expectationOf (schema: TSchema, value: unknown): string {
   if (KindGuard.IsNumber(schema) || KindGuard.IsInteger(schema)) {
     const kind = KindGuard.IsInteger(schema) ? 'a whole number' : 'a number'
@@ -33,7 +33,7 @@ export function expectationOf (schema: TSchema, value: unknown): string {
   if (KindGuard.IsBoolean(schema)) return 'true or false'
   if (KindGuard.IsLiteral(schema)) return JSON.stringify(schema.const)
   if (KindGuard.IsArray(schema)) return listOf(schema)
-  // What is described in a word, as "an id of 24 hexadecimal digits", is better told so than by what it is made of.
+  // A phrase such as "an id of 24 hexadecimal digits" says more than the structure of the schema.
   if (isPhrase(schema.description)) return schema.description!
   if (KindGuard.IsObject(schema) || KindGuard.IsRecord(schema)) return 'an object'
   if (KindGuard.IsUnion(schema) && !hasRule(schema)) {
@@ -47,19 +47,21 @@ export function expectationOf (schema: TSchema, value: unknown): string {
       return minLength > 0 ? 'a string that is not empty' : 'a string'
     }
   }
-  // No words can be had from a pattern: the descriptions of such schemas are worded to stand here.
+  // A pattern cannot be put into words: the descriptions of such schemas are written to fit here.
   return ruleOf(schema)
 }
 
 /**
- * A complaint about a value: `expected a whole number of at least 0, got the string "lots"`. Where the value may be one
- * thing or another, of the variant that comes nearest, which is the one that has a wrong part; else of all that miss one.
+ * A complaint about a value: `expected a whole number of at least 0, got the string "lots"`. For a union, it is about
+ * the nearest variant: one in which a part is wrong, not the whole value; or about all in which a part is missing.
  */
 export function complaintOf ({ path, schema, value, errors, message }: ValueError): string {
   const parts = errors.flatMap(variant => [...variant].find(error => error.path !== path) ?? [])
   const wrong = parts.find(part => part.value !== undefined)
   if (parts.length > 0) {
-    const complaints = (wrong ? [wrong] : parts).map(part => `${dotted(part.path.slice(path.length))}: ${complaintOf(part)}`)
+    const complaints = (wrong ? [wrong] : parts).map(part =>
+      `${dotted(part.path.slice(path.length))}: ${complaintOf(part)}`
+    )
     return [...new Set(complaints)].join(' or ')
   }
   if (message === 'Unexpected property') return `expected no such field, got ${kindOf(value)}`
@@ -67,7 +69,7 @@ export function complaintOf ({ path, schema, value, errors, message }: ValueErro
   return value === undefined ? `expected ${expected}, but it is missing` : `expected ${expected}, got ${kindOf(value)}`
 }
 
-/** A JSON pointer as people write it, `jobs.0.status`. */
+/** A JSON pointer in dot notation: `jobs.0.status`. */
 export function dotted (pointer: string): string {
   return pointer.slice(1).replaceAll('/', '.')
 }
@@ -81,7 +83,7 @@ const isPhrase = (description = '') => /^(an?|the) /.test(description)
 
 const hasRule = ({ description }: TSchema): boolean => description?.includes(': ') ?? false
 
-/** The rule in a description such as `Application name: 1 to 63 letters`, else the description as a noun. */
+/** The part after the colon of a description such as `Application name: 1 to 63 letters`; else the whole, as a noun. */
 function ruleOf ({ description = 'a valid value' }: TSchema): string {
   if (isPhrase(description)) return description
   const colon = description.indexOf(': ')

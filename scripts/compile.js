@@ -5,10 +5,10 @@ import { transform, version } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '..')
 const OUT = join(ROOT, '.compiled')
-/** Not ours, or not sources. What begins with a dot is left out too. */
+/** Folders without sources of ours. Names that begin with a dot are left out, too. */
 const LEFT_OUT = new Set(['node_modules', 'dist', 'data', 'coverage', 'target'])
 
-/** Files of a folder and of its folders, as paths from it. */
+/** All files below a folder, as relative paths. */
 async function filesOf (folder, isWanted, path = '') {
   const entries = await readdir(join(folder, path), { withFileTypes: true })
   const found = await Promise.all(entries.map(async entry => {
@@ -19,7 +19,7 @@ async function filesOf (folder, isWanted, path = '') {
   return found.flat()
 }
 
-/** Compiles one file, unless what is there was made from the source of this time. */
+/** Compiles one file, unless its output is up to date: it has the modification time of the source. */
 async function compile (name) {
   const source = join(ROOT, name)
   const target = join(OUT, name.replace(/\.ts$/, '.js'))
@@ -32,7 +32,7 @@ async function compile (name) {
     sourcefile: source,
     sourcemap: 'inline',
     sourcesContent: false,
-    // A test finds what lies beside its source: examples, scripts, documents. Code finds what is compiled.
+    // Tests look for files beside their source: examples, scripts, documents. Code looks beside its compiled file.
     ...name.startsWith('test/') && {
       define: {
         'import.meta.dirname': JSON.stringify(dirname(source)),
@@ -47,9 +47,9 @@ async function compile (name) {
 }
 
 /**
- * Compiles every source and every test into .compiled/, one file for each, with maps to the source: Node.js then runs
- * them without a loader, which would cost each of the many processes seconds. Types are not checked. Does nothing,
- * quickly, when nothing has changed. Gives the files of tests, as paths from the project's folder.
+ * Compiles every source and every test into .compiled/, file by file, with source maps, so that Node.js runs them without
+ * a loader, which would cost each of the many processes seconds. Types are not checked. Quick when nothing has changed.
+ * Returns the test files, as paths from the project's folder.
  */
 export async function compileAll () {
   const made = `${version} ${(await stat(import.meta.filename)).mtimeMs}`

@@ -9,7 +9,7 @@ export interface Mutant {
   /** Offsets into the file's text: from `start`, up to but without `end`. */
   start: number
   end: number
-  /** What stands there instead. */
+  /** The text that replaces it. */
   replacement: string
   /** The text that is replaced. */
   original: string
@@ -47,7 +47,7 @@ const ARITHMETIC: Partial<Record<ts.SyntaxKind, string>> = {
   [SyntaxKind.AsteriskEqualsToken]: '/='
 }
 
-/** Either operand alone may do. Whoever notices both of these notices `&&` for `||` as well. */
+/** Replaced by either operand alone. A test that notices both of these also notices `&&` for `||`. */
 const LOGICAL: readonly ts.SyntaxKind[] = [
   SyntaxKind.AmpersandAmpersandToken, SyntaxKind.BarBarToken, SyntaxKind.QuestionQuestionToken
 ]
@@ -66,15 +66,15 @@ const METHODS: Record<string, string> = {
   round: 'floor'
 }
 
-/** Calls that give something of the kind of what they are called on, so that it may stand for them. */
+/** Methods that return the same kind of value as their object, so that the object can replace the call. */
 const PASS_THROUGH = [
   'filter', 'slice', 'sort', 'toSorted', 'reverse', 'toReversed', 'concat', 'trim', 'toLowerCase', 'toUpperCase'
 ]
 
-/** Methods whose answer is yes or no. */
+/** Methods that return a boolean. */
 const PREDICATES = ['some', 'every', 'has', 'includes', 'startsWith', 'endsWith', 'test', 'isArray']
 
-/** A word that a program compares, as opposed to a sentence that a person reads. */
+/** A string that a program compares, as opposed to a sentence for a person. */
 const WORD = /^[\w-]+$/
 
 /** All mutants of a file, in the order of its text. */
@@ -172,7 +172,7 @@ export function mutantsOf (file: string, text: string): Mutant[] {
   return [...found.values()].sort((a, b) => a.start - b.start || a.end - b.end)
 }
 
-/** By its looks alone: there is no type checker here. */
+/** Judged by syntax alone: there is no type checker here. */
 function isBoolean (node: ts.Expression): boolean {
   if (ts.isParenthesizedExpression(node)) return isBoolean(node.expression)
   if (ts.isPrefixUnaryExpression(node)) return node.operator === SyntaxKind.ExclamationToken
@@ -186,7 +186,7 @@ function isBoolean (node: ts.Expression): boolean {
   return isAndOr && isBoolean(node.left) && isBoolean(node.right)
 }
 
-/** Forced true and forced false already, which says more than the opposite does. */
+/** Whether the condition is forced true and forced false already, which tests more than its negation. */
 function isForced ({ parent }: ts.Node): boolean {
   if (ts.isParenthesizedExpression(parent)) return isForced(parent)
   return ts.isIfStatement(parent) || ts.isConditionalExpression(parent) || ts.isReturnStatement(parent) ||
@@ -203,8 +203,8 @@ function isText (node: ts.Expression): boolean {
 }
 
 /**
- * Whether a program reads the text: a word that is returned, chosen, assigned, listed or looked for. In a comparison
- * the comparison's own mutants say the same already.
+ * Whether a program reads the text: a string that is returned, selected, assigned, listed or matched. In a comparison,
+ * the mutants of the comparison cover the same.
  */
 function decides (node: ts.StringLiteral): boolean {
   if (!WORD.test(node.text)) return false

@@ -1,11 +1,11 @@
 /**
- * Breaks the code in small ways, one at a time, and runs the tests that should notice. What survives is a behaviour
- * that no test asserts, or code that makes no difference.
+ * Mutation testing: breaks the code in small ways, one at a time, and runs the tests that should notice. A surviving
+ * mutant shows a behaviour that no test asserts, or code that makes no difference.
  *
  *     npm run mutate -- embedded-scheduler                   all mutants of a room
  *     npm run mutate -- services/cluster-channel/session.ts  of a file or a folder
  *     npm run mutate -- channel --sample 50 --seed 7         50 of them; the same ones for the same seed (default 1)
- *     npm run mutate -- embedded-scheduler --list            says what they are and runs nothing
+ *     npm run mutate -- embedded-scheduler --list            lists them and runs nothing
  *
  * The work tree stays as it is: mutants are applied in two copies under the temporary folder, which are compiled to
  * JavaScript first, so that no run has to wait for a compiler.
@@ -21,7 +21,7 @@ import { mutantsOf, type Mutant } from './mutants.js'
 interface Room {
   /** Files, or the folders that they are in. */
   code: string[]
-  /** Test files, or the beginnings of their paths. */
+  /** Test files, or prefixes of their paths. */
   tests: string[]
   /** The test files share one process, which saves most of the time. For tests that leave nothing behind. */
   together?: boolean
@@ -63,14 +63,14 @@ const ROOMS: Record<string, Room> = {
 /** Mutants under test at a time, each in a copy of its own. */
 const COPIES = 2
 
-/** A run may take so many times as long as it does without a mutant, and SLACK_MS more: the machine has other work. */
+/** A run may take this many times as long as without a mutant, and SLACK_MS more, since the machine has other load. */
 const PATIENCE = 4
 const SLACK_MS = 5000
 
-/** Milliseconds after which a property ends with the runs that it has had. */
+/** Milliseconds after which a property test stops, with the runs that it has done. */
 const PROPERTY_MS = 400
 
-/** What tests start as a process of its own. */
+/** Files that tests start as processes. */
 const STARTED = /^(test\/|server\.ts$)/
 
 type Verdict = 'noticed' | 'timed out' | 'survived'
@@ -166,7 +166,7 @@ async function makeCopies (root: string, files: string[]): Promise<string[]> {
   return [first!, ...others]
 }
 
-/** The text of a file when it was first read, since the work tree may change while this runs. */
+/** The text of a file as first read, since the work tree may change during the run. */
 async function textOf (file: string): Promise<string> {
   const text = texts.get(file) ?? await readFile(file, 'utf8')
   texts.set(file, text)
@@ -201,7 +201,7 @@ async function baseline (
       ? "import fc from 'fast-check'\n" +
         `fc.configureGlobal({ interruptAfterTimeLimit: ${propertyMs}, endOnFailure: true })\n`
       : ''
-    // Not static imports: these would run before the line above.
+    // Dynamic imports: static ones would run before the line above.
     const imports = group.map(test => `await import('./${scriptOf(test)}')\n`).join('')
     for (const copy of copies) await writeFile(join(copy, entry), properties + imports)
     const began = performance.now()
@@ -214,7 +214,7 @@ async function baseline (
 }
 
 /**
- * @param runs What noticed a mutant moves to the front: it often notices the next one too.
+ * @param runs The run that noticed a mutant moves to the front: it often notices the next one, too.
  * @returns undefined when the mutant is no valid program.
  */
 async function judge (copy: string, mutant: Mutant, runs: Run[]): Promise<Verdict | undefined> {
@@ -297,7 +297,7 @@ function report (verdicts: Array<[Mutant, Verdict]>): void {
   row('in all', verdicts.map(([, verdict]) => verdict))
 }
 
-/** So many of all, by chance but the same for the same seed (mulberry32). In the order of the code. */
+/** A random sample, the same for the same seed (mulberry32), in the order of the code. */
 function sample (all: Mutant[], size: number, seed: number): Mutant[] {
   let state = seed
   const random = () => {

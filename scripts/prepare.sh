@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # Sourced by start-up.sh and run-tests.sh, from the project's folder: brings node_modules, dist and, for the tests, the
-# MongoDB-wire emulator up to date. Each function does nothing, quickly, when nothing has changed. They print to stderr only.
+# MongoDB-wire emulator up to date. Each function is quick when nothing has changed. They print to stderr only.
 
 prepare_say() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2
 }
 
-# Ends the script with a clear word when there is no Node.js that will do.
+# Ends the script with a clear message if Node.js is missing or too old.
 prepare_node() {
   if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     prepare_say 'Node.js 20.19 or newer, with npm, is needed and was not found. See https://nodejs.org/'
@@ -23,7 +23,7 @@ prepare_node() {
   fi
 }
 
-# The releases of Node.js that ./run-tests.sh --nodes tries, beside the one that is installed.
+# The releases of Node.js that ./run-tests.sh --nodes tests, besides the installed one.
 PREPARE_NODES=(24.21.0 26.12.1)
 
 # Installs one of them from the npm registry, under .nodes/.
@@ -41,7 +41,7 @@ prepare_node_folder() {
   printf '%s' "$PWD/.nodes/$1/node_modules/node-$(node -p 'process.platform + "-" + process.arch')"
 }
 
-# Runs a command whose output matters only when it fails; then ends the script.
+# Runs a command and shows its output only if it fails, which ends the script.
 prepare_quietly() {
   local output
   if ! output=$("$@" 2>&1); then
@@ -51,7 +51,7 @@ prepare_quietly() {
   fi
 }
 
-# Runs a function so that only one script at a time prepares this folder.
+# Runs a function under a lock: only one script at a time prepares this folder.
 prepare_alone() {
   if ! command -v flock >/dev/null; then
     "$1"
@@ -64,7 +64,7 @@ prepare_alone() {
   exec 9<&-
 }
 
-# Installs the dependencies when package-lock.json is newer than the record that npm leaves of what it installed.
+# Installs the dependencies if package-lock.json is newer than npm's record of the installed packages.
 prepare_install() {
   prepare_node
   prepare_installed || prepare_alone prepare_install_now
@@ -81,20 +81,20 @@ prepare_install_now() {
   touch node_modules/.package-lock.json
 }
 
-# Whether a source is newer than this file, or was removed since. What else does not count, as ./path, follows.
+# Whether a source is newer than this file, or was removed since. Further arguments are paths to ignore, as ./path.
 prepare_changed_since() {
   local file=$1 left_out
   shift
   local prune=(-path './.*' -o -path ./node_modules -o -path ./dist -o -path ./data -o -path ./coverage -o -name target)
   for left_out in "$@"; do prune+=(-o -path "$left_out"); done
   [[ ! -f $file ]] && return
-  # A removed file shows in the time of its folder. The project's own folder does not count: data and logs may come there.
+  # A removed file changes the time of its folder. The project's own folder does not count: it may get data and logs.
   [[ -n $(find . -mindepth 1 \( "${prune[@]}" \) -prune -o \
     \( -type d -o -name '*.ts' -o -name '*.json' -o -name '*.js' -o -name '*.cjs' -o -name '*.html' -o -name '*.css' -o -name '*.svg' \) \
     -newer "$file" -print) ]]
 }
 
-# Builds dist when a source is newer than the last build, or was removed since.
+# Builds dist if a source is newer than the last build, or was removed since.
 prepare_build() {
   prepare_built || prepare_alone prepare_build_now
 }
@@ -106,17 +106,17 @@ prepare_built() {
 prepare_build_now() {
   if prepare_built; then return; fi
   prepare_say 'building'
-  # The time before the build: what changes while it runs is built the next time.
+  # The time before the build: changes during the build are built the next time.
   local began
   began=$(mktemp)
   prepare_quietly npm run --silent build
   mv "$began" dist/.built
 }
 
-# Checks types and style, unless nothing has changed since they were found good. What is found is printed.
+# Checks types and style, unless nothing has changed since the last success. Prints the findings.
 prepare_checks() {
   if [[ dist/.checked -nt .dependency-cruiser.cjs ]] && ! prepare_changed_since dist/.checked; then return; fi
-  # The time before the checks: what changes while they run is checked the next time.
+  # The time before the checks: changes during the checks are checked the next time.
   local began
   began=$(mktemp)
   npm run --silent typecheck
@@ -124,7 +124,7 @@ prepare_checks() {
   mv "$began" dist/.checked
 }
 
-# Builds the MongoDB-wire emulator, which only tests need, when its source is newer than the last build.
+# Builds the MongoDB-wire emulator, which only tests need, if its source is newer than the last build.
 prepare_mongo_wire() {
   prepare_mongo_wire_built || prepare_alone prepare_mongo_wire_now
 }

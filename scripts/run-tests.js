@@ -4,14 +4,14 @@ import t from 'tap'
 import { compileAll } from './compile.js'
 
 /**
- * Runs the tests whose paths begin with one of the arguments, or all, and writes TAP. Each file has a process of its
- * own, without a loader; those of test/unit share one, since they start nothing and keep nothing.
+ * Runs the tests whose paths begin with one of the arguments, or all of them, and writes TAP. Each file runs in its own
+ * process, without a loader. Those of test/unit share one, since they start no processes and leave no state.
  */
 
 const COMPILED = join(import.meta.dirname, '../.compiled')
-/** Properties take long: they do not share. */
+/** Property tests take long, so they do not share a process. */
 const isPure = file => file.startsWith('test/unit/') && !file.endsWith('.property.test.ts')
-/** Milliseconds after which a process hangs rather than is slow, on a quiet machine. */
+/** Milliseconds after which a process counts as hanging, on a quiet machine. */
 const HANGS_MS = 300_000
 
 const prefixes = process.argv.slice(2).map(argument => argument.replace(/^\.\//, ''))
@@ -21,7 +21,7 @@ const { patience } = await import('../.compiled/test/support/waiting.js')
 const unused = prefixes.filter(prefix => !files.some(file => file.startsWith(prefix)))
 if (unused.length > 0) throw new Error(`there is no test at ${unused.join(' or ')}`)
 
-/** Without NODE_OPTIONS: tap puts a loader there, which costs each process more than most tests do. */
+/** Runs without NODE_OPTIONS: tap sets a loader there, which takes longer per process than most tests. */
 async function run (name, sources) {
   const scripts = sources.map(source => join(COMPILED, source.replace(/\.ts$/, '.js')))
   const main = scripts.length === 1 ? scripts : [join(COMPILED, 'test/support/together.js'), ...scripts]

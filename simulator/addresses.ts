@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 
-/** The addresses that a simulated cluster makes up: those of its containers and of its workers. */
+/** The addresses of a simulated cluster: those of its containers and of its workers. */
 export interface ClusterAddresses {
-  /** An address of the cluster's 10.x.0.0/16; a free one, as long as there are no more than 65 534 containers. */
+  /** An address from the cluster's 10.x.0.0/16, a free one as long as there are at most 65 534 containers. */
   lease (): string
-  /** Marks an address as taken, as after a restart. */
+  /** Marks an address as taken, after a restart. */
   claim (address: string): void
   release (address: string): void
   /** Address of the worker with this index. */
@@ -13,7 +13,7 @@ export interface ClusterAddresses {
 
 const LAST = 0xfffe
 
-/** The name decides the range, so that it stays the same after a restart. */
+/** The cluster name determines the range, so that it stays the same after a restart. */
 export function createClusterAddresses (clusterName: string): ClusterAddresses {
   const range = createHash('sha256').update(clusterName).digest()[0] ?? 0
   const taken = new Set<string>()
@@ -26,7 +26,7 @@ export function createClusterAddresses (clusterName: string): ClusterAddresses {
 
   return {
     lease () {
-      // On and on instead of the lowest free one: a late message must not find its address at a new owner.
+      // Rising, instead of the lowest free one: a late message must not reach a new owner of its address.
       let address = next()
       while (taken.has(address) && taken.size < LAST) address = next()
       taken.add(address)

@@ -12,20 +12,20 @@ import { createWorkers, type WorkerSpec } from './workers.js'
 import { createWorkload, statusOf } from './workload.js'
 
 export interface ClusterOptions {
-  /** Of the raw channel: ws://host:port/register. */
+  /** URL of the raw channel: ws://host:port/register. */
   url: string
   name: string
   location?: string | null
   workers: Array<Omit<WorkerSpec, 'technology' | 'address'> & Partial<WorkerSpec>>
-  /** Port that the cluster manager says it has; commands come on the channel, so nothing listens there. */
+  /** Port that the cluster registers with. Commands come on the channel, so nothing listens there. */
   managerPort?: number
   advertiseAddress?: string
   info?: unknown
-  /** Seconds between heartbeats, where that is less than the System Manager asks for. */
+  /** Seconds between heartbeats, if less than the System Manager's interval. */
   heartbeatIntervalS?: number
   delays?: Partial<Delays>
   backoff?: Partial<Backoff>
-  /** Where the state is kept, so that a restarted process goes on. Without it, all is in memory only. */
+  /** File that keeps the state for a restarted process. Without it, the state is in memory only. */
   stateFile?: string
 }
 
@@ -34,7 +34,7 @@ export interface ClusterEvents {
   /** A new command was carried out, or refused with a reason. */
   command: [Command, refusal: string | null]
   resync: [Resync]
-  /** A job came to a status; undefined: it is gone. */
+  /** A job has a new status; undefined when it is gone. */
   status: [JobId, Status | undefined]
   lost: [reason: string]
   problem: [text: string]
@@ -46,7 +46,7 @@ export interface RunningJob {
   job_name: string
   image: string
   status: Status
-  /** `image` is the one that it was started from: in the course of an update, not all have that of the job. */
+  /** `image` is the one that the instance was started from: during an update, it may differ from that of the job. */
   instances: Array<
     {
       instance_number: number
@@ -60,32 +60,32 @@ export interface RunningJob {
   >
 }
 
-/** A cluster manager with its workers, played over the raw WebSocket channel (contract section 5). */
+/** A simulated cluster manager with its workers, on the raw WebSocket channel (contract section 5). */
 export interface SimulatedCluster {
   name: string
-  /** Given by the System Manager; undefined before the first registration. */
+  /** Id from the System Manager; undefined before the first registration. */
   readonly id: string | undefined
   readonly registered: boolean
   events: EventEmitter<ClusterEvents>
   running (): RunningJob[]
-  /** All instances of the job stop with this status. False when it runs none. */
+  /** Stops all instances of the job with this status. False if it runs none. */
   failJob (jobId: JobId, status: Status): boolean
-  /** Starts the instances of the job again, as clusters do on their own. False when it runs none. */
+  /** Restarts the instances of the job, as clusters do without a command. False if it runs none. */
   restartJob (jobId: JobId): boolean
-  /** Loses the connection as a broken network would; the cluster then reconnects. */
+  /** Loses the connection, as in a broken network. The cluster then reconnects. */
   dropConnection (): void
-  /** Dies as a killed process would: no close frame, and nothing more is saved. */
+  /** Dies like a killed process: no close frame, and no further save. */
   kill (): Promise<void>
-  /** Saves, and ends the channel politely. */
+  /** Saves the state, and closes the channel with a close frame. */
   stop (): Promise<void>
 }
 
-/** Milliseconds within which changes share a heartbeat: a thousand jobs that start are not a thousand heartbeats. */
+/** Milliseconds within which changes share a heartbeat, so that a thousand starting jobs do not send a thousand. */
 const GATHER_MS = 20
-/** And as many more for each job, since each heartbeat lists them all. */
+/** Additional milliseconds per job, since each heartbeat lists all jobs. */
 const GATHER_MS_PER_JOB = 0.1
 
-/** Throws when the state file holds anything else than a state. */
+/** Starts a simulated cluster. Throws if the content of the state file is not a state. */
 export function startSimulatedCluster (options: ClusterOptions): SimulatedCluster {
   const { name, stateFile } = options
   const saved = stateFile === undefined ? undefined : readState(stateFile)
@@ -160,13 +160,13 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     if (earlier !== undefined) return answer(command, earlier)
     const refusal = carryOut(command) ?? null
     commandLog.record(command, refusal)
-    // Saved before it is acknowledged: the System Manager forgets what is.
+    // Saved before it is acknowledged: the System Manager does not send it again after that.
     save()
     answer(command, refusal)
     events.emit('command', command, refusal)
   }
 
-  /** Gives the reason where it is refused. */
+  /** @returns The reason for a refusal; undefined if the command was carried out. */
   function carryOut ({ kind, job_id: jobId, job, node_from: from, node_to: to }: Command): string | undefined {
     switch (kind) {
       case 'delete':
@@ -174,7 +174,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
         return
       case 'move':
         return workload.move(jobId, from, to)
-      // Both name in the job's instance_list what has to run.
+      // For both, the job's instance_list has what should run.
       case 'deploy':
       case 'replicate':
         return workload.bring(job, id ?? '')
@@ -200,7 +200,7 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     gathering ??= setTimeout(tell, GATHER_MS + workload.count * GATHER_MS_PER_JOB)
   }
 
-  /** Sends the heartbeat, then where the jobs run that have changed. */
+  /** Sends a heartbeat, then the `result` of each job that has changed. */
   function tell () {
     clearTimeout(gathering)
     gathering = undefined

@@ -1,6 +1,6 @@
 import type { Command } from '../schemas/channel.js'
 
-/** What to answer to a command: null when it is taken, else why it is refused. */
+/** The reply to a command: null for an acknowledgement, else the reason for the refusal. */
 export type Answer = string | null
 
 /** A command that was answered. */
@@ -10,23 +10,23 @@ export interface Answered {
   answer: Answer
 }
 
-/** Takes each command once (contract section 5), though delivery is at least once. */
+/** Carries out each command once, although delivery is at least once (contract section 5). */
 export interface CommandLog {
-  /** The last command answered, undefined before the first one. */
+  /** `seq` of the last command answered; undefined before the first one. */
   readonly lastSeq: number | undefined
-  /** What to tell as `last_seq` when the connection is made anew. */
+  /** `last_seq` for the next registration. */
   readonly resumeFrom: number | undefined
-  /** The answer to a command that was answered already; undefined for a new one. */
+  /** The answer to a command that came before; undefined for a new one. */
   answerTo (command: Command): Answer | undefined
-  /** Remembers the answer to a new command. */
+  /** Records the answer to a new command. */
   record (command: Command, answer: Answer): void
-  /** Begins anew after `seq`, when the System Manager has sent the whole state. */
+  /** Restarts after `seq`, when the System Manager has sent the whole desired state. */
   resetTo (seq: number): void
-  /** What is remembered, oldest first. */
+  /** The recorded answers, oldest first. */
   answered (): Answered[]
 }
 
-/** Refusals must be said again in the same words; commands that come again are recent ones. */
+/** Most answers recorded. A refusal must be repeated word for word, and only recent commands come again. */
 const REMEMBERED = 500
 
 export function createCommandLog (lastSeq: number | undefined, saved: Answered[]): CommandLog {
@@ -38,7 +38,7 @@ export function createCommandLog (lastSeq: number | undefined, saved: Answered[]
     },
 
     get resumeFrom () {
-      // `last_seq` counts as an acknowledgement: past a refusal, it would turn one that was lost on the way into a yes.
+      // `last_seq` counts as an acknowledgement: past a refusal that was lost on its way, it would acknowledge it.
       for (const { seq, answer } of answered.values()) if (answer !== null) return seq - 1
       return lastSeq
     },
@@ -46,7 +46,7 @@ export function createCommandLog (lastSeq: number | undefined, saved: Answered[]
     answerTo ({ command_id: id, seq }) {
       const known = answered.get(id)
       if (known) return known.answer
-      // Older than what is remembered, but taken: seq only ever rises.
+      // Older than the recorded answers, but carried out: `seq` only rises.
       return lastSeq !== undefined && seq <= lastSeq ? null : undefined
     },
 

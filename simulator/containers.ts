@@ -9,20 +9,20 @@ export interface Delays {
 
 /** The containers of a simulated cluster: their addresses, and their way up to RUNNING. */
 export interface Containers {
-  /** A new one on a worker, not yet started. `publishedPort` is the port of the host that the descriptor asks for. */
+  /** Creates a container on a worker, not yet started. `publishedPort` is the host port from the descriptor. */
   create (instanceNumber: number, worker: string, publishedPort: number | undefined): Container
-  /** Takes over one that was there before a restart. */
+  /** Takes over a container from before a restart. */
   adopt (container: Container): void
-  /** Leads it from NODE_SCHEDULED by CREATED to RUNNING; `onStatus` is called at each of them. */
+  /** Takes it from NODE_SCHEDULED through CREATED to RUNNING, and calls `onStatus` at each of them. */
   start (container: Container, onStatus: () => void): void
-  /** Stays as it is, whatever was about to happen. */
+  /** Stops its way up: it keeps its status. */
   halt (container: Container): void
-  /** Is gone: its addresses are free. */
+  /** Removes it and frees its addresses. */
   discard (container: Container): void
   haltAll (): void
 }
 
-/** Where the hosts' ports begin that lead to containers. */
+/** The first host port given to containers. */
 const FIRST_HOST_PORT = 50_000
 
 export function createContainers (addresses: ClusterAddresses, { createMs, startMs }: Delays): Containers {

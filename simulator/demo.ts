@@ -8,10 +8,10 @@ import { startSimulatedCluster, type SimulatedCluster } from './cluster.js'
 
 const DESCRIPTOR = 'examples/deploy.yaml'
 const POLL_MS = 200
-/** Milliseconds after which a step that has not come is worth a word. */
+/** Milliseconds after which the demo reports that a step takes long. */
 const PATIENCE_MS = 30_000
 
-/** The workers that the example descriptor names are among those of hpi. */
+/** hpi has the worker that the example descriptor names. */
 const CLUSTERS = [
   { name: 'hpi', workers: ['vm-20211019-009', 'vm-20211019-010', 'vm-20211019-011'] },
   { name: 'tum', workers: ['vm-20211020-001', 'vm-20211020-002', 'vm-20211020-003'] }
@@ -30,7 +30,7 @@ function clock (time: Date | string): string {
   })
 }
 
-/** Asks the System Manager; its own words become the error. */
+/** Sends a request to the System Manager. Any answer but success is an Error with its text. */
 async function ask<T> (
   base: string,
   path: string,
@@ -43,7 +43,7 @@ async function ask<T> (
   return JSON.parse(text) as T
 }
 
-/** Tries until there is an answer. Says once, in the words of `what`, that it takes long. */
+/** Tries until there is a result. Reports once, with the text of `what`, that it takes long. */
 async function until<T> (what: string, signal: AbortSignal, attempt: () => Promise<T | undefined>): Promise<T> {
   const started = Date.now()
   let complained = false
@@ -71,14 +71,14 @@ function startClusters (base: string): SimulatedCluster[] {
   })
 }
 
-/** What `curl -F file=@'deploy.yaml'` sends. */
+/** Deploys the example, as `curl -F file=@deploy.yaml` would. */
 async function deploy (base: string, signal: AbortSignal): Promise<{ job_id: string, job_name: string }> {
   const form = new FormData()
   form.set('file', new Blob([await readFile(DESCRIPTOR)]), 'deploy.yaml')
   return ask(base, '/api/deploy', signal, { method: 'POST', body: form })
 }
 
-/** Prints what is new in the job's history, until it runs. */
+/** Prints the new events of the job until it runs. */
 async function follow (
   base: string,
   jobId: string,
@@ -88,7 +88,7 @@ async function follow (
 ): Promise<Job> {
   let last = 0
   return until(`${jobId} is not RUNNING; see ${base}/api/v1/jobs/${jobId}`, signal, async () => {
-    // Before its events, so that these tell all that led there.
+    // Read before its events, so that these include all that led to its status.
     const job = await ask<Job>(base, `/api/v1/jobs/${jobId}`, signal)
     const { items } = await ask<{ items: JobEvent[] }>(
       base,
@@ -97,12 +97,12 @@ async function follow (
     )
     for (const event of items) {
       last = event.id
-      // The history of an earlier demo, where its data was kept, is of no interest.
+      // Events of an earlier demo, whose data was kept, are not printed.
       if (Date.parse(event.time) >= since) {
         say(`  ${clock(event.time)}  ${(event.to ?? event.type).padEnd(18)} ${event.message}`)
       }
     }
-    // After a restart a RUNNING from before may still stand in the database: the cluster's own word counts.
+    // After a restart the database may still hold an old RUNNING: only the cluster itself knows.
     const runs = clusters.some(cluster =>
       cluster.running().some(({ job_id: id, status }) => id === jobId && status === 'RUNNING')
     )
@@ -153,7 +153,7 @@ async function show (base: string, clusters: SimulatedCluster[], signal: AbortSi
   conclude(base, await follow(base, jobId, started, clusters, signal), clusters)
 }
 
-/** Where the server beside us listens, as this machine reaches it. */
+/** URL of the server that runs beside the demo. */
 function address (): string {
   const { MY_HOST: host, MY_PORT: port } = readConfig(process.env)
   const everywhere = ['::', '0.0.0.0'].includes(host)
@@ -167,9 +167,9 @@ try {
   await show(address(), clusters, ended.signal)
 } catch (err) {
   if (!ended.signal.aborted) {
-    say(`The demo did not get through: ${(err as Error).message}\nWhat is up stays up; Ctrl-C ends it.`)
+    say(`The demo failed: ${(err as Error).message}\nServer and clusters go on; Ctrl-C ends them.`)
   }
 }
-// Whatever became of the demo, the clusters are there to play with.
+// The clusters stay up to experiment with, even if the demo failed.
 if (!ended.signal.aborted) await sleep(2 ** 31 - 1, undefined, { signal: ended.signal }).catch(() => {})
 await Promise.all(clusters.map(cluster => cluster.stop()))

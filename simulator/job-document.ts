@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Count, HexId, Nullable, Quantity } from '../schemas/primitives.js'
-import type { Wish } from './workers.js'
+import type { Requirements } from './workers.js'
 
-/** What a cluster reads of a job document (contract sections 6 and 7). */
+/** The fields of a job document that a cluster reads (contract sections 6 and 7). */
 export const JobDocument = Type.Object({
   _id: HexId,
   job_name: Type.String(),
@@ -29,18 +29,18 @@ export type JobDocument = Static<typeof JobDocument> & Record<string, unknown>
 
 const jobDocument = TypeCompiler.Compile(JobDocument)
 
-/** Checks a document from the wire. One that cannot be used comes back as a sentence about it. */
+/** Checks a job document. Returns one sentence about a document that cannot be used. */
 export function readJobDocument (value: unknown): JobDocument | string {
   if (jobDocument.Check(value)) return value as JobDocument
   const error = jobDocument.Errors(value).First()
   return `job${error?.path.replaceAll('/', '.') ?? ''}: ${error?.message ?? 'not understood'}`
 }
 
-/** An instance that a cluster has to run; its generation is that of the job where it does not have one of its own. */
+/** An instance that a cluster should run. If it has no generation of its own, it has that of the job. */
 export interface DesiredInstance {
   number: number
   generation: number | undefined
-  /** Only this worker will do, whatever the document says. */
+  /** The only worker allowed, whatever the document says. */
   node?: string | undefined
 }
 
@@ -50,8 +50,8 @@ export function instancesFor (document: JobDocument, clusterId: string): Desired
     .map(({ instance_number: number, generation = document.system_manager?.generation }) => ({ number, generation }))
 }
 
-/** What each instance asks of its worker. */
-export function wishOf (document: JobDocument): Wish {
+/** The requirements of each instance. */
+export function requirementsOf (document: JobDocument): Requirements {
   return {
     need: { cpu: document.requirements?.cpu ?? 0, memoryMb: document.requirements?.memory ?? 0 },
     technology: document.image_runtime,
@@ -59,12 +59,12 @@ export function wishOf (document: JobDocument): Wish {
   }
 }
 
-/** What a container is started from: it has to be started again to become another one. */
+/** The fields that a container is started from, as text: if they change, it has to be restarted. */
 export function originOf ({ image, image_runtime, port, cmd, environment, volumes }: JobDocument): string {
   return JSON.stringify({ image, image_runtime, port, cmd, environment, volumes })
 }
 
-/** The host's port of "8080:80"; undefined where the descriptor leaves it to the cluster. */
+/** The host port of "8080:80"; undefined if the descriptor leaves it to the cluster. */
 export function publishedPort (document: JobDocument): number | undefined {
   const [host, container] = String(document.port ?? '').split(':')
   return container === undefined ? undefined : Number(host)

@@ -8,7 +8,7 @@ const HELP =
 Usage: node dist/simulator/run.js [options]
 
   --url URL             Channel of the System Manager (default: ws://localhost:10000/register)
-  --cluster NAME        Name of the cluster; with --clusters, what the names begin with (default: sim)
+  --cluster NAME        Name of the cluster; with --clusters, the prefix of the names (default: sim)
   --location NAME       Location of the cluster (default: none)
   --clusters N          Number of clusters, NAME-1 to NAME-N (default: one, NAME)
   --workers N           Workers of each cluster (default: 3)
@@ -17,15 +17,15 @@ Usage: node dist/simulator/run.js [options]
   --technology NAME     Runtime that the workers offer; may be repeated (default: docker)
   --advertise ADDRESS   Address to advertise for the cluster manager
   --manager-port PORT   Port to advertise for the cluster manager (default: 10100)
-  --heartbeat SECONDS   Heartbeat more often than the System Manager asks for
+  --heartbeat SECONDS   Interval of heartbeats, if shorter than that of the System Manager
   --create-ms MS        From NODE_SCHEDULED to CREATED (default: 300)
   --start-ms MS         From CREATED to RUNNING (default: 700)
   --per-second N        Clusters started per second, with --clusters (default: 200)
-  --state FILE          Keep the state of a single cluster there, to go on after a restart
-  --help                Print this
+  --state FILE          Keep the state of a single cluster in FILE, to resume after a restart
+  --help                Print this help
 `
 
-/** Seconds between two lines about many clusters. */
+/** Seconds between two summary lines. */
 const SUMMARY_S = 10
 
 function readOptions () {
@@ -87,7 +87,7 @@ function say (text: string) {
   process.stdout.write(`${new Date().toISOString()} ${text}\n`)
 }
 
-/** Prints each step of one cluster. */
+/** Prints each event of one cluster. */
 function narrate (cluster: SimulatedCluster) {
   const { name, events } = cluster
   events.on('registered', ({ id, resumed }) => say(`${name}: registered as ${id}${resumed ? ', resumed' : ''}`))
@@ -127,7 +127,7 @@ async function run ({ clusters: all, perSecond }: ReturnType<typeof readOptions>
         narrate(cluster)
       } else {
         cluster.events.on('problem', text => {
-          // Each problem once, whichever cluster has it, and no more than 100 of them.
+          // Each problem once, whichever cluster has it, and at most 100 of them.
           if (seen.size >= 100 || seen.has(text)) return
           seen.add(text)
           say(`${cluster.name}: ${text}`)

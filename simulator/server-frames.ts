@@ -12,7 +12,7 @@ const Registered = Type.Object({
 })
 export type Registered = Static<typeof Registered>
 
-/** `resync`: all that this cluster has to run. The documents are checked one by one where they are used. */
+/** `resync`: all jobs that this cluster should run. The documents are checked one by one where they are used. */
 const Resync = Type.Object({ next_seq: Count(), jobs: Type.Array(Type.Unknown()) })
 export type Resync = Static<typeof Resync>
 
@@ -35,7 +35,7 @@ const checks = new Map<string, TypeCheck<ServerEvents[keyof ServerEvents]>>(
   Object.entries(serverEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)])
 )
 
-/** Reads a text frame of the System Manager. What breaks the contract comes back as a sentence about it. */
+/** Reads a text frame of the System Manager. Returns one sentence about a frame that breaks the contract. */
 export function readServerFrame (text: unknown): ServerFrame | string {
   if (typeof text !== 'string') return 'a frame is not text'
   let frame: unknown
@@ -46,7 +46,7 @@ export function readServerFrame (text: unknown): ServerFrame | string {
   }
   if (!isFrame.Check(frame)) return `a frame has no event: ${text.slice(0, 100)}`
   const check = checks.get(frame.event)
-  if (!check) return `the event ${frame.event} is not known`
+  if (!check) return `the event ${frame.event} is unknown`
   const error = check.Errors(frame.data).First()
   if (error) return `${frame.event}${error.path.replaceAll('/', '.')}: ${error.message}`
   return frame as ServerFrame

@@ -9,13 +9,13 @@ export interface SessionEvents {
   registered: [Registered]
   command: [Command]
   resync: [Resync]
-  /** The connection ended or could not be made; a new one follows unless the session was ended here. */
+  /** The connection ended or failed. A new one follows, unless the session was ended here. */
   lost: [reason: string]
   /** The System Manager complained, or broke the contract. */
   problem: [text: string]
 }
 
-/** Waiting time before a new connection, in ms: a random part of a span that doubles with each failure. */
+/** Milliseconds to wait before a new connection: a random part of a span that doubles with each failure. */
 export interface Backoff {
   firstMs: number
   longestMs: number
@@ -23,27 +23,27 @@ export interface Backoff {
 
 export interface SessionOptions {
   url: string
-  /** The data of `cs1`, asked for anew at each connection: `last_seq` moves. */
+  /** The data of `cs1`. Called for each connection, since `last_seq` changes. */
   present (): ClusterRegistration
   backoff: Backoff
 }
 
 /**
- * The raw WebSocket channel of a cluster (contract section 5): registers, and registers again whenever the connection
- * is lost.
+ * The raw WebSocket channel of a cluster (contract section 5): registers, and registers again after each loss of the
+ * connection.
  */
 export interface Session {
   events: EventEmitter<SessionEvents>
   readonly registered: boolean
-  /** False when there is no registered connection: nothing was sent. */
+  /** Sends an event. False without a registered connection: nothing was sent. */
   send (event: Exclude<keyof typeof clusterEvents, 'cs1'>, data: object): boolean
-  /** Loses the connection as a broken network would: no close frame. A new one follows. */
+  /** Loses the connection without a close frame, as in a broken network. A new one follows. */
   drop (): void
-  /** Ends the session for good; with a close frame, or `abruptly` as a killed process would. */
+  /** Ends the session for good: with a close frame, or `abruptly` like a killed process. */
   end (how: 'gracefully' | 'abruptly'): Promise<void>
 }
 
-/** Milliseconds for connecting and being registered; a peer that takes longer is given up. */
+/** Milliseconds to connect and register, after which the connection is given up. */
 const HANDSHAKE_MS = 10_000
 /** Milliseconds that the peer has to answer a close frame. */
 const CLOSE_MS = 1000
@@ -73,7 +73,7 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
         return
       }
       if (frame.event === 'sc2') clearTimeout(deadline)
-      // Between our close frame and its answer the peer may still send; it is not ours to take any more.
+      // Between our close frame and its answer the peer may still send; such frames are ignored.
       if (!ended) receive(socket, frame)
     })
     socket.addEventListener('close', ({ code, reason }) => {
@@ -104,7 +104,7 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
   }
 
   function delay (closeCode: number): number {
-    // 4000-4999 means that the very same would be refused again, or that a newer session took over: no hurry.
+    // 4000-4999: the same registration would be refused again, or a newer session took over, so wait longest.
     const fatal = closeCode >= 4000 && closeCode <= 4999
     const span = fatal ? backoff.longestMs : Math.min(backoff.longestMs, backoff.firstMs * 2 ** failures)
     failures++
@@ -136,7 +136,7 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
         if (how === 'abruptly') wire.destroy()
         else channel.close(1000)
         const impatience = setTimeout(wire.destroy, CLOSE_MS)
-        // Not for a connection that was only being made: its close event may be long in coming.
+        // Not for a connection that is still being opened: its close event may take long.
         if (channel.readyState !== WebSocket.CONNECTING) await closed
         clearTimeout(impatience)
       }
@@ -146,8 +146,8 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
 }
 
 /**
- * A dispatcher for one WebSocket at a time, with what WebSocket itself keeps to itself: the TCP connection, to destroy
- * it without the polite close, and why none could be made.
+ * A dispatcher for one WebSocket at a time. It gives access to what WebSocket hides: the TCP connection, to destroy it
+ * without a close frame, and the reason why a connection failed.
  */
 function keepSocket () {
   let socket: Socket | null = null
@@ -166,7 +166,7 @@ function keepSocket () {
     destroy: () => {
       socket?.destroy()
     },
-    /** Why the last connection could not be made, or ''; once. */
+    /** Why the last connection failed, or ''. Returns each reason once. */
     takeFailure () {
       const taken = failure
       failure = ''
@@ -175,7 +175,7 @@ function keepSocket () {
   }
 }
 
-/** Where a name has several addresses, the reason stands with each of them. */
+/** The message of an error. If a name has several addresses, each has an error of its own: the first one counts. */
 function describe (error: Error): string {
   const [first] = error instanceof AggregateError ? error.errors : [error]
   return first instanceof Error ? first.message : String(first)

@@ -5,21 +5,21 @@ import { Count, HexId, Nullable } from '../schemas/primitives.js'
 import { Status } from '../schemas/status.js'
 import { JobDocument } from './job-document.js'
 
-/** One instance of a service as a worker runs it. */
+/** One instance of a service, as run by a worker. */
 export const Container = Type.Object({
   instance_number: Count(),
   worker: Type.String(),
   status: Status,
   namespace_ip: Type.String(),
   host_port: Type.Integer(),
-  /** Image that it was started from, all that it was started from, and the generation of that. */
+  /** What it was started from: the image, all fields (originOf), and their generation. */
   image: Type.String(),
   origin: Type.String(),
   generation: Type.Optional(Type.Integer())
 })
 export type Container = Static<typeof Container>
 
-/** A job that a simulated cluster has: running, or, with no containers, refused. */
+/** A job of a simulated cluster: running, or refused and without containers. */
 export const ClusterJob = Type.Object({
   document: JobDocument,
   containers: Type.Array(Container),
@@ -27,7 +27,7 @@ export const ClusterJob = Type.Object({
 })
 export type ClusterJob = Omit<Static<typeof ClusterJob>, 'document'> & { document: JobDocument }
 
-/** All that a simulated cluster has to know after a restart. */
+/** The state that a simulated cluster needs after a restart. */
 const ClusterState = Type.Object({
   cluster_id: Type.Optional(HexId),
   last_seq: Type.Optional(Count()),
@@ -38,7 +38,7 @@ type ClusterState = Omit<Static<typeof ClusterState>, 'jobs'> & { jobs: ClusterJ
 
 const clusterState = TypeCompiler.Compile(ClusterState)
 
-/** Undefined when there is none yet. Throws when the file holds anything else than a state. */
+/** Reads the state; undefined if there is no file yet. Throws if its content is not a state. */
 export function readState (file: string): ClusterState | undefined {
   if (!existsSync(file)) return undefined
   const state: unknown = JSON.parse(readFileSync(file, 'utf8'))
@@ -47,7 +47,7 @@ export function readState (file: string): ClusterState | undefined {
   return state as ClusterState
 }
 
-/** The state is on the disk when this returns, or the older one still is. */
+/** Writes the state durably: after a crash, the file has either the new state or the old one. */
 export function writeState (file: string, state: ClusterState): void {
   const fresh = `${file}.new`
   const descriptor = openSync(fresh, 'w')

@@ -7,35 +7,35 @@ export interface WorkerSpec {
   cores: number
   memoryMb: number
   technology: string[]
-  /** Shown as host_ip of what runs there. */
+  /** host_ip of the instances that run there. */
   address: string
 }
 
-/** What one instance takes of a worker. */
+/** The capacity that one instance takes on a worker. */
 export interface Need {
   cpu: number
   memoryMb: number
 }
 
-/** What an instance asks of its worker. */
-export interface Wish {
+/** The requirements of an instance. */
+export interface Requirements {
   need: Need
   technology: string
-  /** Only this worker will do. */
+  /** The only worker allowed. */
   node?: string | undefined
-  /** Where it runs already: stays there as long as that will do. */
+  /** The worker where it runs already: it stays there if that still fits. */
   current?: string | undefined
 }
 
 export type Refusal = typeof CLUSTER_REFUSALS[number]
 
-/** The worker nodes of one cluster and what is taken of them. */
+/** The worker nodes of one cluster and their free capacity. */
 export interface Workers {
-  /** Finds a worker and takes its room. */
-  take (wish: Wish): { worker: string } | { refusal: Refusal }
-  /** Takes room on a worker without asking whether there is any. */
+  /** Finds a worker and takes capacity on it. */
+  take (requirements: Requirements): { worker: string } | { refusal: Refusal }
+  /** Takes capacity on a worker without a check. */
   takeOn (worker: string, need: Need): void
-  /** Gives room back. */
+  /** Returns capacity. */
   release (worker: string, need: Need): void
   has (worker: string): boolean
   address (worker: string): string
@@ -44,7 +44,7 @@ export interface Workers {
   figures (): Omit<Heartbeat, 'jobs'>
 }
 
-/** Fractions of a core that are summed and subtracted leave dust below this. */
+/** Rounding errors of summed fractions of a core stay below this. */
 const DUST = 1e-6
 
 export function createWorkers (specs: WorkerSpec[]): Workers {
@@ -67,20 +67,20 @@ export function createWorkers (specs: WorkerSpec[]): Workers {
   }
 
   return {
-    take (wish) {
-      const named = [...nodes.values()].filter(({ spec }) => wish.node === undefined || spec.name === wish.node)
+    take ({ need, technology, node: pinned, current }) {
+      const named = [...nodes.values()].filter(({ spec }) => pinned === undefined || spec.name === pinned)
       if (named.length === 0) return { refusal: 'NO_NODE_FOUND' }
-      const qualified = named.filter(({ spec }) => spec.technology.includes(wish.technology))
+      const qualified = named.filter(({ spec }) => spec.technology.includes(technology))
       if (qualified.length === 0) return { refusal: 'NO_QUALIFIED_WORKER_FOUND' }
-      const roomy = qualified.filter(one => fits(one, wish.need))
-      // The emptiest one, so that the instances of a service spread.
-      const best = roomy.find(({ spec }) => spec.name === wish.current) ??
+      const roomy = qualified.filter(one => fits(one, need))
+      // Otherwise the one with most free memory, so that the instances of a service spread.
+      const best = roomy.find(({ spec }) => spec.name === current) ??
         roomy.reduce<Node | undefined>(
           (best, one) => best && best.free.memoryMb >= one.free.memoryMb ? best : one,
           undefined
         )
       if (!best) return { refusal: 'NO_WORKER_CAPACITY' }
-      change(best.spec.name, wish.need, -1)
+      change(best.spec.name, need, -1)
       return { worker: best.spec.name }
     },
 

@@ -7,7 +7,7 @@ import {
   originOf,
   publishedPort,
   readJobDocument,
-  wishOf,
+  requirementsOf,
   type JobDocument,
   type DesiredInstance
 } from './job-document.js'
@@ -17,31 +17,31 @@ import type { Refusal, Workers } from './workers.js'
 export interface WorkloadOptions {
   workers: Workers
   containers: Containers
-  /** What ran before a restart. */
+  /** The jobs that ran before a restart. */
   saved: ClusterJob[]
-  /** A job came, changed or went. */
+  /** A job was added, changed or removed. */
   onChange (jobId: JobId): void
 }
 
-/** The jobs of a simulated cluster. A method that gives a reason has refused, and changed nothing. */
+/** The jobs of a simulated cluster. A method that returns a reason has refused, and changed nothing. */
 export interface Workload {
-  /** Goes on with what was starting when the process ended. */
+  /** Continues the containers that were starting when the process ended. */
   resume (): void
-  /** Makes it so: exactly the document's instances for this cluster run, in this version. */
+  /** Applies a job document: afterwards exactly its instances for this cluster run, in this generation. */
   bring (document: unknown, clusterId: string): string | undefined
-  /** Stops and forgets. */
+  /** Stops and removes a job. */
   remove (jobId: JobId): void
-  /** Moves what a job runs on one worker to another. */
+  /** Moves the instances of a job from one worker to another. */
   move (jobId: JobId, from: string | undefined, to: string | undefined): string | undefined
-  /** Brings the cluster to exactly these jobs. Gives a sentence for each document that cannot be read. */
+  /** Applies the whole desired state: exactly these jobs. Returns one sentence per document that cannot be read. */
   resync (documents: unknown[], clusterId: string): string[]
-  /** The job's containers stop with this status. False when it runs none. */
+  /** Stops the job's containers with this status. False if it runs none. */
   fail (jobId: JobId, status: Status): boolean
-  /** Starts the job's containers again, as clusters do on their own. False when it runs none. */
+  /** Restarts the job's containers, as clusters do without a command. False if it runs none. */
   restart (jobId: JobId): boolean
-  /** One entry for each job, as heartbeats carry them. */
+  /** One entry per job, for heartbeats. */
   reports (): JobReport[]
-  /** Where the job's containers are; undefined before there is one. */
+  /** Where the job's containers run; undefined before one is created. */
   result (jobId: JobId): DeployResult | undefined
   jobs (): ClusterJob[]
   readonly count: number
@@ -49,7 +49,7 @@ export interface Workload {
 
 const STARTING: readonly Status[] = ['NODE_SCHEDULED', 'CREATED']
 const STOPPED: readonly Status[] = ['FAILED', 'DEAD']
-/** A heartbeat has one status for all containers of a job: the first of these that one of them has. */
+/** A heartbeat has one status for all containers of a job: the first one in this list that a container has. */
 const SPEAKS_FIRST: readonly Status[] = ['FAILED', 'DEAD', 'NODE_SCHEDULED', 'CREATED', 'RUNNING']
 
 export function createWorkload ({ workers, containers, saved, onChange }: WorkloadOptions): Workload {
@@ -60,11 +60,11 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 
   function occupy ({ document, containers }: ClusterJob) {
-    for (const { worker } of containers) workers.takeOn(worker, wishOf(document).need)
+    for (const { worker } of containers) workers.takeOn(worker, requirementsOf(document).need)
   }
 
   function vacate ({ document, containers }: ClusterJob) {
-    for (const { worker } of containers) workers.release(worker, wishOf(document).need)
+    for (const { worker } of containers) workers.release(worker, requirementsOf(document).need)
   }
 
   function start (job: ClusterJob, container: Container) {
@@ -72,23 +72,24 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 
   /**
-   * Replaces what the job runs by containers for these instances, or refuses and leaves all as it is. A container
-   * that is on the right worker already stays, and is started again only where it has to. One whose generation has not
-   * risen stays where it is and as it is: its turn in the update has not come.
+   * Replaces the job's containers by those for these instances, or refuses and changes nothing. A container that is on
+   * the right worker already stays, and is restarted only if necessary. One whose generation has not risen stays
+   * unchanged: its turn in the update has not come.
    */
   function run (document: JobDocument, desired: DesiredInstance[]): Refusal | undefined {
     const before = jobs.get(document._id)
     const old = new Map(before?.containers.map(container => [container.instance_number, container]))
-    const wish = wishOf(document)
+    const requirements = requirementsOf(document)
 
     if (before) vacate(before)
     const places: Array<DesiredInstance & { worker: string }> = []
     for (const instance of desired) {
       const there = old.get(instance.number)
       const keeps = there && !hasRisen(there, instance) ? there.worker : undefined
-      const found = workers.take({ ...wish, node: instance.node ?? keeps ?? wish.node, current: there?.worker })
+      const node = instance.node ?? keeps ?? requirements.node
+      const found = workers.take({ ...requirements, node, current: there?.worker })
       if ('refusal' in found) {
-        for (const { worker } of places) workers.release(worker, wish.need)
+        for (const { worker } of places) workers.release(worker, requirements.need)
         if (before) occupy(before)
         return found.refusal
       }
@@ -131,7 +132,7 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
     onChange(jobId)
   }
 
-  /** Resyncing, nobody hears a refusal: the next heartbeats have to tell it. */
+  /** A resync has no reply for refusals: the next heartbeats report them. */
   function putRefused (document: JobDocument, refusal: Refusal) {
     remove(document._id)
     jobs.set(document._id, { document, refusal, containers: [] })
@@ -169,7 +170,7 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
     resync (values, clusterId) {
       const documents = values.map(readJobDocument)
       const readable = documents.filter(document => typeof document !== 'string')
-      // First what has to go: its room may be what the others need.
+      // Removals first: the others may need their capacity.
       const ids = new Set(readable.map(document => document._id))
       for (const id of [...jobs.keys()]) if (!ids.has(id)) remove(id)
       for (const document of readable) {
@@ -220,18 +221,18 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
   }
 }
 
-/** The one status that a heartbeat gives for a job. */
+/** The status that a heartbeat reports for a job. */
 export function statusOf ({ containers, refusal }: ClusterJob): Status {
   const statuses = new Set(containers.map(({ status }) => status))
   return refusal ?? SPEAKS_FIRST.find(status => statuses.has(status)) ?? containers[0]?.status ?? 'NODE_SCHEDULED'
 }
 
-/** Without generations every document is as good as a newer one. */
+/** Whether the instance has a newer generation than its container. Without generations, every document is newer. */
 function hasRisen (container: Container, { generation }: Pick<DesiredInstance, 'generation'>): boolean {
   return generation === undefined || container.generation === undefined || generation > container.generation
 }
 
-/** The same instances in the same generations: the command came again, and nothing has to be done. */
+/** Whether the job runs these instances in these generations already: a repeated command changes nothing. */
 function runsAlready (job: ClusterJob | undefined, desired: DesiredInstance[]): boolean {
   return job !== undefined && job.refusal === null && job.containers.length === desired.length &&
     desired.every(instance => {

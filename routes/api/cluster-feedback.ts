@@ -4,12 +4,12 @@ import { DeployResult } from '../../schemas/job.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
 const ClusterRef = Type.Object({
-  id: Type.String({ description: 'Cluster id, as sc2 told it', examples: ['65a1b2c3d4e5f60718293a4b'] })
+  id: Type.String({ description: 'Cluster id, as received in sc2', examples: ['65a1b2c3d4e5f60718293a4b'] })
 })
 
 /**
- * What clusters tell by HTTP (contract section 2). GETs that change something have no HEAD, which is safe by definition
- * (RFC 9110, section 9.2.1).
+ * Messages of clusters over HTTP (contract section 2). A GET that changes something has no HEAD route: HEAD is safe by
+ * definition (RFC 9110, section 9.2.1).
  */
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.post('/information/:id', {
@@ -17,13 +17,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'sendHeartbeat',
       summary: 'Heartbeat of a cluster',
       description:
-        'Figures and the status of its jobs, every 15 s. A job entry that cannot be understood is skipped and shown ' +
-        'as a warning on the cluster; the heartbeat still counts.',
+        'Figures and job statuses, every 15 s. An invalid job entry is skipped and shown as a warning on the ' +
+        'cluster. The heartbeat still counts.',
       tags: ['edgeio clusters'],
       params: ClusterRef,
       body: Heartbeat,
       response: {
-        200: text('Taken', 'ok'),
+        200: text('Accepted', 'ok'),
         ...textErrors(
           'bad_request',
           'json_invalid',
@@ -46,7 +46,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['edgeio clusters'],
       body: DeployResult,
       response: {
-        200: text('Taken', 'roger that'),
+        200: text('Accepted', 'roger that'),
         ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'media_type_unsupported')
       }
     }
@@ -59,7 +59,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     exposeHeadRoute: false,
     schema: {
       operationId: 'addWorkerNode',
-      summary: 'Count one worker node more',
+      summary: 'Add one worker node to the count',
       tags: ['edgeio clusters'],
       params: ClusterRef,
       response: { 200: text('Counted', 'ok'), ...textErrors('cluster_id_malformed', 'cluster_not_found') }
@@ -73,7 +73,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     exposeHeadRoute: false,
     schema: {
       operationId: 'removeWorkerNode',
-      summary: 'Count one worker node less, never below 0',
+      summary: 'Subtract one worker node from the count, never below 0',
       tags: ['edgeio clusters'],
       params: ClusterRef,
       response: { 200: text('Counted', 'ok'), ...textErrors('cluster_id_malformed', 'cluster_not_found') }
@@ -89,12 +89,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'setWorkerNodes',
       summary: 'Set the number of worker nodes',
       tags: ['edgeio clusters'],
-      // Digits, since the conversion of a number would take 1.5 for 1.
+      // A string of digits: the conversion to a whole number would turn 1.5 into 1.
       params: Type.Object({
         ...ClusterRef.properties,
         count: Type.String({
           pattern: '^\\d{1,9}$',
-          description: 'Workers in all: 0 to 999999999, in digits',
+          description: 'Total number of workers: 0 to 999999999, in digits',
           examples: ['3']
         })
       }),
@@ -113,7 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['edgeio clusters'],
       response: {
         200: json(
-          'A subnet that nobody else has',
+          'A subnet that no other worker node has',
           Type.Object({ subnet_addr: Type.String({ examples: ['172.18.0.0'] }) })
         ),
         ...textErrors('subnets_exhausted')
@@ -124,9 +124,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/feedback', {
     schema: {
       operationId: 'sendFeedback',
-      summary: 'Does nothing, for old clusters',
+      summary: 'Does nothing; older clusters call it',
       tags: ['edgeio clusters'],
-      response: { 200: text('Taken', 'ok'), ...textErrors() }
+      response: { 200: text('Accepted', 'ok'), ...textErrors() }
     }
   }, async () => 'ok')
 }

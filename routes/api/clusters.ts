@@ -6,7 +6,7 @@ const Documents = Type.Array(Type.Record(Type.String(), Type.Unknown()), {
   description: 'Cluster documents of the contract, `_id` as {"$oid": …}'
 })
 
-/** Clusters as users see them in the EdgeIO contract (section 1). */
+/** Clusters, in the user API of the EdgeIO contract (section 1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/clusters', {
     schema: {

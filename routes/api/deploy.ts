@@ -13,22 +13,22 @@ const Deployed = Type.Object({
 
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(descriptorBody)
-  // A form without a file is "no file" to this route (contract section 1), not a media type it does not know.
+  // Any other content type, such as a form without a file, counts as "no file": 400 (contract section 1), not 415.
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
 
   app.post('/deploy', {
     schema: {
       operationId: 'deployService',
-      summary: 'Deploy a service, or several',
+      summary: 'Deploy one or several services',
       description:
-        'Takes a deployment descriptor, or a file of several; of these, all are deployed or none. The answer comes ' +
-          'when the job is durable; the placement follows by itself. A live job of the same name is updated in ' +
-            'place; the same descriptor again changes nothing.',
+        'Takes the deployment descriptor of one service, or of several, which are deployed all or none. The answer ' +
+          'comes when the jobs are durable; placement follows in the background. A live job of the same name is ' +
+            'updated in place. A repeated descriptor changes nothing.',
       tags: ['edgeio users'],
       body: descriptorsContent,
       response: {
         200: json(
-          'The job; of several services a list of their jobs, in the order of the file',
+          'The job; for several services a list of jobs, in the order of the file',
           Type.Union([Deployed, Type.Array(Deployed)])
         ),
         ...textErrors(

@@ -4,7 +4,7 @@ import { MAX_REPLICAS } from '../../schemas/descriptor.js'
 import { text, textErrors } from '../../schemas/openapi.js'
 import getBody, { askedFor } from '../../plugins/get-body.js'
 
-const JobId = Type.String({ minLength: 1, description: 'Job id, or job name', examples: ['65a1b2c3d4e5f60718293a4b'] })
+const JobId = Type.String({ minLength: 1, description: 'Job id or job name', examples: ['65a1b2c3d4e5f60718293a4b'] })
 const Place = (of: string) =>
   Type.String({ minLength: 1, maxLength: 255, description: `${of}: location, name or id of a cluster` })
 const Node = (of: string) => Type.String({ minLength: 1, maxLength: 255, description: of })
@@ -14,33 +14,33 @@ const REPLICAS = '^(1000|[1-9]?\\d{1,2})$'
 const Replicas = Type.Union([
   Type.Integer({ minimum: 0, maximum: MAX_REPLICAS }),
   Type.String({ pattern: REPLICAS })
-], { description: 'Instances in all: 0 to 1000, as a number or in digits', examples: [2] })
+], { description: 'Total number of instances: 0 to 1000, as a number or in digits', examples: [2] })
 
 const ClusterMove = Type.Object({
   job_id: JobId,
-  from_location: Place('Where its instances are'),
-  to_location: Place('Where they are to go')
+  from_location: Place('Current place of the instances'),
+  to_location: Place('Target')
 }, { additionalProperties: true })
 const NodeMove = Type.Object({
   job_id: JobId,
-  cluster: Place('Where it runs'),
-  from_node: Node('Worker node that it is to leave'),
-  to_node: Node('Worker node that it is to go to')
+  cluster: Place('Cluster of the instances'),
+  from_node: Node('Worker node to move from'),
+  to_node: Node('Worker node to move to')
 }, { additionalProperties: true })
 const Replication = Type.Object({ job_id: JobId, replicas: Replicas }, { additionalProperties: true })
 const ReplicationRef = Type.Object({
   job: JobId,
   replicas: Type.String({
     pattern: REPLICAS,
-    description: `Instances in all: 0 to ${MAX_REPLICAS}, in digits`,
+    description: `Total number of instances: 0 to ${MAX_REPLICAS}, in digits`,
     examples: ['2']
   })
 })
 
-/** Scaling and moving as the EdgeIO contract has them (section 1): by POST, and by GET with the same body. */
+/** Scaling and moving in the EdgeIO contract (section 1): by POST, or by GET with the same body. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(getBody)
-  // What `curl -d` calls its body unless told otherwise.
+  // The default content type of `curl -d`; the body is JSON all the same.
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
     { parseAs: 'string' },
@@ -58,11 +58,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const clusterMove = {
     summary: 'Move a service to other clusters',
     description:
-      'Its instances on clusters at from_location are started at to_location, and removed where they were once they ' +
-        'run there. What is there already stays.',
+      'The instances on clusters at from_location start at to_location. Each is removed from its source once it runs ' +
+        'there. Instances that are there already stay.',
     tags: ['edgeio users'],
     response: {
-      200: text('It is being moved', 'ok\n'),
+      200: text('The move has begun', 'ok\n'),
       ...textErrors(...bodyErrors, ...ofJob, 'cluster_not_found', 'instance_not_found')
     }
   }
@@ -86,7 +86,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     summary: 'Move a service between worker nodes of a cluster',
     tags: ['edgeio users'],
     response: {
-      200: text('The cluster is told', 'Ok\n'),
+      200: text('The cluster gets the command', 'Ok\n'),
       ...textErrors(...bodyErrors, ...ofJob, 'cluster_not_found', 'instance_not_found', 'node_not_found')
     }
   }
@@ -107,10 +107,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const replication = {
     summary: 'Scale a service',
     description:
-      'replicas is the number of instances wanted in all. More are placed by themselves; of fewer, those that do not ' +
-        'run go first, then the highest numbers.',
+      'replicas is the total number of instances. Additional ones are placed in the background. When scaling down, ' +
+        'instances that do not run go first, then those with the highest numbers.',
     tags: ['edgeio users'],
-    response: { 200: text('It is being scaled', 'ok'), ...textErrors(...bodyErrors, ...ofJob, 'addresses_exhausted') }
+    response: { 200: text('Scaling has begun', 'ok'), ...textErrors(...bodyErrors, ...ofJob, 'addresses_exhausted') }
   }
   for (
     const [path, operation] of [['/replicate', 'replicateService'], ['/replicate_up', 'replicateServiceUp']] as const

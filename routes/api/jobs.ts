@@ -24,14 +24,15 @@ const InstancesAnswer = Type.Object({
   instance_list: Documents('Instances with their addresses'),
   service_ip_list: Documents('Service addresses'),
   job_name: Type.String()
-}, { description: 'What clusters need to route to a service; one that is not known has no instances yet' })
+}, { description: 'What clusters need to route to a service. An unknown service has no instances yet' })
 
-/** Jobs as the EdgeIO contract has them (sections 1 and 2). */
+/** Jobs in the EdgeIO contract (sections 1 and 2). */
 const routes: FastifyPluginAsyncTypebox = async app => {
   const undeploy = {
     summary: 'Undeploy a service',
     description:
-      'Durable when it answers. The job is UNDEPLOYED once its clusters have confirmed; then its addresses are free.',
+      'The request is durable when the answer arrives. The job is UNDEPLOYED, and its addresses are free, once its ' +
+        'clusters have confirmed.',
     tags: ['edgeio users'],
     params: JobRef,
     response: {
@@ -55,7 +56,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'getServiceStatus',
       summary: 'Status of a job',
-      description: 'One word, or an object when the request accepts JSON.',
+      description: 'The status as text, or an object if the client prefers JSON.',
       tags: ['edgeio users'],
       params: JobRef,
       response: {
@@ -80,11 +81,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'listServices',
       summary: 'All deployed jobs',
       tags: ['edgeio users'],
-      // The store keeps the documents as JSON, and a string is sent as it is: to read and write them again would be
-      // most of the work.
+      // The store keeps the documents as JSON, and a string is sent as it is. Parsing and serialising them again would
+      // be most of the work.
       response: {
         200: json(
-          'Job documents of the contract, without undeployed ones',
+          'Job documents of the contract, without undeployed jobs',
           Type.Unsafe<string>(Documents('Job documents, `_id` as {"$oid": …}'))
         ),
         ...textErrors()
@@ -98,7 +99,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/job/:job_name/instances', {
     schema: {
       operationId: 'getInstancesByName',
-      summary: 'Where the instances of a service are, by its name',
+      summary: 'Find the instances of a service by its name',
       tags: ['edgeio clusters'],
       params: Type.Object({
         job_name: Type.String({ description: 'Job name, also with _ for .', examples: ['demo_default_service1_test'] })
@@ -110,7 +111,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/job/ip/:ip/instances', {
     schema: {
       operationId: 'getInstancesByAddress',
-      summary: 'Where the instances of a service are, by its service address or the address of one instance',
+      summary: 'Find the instances of a service by its service address or the address of one instance',
       tags: ['edgeio clusters'],
       params: Type.Object({ ip: Type.String({ description: 'Address with _ for .', examples: ['172_30_0_1'] }) }),
       response: { 200: json('The instances', InstancesAnswer), ...textErrors('address_malformed') }

@@ -6,14 +6,14 @@ import { readAnswer } from '../../schemas/scheduler-answer.js'
 
 /** The Cloud Scheduler's side of the EdgeIO contract (section 4). */
 const routes: FastifyPluginAsyncTypebox = async app => {
-  // The reader of answers takes JSON in JSON, whatever content type the scheduler gives it.
+  // readAnswer parses the body, which may be JSON in a JSON string, of any content type.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
 
   app.get('/test/scheduler', {
     schema: {
       operationId: 'testScheduler',
-      summary: 'Tell whether the scheduler answers',
+      summary: 'Whether the scheduler answers',
       tags: ['server'],
       response: {
         200: {
@@ -37,18 +37,18 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     app.post(`/result/${kind}`, {
       schema: {
         operationId: operationIds[kind],
-        summary: `Where the Cloud Scheduler places a job: its answer to /api/calculate/${kind}`,
+        summary: `Answer of the Cloud Scheduler to /api/calculate/${kind}`,
         description:
-          'JSON, or a JSON string that holds the JSON. All instances without a cluster go to the one it names; an ' +
-            'answer about a job that has moved on changes nothing.',
+          'JSON, or a JSON string that contains the JSON. All unplaced instances of the job go to the cluster it ' +
+            'names. An answer that comes too late changes nothing.',
         tags: ['edgeio clusters'],
         body: { content: { 'application/json': { schema: Type.Union([ref(SchedulerResult), Type.String()]) } } },
         response: {
-          200: text('Taken', 'ok'),
+          200: text('Accepted', 'ok'),
           ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'cluster_not_found', 'body_too_large')
         }
       },
-      // The reader of answers checks the body.
+      // readAnswer checks the body.
       validatorCompiler: () => value => ({ value })
     }, async ({ body }) => {
       await app.jobLifecycle.schedulerCallbacks.take(readAnswer(String(body ?? '')))

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { catalogue } from '../../schemas/errors.js'
 
-/** Where the `type` of a problem leads (RFC 9457, section 3.1.1). */
+/** The page that the `type` of a problem refers to (RFC 9457, section 3.1.1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
   const entries = Object.entries(catalogue).map(([code, { status, title }]) =>
     `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${title}.</dd>`

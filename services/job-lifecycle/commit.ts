@@ -8,47 +8,53 @@ import type { CommitOutcome, JobChange, JobStore } from '../../stores/store.js'
 import { dueAt } from './state-machine/decisions/deadlines.js'
 import type { Policy } from './state-machine/policy.js'
 
-/** What other services may listen to. */
+/** Events for other services. */
 export interface LifecycleEvents {
-  /** Commands for these clusters were put into the outbox. */
+  /** The outbox has new commands for these clusters. */
   commands: [ClusterId[]]
   /** Instances wait for a cluster. */
   unplaced: []
 }
 
-/** A decision on the newest state of a job; undefined when there is nothing to do. */
+/** A decision on the newest state of a job. Returns undefined when there is nothing to do. */
 export type Decide = (job: Job) => JobChange | undefined | Promise<JobChange | undefined>
 
-/** Makes decisions durable, and tells who has to know. */
+/** Makes decisions durable and emits the events that follow from them. */
 export interface Committer {
   events: EventEmitter<LifecycleEvents>
   /**
-   * Commits changes that were decided on what the store held; those that came too late are dropped, to be decided anew
-   * by the caller. With a `fence`, changes of jobs that a holder of a newer lease has changed are dropped as stale.
+   * Commits changes that were decided on a version of the job that the store held. If the job has changed since, the
+   * change is dropped as `stale`, and the caller has to decide anew. With a `fence`, a change is also `stale` if the
+   * holder of a newer lease has changed the job.
+   * @returns One outcome per change, in the same order.
    */
   commit (changes: JobChange[], fence?: number): Promise<CommitOutcome[]>
-  /** Decides on the newest state of a job until the decision holds. Gives the job as it is then, undefined for none. */
+  /**
+   * Decides on the newest state of a job, again until the decision can be committed. Throws `conflict` after
+   * {@link MAX_TRIES}, `address_taken` and `addresses_exhausted`.
+   * @returns The job as stored afterwards; undefined if there is no such job.
+   */
   change (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
   /**
-   * {@link Committer.change} for each of these jobs. One that cannot be decided on is logged and never stops the
-   * others. Gives the errors of those; rejects when the store fails.
+   * {@link Committer.change} for each of these jobs. A decision that fails is logged and never stops the others.
+   * @returns The errors of the failed decisions. Rejects when the store fails.
    */
   changeEach (ids: Iterable<JobId>, decide: Decide, fence?: number): Promise<unknown[]>
-  /** The same for each job that has an instance on this cluster, or one to be removed from it. */
+  /** {@link Committer.changeEach} for each job that this cluster runs or still has to remove. */
   changeOn (clusterId: ClusterId, decide: Decide, fence?: number): Promise<unknown[]>
-  /** Changes for these jobs, to be committed together. One that cannot be decided on is logged and left out. */
+  /** Changes of these jobs, to commit together. A decision that fails is logged and left out. */
   decideEach (jobs: Job[], decide: (job: Job) => JobChange | undefined): JobChange[]
 }
 
 /** Jobs read at a time. */
 const PAGE = 200
 
-const UNDECIDED = 'a job could not be decided on, the others go on'
+const UNDECIDED = 'a decision on a job failed, the others go on'
 
-/** Tries of one change against others of the same job; each round at least one of them wins. */
+/** Most attempts at one change while others change the same job. In each round at least one of them succeeds. */
 export const MAX_TRIES = 200
 
-/** Events that are for debugging, one per status and instance; an operator wants to see the others pass by. */
+/** Events that are logged for debugging only: there is one per status and instance. */
 const DETAILS = new Set(['status', 'details', 'acknowledged', 'retired'])
 
 export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBaseLogger): Committer {
@@ -96,9 +102,9 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
         try {
           await committer.change(id, decide, fence)
         } catch (err) {
-          // Its document cannot be understood, which the store has logged: for the others it is not there.
+          // The store has logged that it cannot read the document: skip the job.
           if (err instanceof ApiError && err.code === 'job_unreadable') continue
-          // The store, or others who change it all the time: not the fault of this job.
+          // The store failed, or others keep changing the job: not the fault of this decision.
           if (err instanceof ApiError) throw err
           log.error({ err, job_id: id }, UNDECIDED)
           undecided.push(err)
@@ -132,19 +138,19 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
   return committer
 }
 
-/** The job that was saved, undefined when the decision has to be made anew; throws what only the user can mend. */
+/** The saved job; undefined for `stale`. Throws what only the user can resolve. */
 function savedOrStale (outcome: CommitOutcome | undefined): Job | undefined {
   const refusal = outcome && refusalOf(outcome)
   if (refusal) throw refusal
   return outcome?.outcome === 'saved' ? outcome.job : undefined
 }
 
-/** The error of an outcome that only the user can mend. */
+/** The error for an outcome that only the user can resolve: `address_taken`, `addresses_exhausted`. */
 export function refusalOf (outcome: CommitOutcome): ApiError | undefined {
   switch (outcome.outcome) {
     case 'address_taken':
       return new ApiError('address_taken', `${outcome.address} belongs to another job`, {
-        hint: 'Leave RR_ip out to be given a free address'
+        hint: 'Leave out RR_ip to get a free address'
       })
     case 'addresses_exhausted':
       return new ApiError('addresses_exhausted')

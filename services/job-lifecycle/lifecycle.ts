@@ -8,19 +8,19 @@ import type { JobOperations } from './operations/jobs.js'
 import type { Planner } from './operations/plan/planner.js'
 import type { SchedulerCallbacks } from './operations/scheduler-callback.js'
 
-/** The life of jobs and their instances, as the rest of the server sees it: by who asks. */
+/** The operations on jobs and their instances, grouped by caller. */
 export interface JobLifecycle {
   events: EventEmitter<LifecycleEvents>
-  /** Users, about jobs. */
+  /** For users: single jobs. */
   jobs: JobOperations & JobFinder
-  /** Users, about the services of an application as one. */
+  /** For users: all services of an application. */
   applications: Applications
-  /** Users, before they deploy. */
+  /** For users: a preview of a deploy. */
   planner: Planner
-  /** Operators, about clusters. */
+  /** For operators: cluster maintenance. */
   clusters: ClusterMaintenance
-  /** Clusters, about what they run. */
+  /** For clusters: heartbeats, results and command replies. */
   reports: ClusterReports
-  /** The Cloud Scheduler. */
+  /** For the Cloud Scheduler: its answers. */
   schedulerCallbacks: SchedulerCallbacks
 }

@@ -22,8 +22,8 @@ declare module 'fastify' {
   }
 }
 
-/** Milliseconds between looks at deadlines and silent clusters, and less where the settings are more impatient. */
-const LOOK_MS = 1000
+/** Milliseconds between checks of deadlines and silent clusters, at most: a shorter deadline shortens them. */
+const CHECK_MS = 1000
 
 export default fp(async function jobLifecycle (app) {
   const { config, store, clusterRegistry: registry, schedulerClient: scheduler, loops, log } = app
@@ -50,7 +50,7 @@ export default fp(async function jobLifecycle (app) {
 
   const lease = app.leases.campaign('reconciler')
   const startLoop = loops.start
-  const everyMs = Math.min(LOOK_MS, policy.scheduledMs, policy.stoppedMs, policy.moveMs)
+  const everyMs = Math.min(CHECK_MS, policy.scheduledMs, policy.stoppedMs, policy.moveMs)
   const graceMs = config.CLUSTER_GRACE_S * 1000
   const failoverMs = Math.max(config.FAILOVER_AFTER_S * 1000, graceMs)
   const retryMs = config.PLACEMENT_RETRY_S * 1000

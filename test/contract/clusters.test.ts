@@ -4,7 +4,7 @@ import { as, asJson, checkRows, json, startScene, text, type Row } from './rows.
 
 const UNKNOWN = 'ffffffffffffffffffffffff'
 const unknown = text(`cluster_not_found: No cluster has the id ${UNKNOWN}\n  hint: Register first: the id is in sc2\n`, 404)
-const malformed = text('cluster_id_malformed: "42" is not a cluster id\n  hint: A cluster id has 24 hexadecimal digits, as sc2 told it\n', 400)
+const malformed = text('cluster_id_malformed: "42" is not a cluster id\n  hint: A cluster id has 24 hexadecimal digits, as received in sc2\n', 400)
 
 const ok = text('ok')
 const heartbeats: Row[] = [

@@ -51,7 +51,7 @@ const deploys: Row[] = [
   ['POST /api/deploy', text('descriptor_missing: The deployment descriptor is empty\n', 400), form('')],
   ['POST /api/deploy', text('descriptor_unreadable: Line 1, column 1: expected a mapping of fields, like "app_name: demo", got a list\n  file (line 1, column 1): expected a mapping of fields, like "app_name: demo", got a list\n', 400), form('[]')],
   ['POST /api/deploy', text('descriptor_invalid: Line 9, column 8: requirements.cpu: expected a number of at least 0, got the number -1\n  requirements.cpu (line 9, column 8): expected a number of at least 0, got the number -1\n', 400), form(yamlDescriptor().replace('port: 80\n', '').replace('cpu: 1', 'cpu: -1'))],
-  ['POST /api/deploy', text('address_taken: 172.30.0.1 belongs to another job\n  hint: Leave RR_ip out to be given a free address\n', 409), as('application/yaml', yamlDescriptor('service4', 'RR_ip: 172.30.0.1\n'))]
+  ['POST /api/deploy', text('address_taken: 172.30.0.1 belongs to another job\n  hint: Leave out RR_ip to get a free address\n', 409), as('application/yaml', yamlDescriptor('service4', 'RR_ip: 172.30.0.1\n'))]
 ]
 
 const undeploys: Row[] = [

@@ -87,7 +87,7 @@ t.test('a drained cluster is emptied and takes nothing until it is uncordoned', 
   t.equal((await send('POST', '/api/v1/clusters/ffffffffffffffffffffffff/drain')).status, 404)
 })
 
-t.test('a drain that finds no other place leaves the service running and says why', async t => {
+t.test('a drain that finds no other place leaves the service running and shows why', async t => {
   const { cluster, deploy, until, send } = await startWorld(t)
   const hpi = await cluster('hpi')
   await deploy()

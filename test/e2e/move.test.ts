@@ -44,7 +44,7 @@ t.test('one instance of several is moved alone', async t => {
   t.same([running(hpi), running(tum)], [2, 1])
 })
 
-t.test('a move that does not start at its target leaves the source running and says why', async t => {
+t.test('a move that does not start at its target leaves the source running and shows why', async t => {
   const { cluster, deploy, until, send, events } = await startWorld(t, { DEADLINE_MOVE_S: 0.5 })
   const hpi = await cluster('hpi')
   await deploy()

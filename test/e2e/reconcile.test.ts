@@ -41,7 +41,7 @@ t.test('a job that a heartbeat leaves out twice is sent again', async t => {
   t.equal((await until(job => job.status === 'CLUSTER_SCHEDULED')).id, id)
 })
 
-t.test('what a cluster runs without having been asked is shown on it, and gone when it is gone', async t => {
+t.test('a job that a cluster should not run is shown on it, and gone when it is gone', async t => {
   const { server } = await startWorld(t)
   const cluster = await connectCluster(t, server.url, { cluster_name: 'hpi' })
   const stranger = { system_job_id: 'f'.repeat(24), status: 'RUNNING' }

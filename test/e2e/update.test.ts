@@ -47,7 +47,7 @@ t.test('with a surge no instance is missed', async t => {
   t.same([least, most], [2, 3])
 })
 
-t.test('an update that fails is rolled back, and says why', async t => {
+t.test('an update that fails is rolled back and shows why', async t => {
   const { cluster, deploy, until, events } = await startWorld(t)
   const hpi = await cluster('hpi')
   const id = await deploy()

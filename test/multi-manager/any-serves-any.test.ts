@@ -23,7 +23,7 @@ async function takeAll (cluster: RawCluster, count: number): Promise<Delivered[]
 const seqs = (commands: Delivered[]) => commands.map(({ seq }) => seq)
 const from = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index)
 
-t.test('any serves any request, and commands come by the one with the socket, whoever caused them', async t => {
+t.test('any process serves any request, and commands come from the one with the socket, whichever caused them', async t => {
   const cluster = await connectCluster(t, socket.url, { cluster_name: 'hpi', cluster_location: 'hpi' })
   for (const server of all) t.equal((await post(server, `/api/information/${cluster.id}`, HUGE)).status, 200)
   await eventually(() => get(users, `/api/v1/clusters/${cluster.id}`), seen => seen.connected && seen.active)

@@ -77,7 +77,7 @@ t.test('a leader that was suspended past its lease changes nothing that another 
   await eventually(async () => newer.frames.find(({ event, data }) => event === 'command' && data.job_id === more), command => command !== undefined)
 })
 
-t.test('what was said on a session before a newer one took over, and is heard after it, changes nothing', async t => {
+t.test('frames of a session that are read after a newer one took over change nothing', async t => {
   const older = await connectCluster(t, sleeper.url, { cluster_name: 'dus', cluster_location: 'dus' })
   older.send('information', HUGE)
   const job = await deploy(other, 'd', 'cluster_location: dus\n')

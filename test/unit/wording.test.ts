@@ -19,7 +19,7 @@ t.test('a value is named for what it is', async t => {
   t.equal(kindOf('x'.repeat(40)), `the string "${'x'.repeat(40)}"`)
 })
 
-t.test('a complaint says what was expected and what came', async t => {
+t.test('a complaint names what was expected and what was received', async t => {
   for (const [schema, value, said] of [
     [Count(), 1.5, 'expected a whole number of at least 0, got the number 1.5'],
     [Quantity(), 1e12, 'expected a number of at most 1000000000, got the number 1000000000000'],

@@ -15,12 +15,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'createApplication',
       summary: 'Deploy the services of an application',
       description:
-        'All of them or none. Durable when it answers; the placement follows by itself. Live jobs of the same names ' +
-          'are updated in place; services that are not described stay as they are.',
+        'Deploys all of them or none. They are durable when the answer arrives; placement follows in the background. ' +
+          'Live jobs of the same names are updated in place. Other services of the application stay as they are.',
       tags: ['applications'],
       body: descriptorsContent,
       response: {
-        200: json('The application, which had services before', ref(Application)),
+        200: json('The application, which already had services', ref(Application)),
         201: {
           ...json('A new application', ref(Application)),
           headers: { location: { type: 'string', description: 'Path of the application' } }
@@ -37,7 +37,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         )
       }
     },
-    // The reader of descriptors checks the body: it knows lines and columns.
+    // readDescriptors checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
     const { application, isNew } = await app.jobLifecycle.applications.deploy(
@@ -52,7 +52,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'getApplication',
       summary: 'Get an application',
-      description: 'With the status of each of its services.',
+      description: 'Includes the status of each of its services.',
       tags: ['applications'],
       params: ApplicationRef,
       response: {
@@ -69,9 +69,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['applications'],
       params: ApplicationRef,
       response: {
-        200: json('All are UNDEPLOYED: no cluster had anything of them', ref(Application)),
+        200: json('All services are UNDEPLOYED: no cluster had an instance', ref(Application)),
         202: json(
-          'Clusters are told to remove them; once all have confirmed, there is no such application',
+          'The clusters get the command to remove them. The application is gone once all have confirmed',
           ref(Application)
         ),
         ...problems('application_ref_malformed', 'application_not_found', 'conflict')

@@ -6,7 +6,7 @@ import { HexId, Nullable } from '../../../schemas/primitives.js'
 const ClusterRef = Type.Object({
   cluster: Type.String({ description: 'Cluster id', examples: ['65a1b2c3d4e5f60718293a4b'] })
 })
-const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items per page' })
 
 /** Clusters as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -25,8 +25,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'List clusters',
       tags: ['clusters'],
       querystring: Type.Object({
-        active: Type.Optional(Type.Boolean({ default: false, description: 'true leaves silent clusters out' })),
-        after: Type.Optional(Type.String({ ...HexId, description: '`next` of the page before' })),
+        active: Type.Optional(Type.Boolean({ default: false, description: 'true leaves out silent clusters' })),
+        after: Type.Optional(Type.String({ ...HexId, description: '`next` of the previous page' })),
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),
       response: {
@@ -64,7 +64,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       params: ClusterRef,
       response: {
         200: json(
-          'As its last heartbeat told them; none where it lists none',
+          'The workers of its last heartbeat; empty if it does not list them',
           Type.Object({
             items: Type.Array(Worker),
             counted: Type.Integer({ description: 'Workers counted by the cluster' })
@@ -79,17 +79,17 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   })
 
   const actions = {
-    cordon: ['cordonCluster', 'Have a cluster take no new instances', 'What it has stays.'],
+    cordon: ['cordonCluster', 'Place no new instances on a cluster', 'Its instances stay.'],
     drain: [
       'drainCluster',
-      'Empty a cluster',
-      'It takes no new instances, and what it has is started elsewhere before it goes. What has nowhere to go stays, ' +
-        'and says why. Asked again, it looks again.'
+      'Move all instances away from a cluster',
+      'The cluster takes no new instances. Each of its instances starts elsewhere before it is removed. Those that ' +
+        'fit nowhere else stay and show the reason. Repeat the request to try again.'
     ],
     uncordon: [
       'uncordonCluster',
-      'Have a cluster take instances again',
-      'What was to be moved away and has found no other place yet stays.'
+      'Place instances on a cluster again',
+      'Instances that a drain has found no other place for yet stay.'
     ]
   } as const
   for (const action of ['cordon', 'drain', 'uncordon'] as const) {
@@ -112,9 +112,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.delete('/clusters/:cluster', {
     schema: {
       operationId: 'deleteCluster',
-      summary: 'Forget a cluster',
+      summary: 'Delete a cluster',
       description:
-        'Its channel is closed. Refused while instances are placed on it, unless forced: then they are placed anew ' +
+        'Closes its channel. Refused while instances are placed on the cluster, unless forced: then they are placed ' +
           'elsewhere.',
       tags: ['clusters'],
       params: ClusterRef,
@@ -122,7 +122,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         additionalProperties: false
       }),
       response: {
-        204: { description: 'It is forgotten', type: 'null' },
+        204: { description: 'Deleted', type: 'null' },
         ...problems('bad_request', 'cluster_id_malformed', 'cluster_not_found', 'cluster_in_use')
       }
     }

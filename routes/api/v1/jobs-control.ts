@@ -11,22 +11,22 @@ const JobRef = Type.Object({
 /** Errors of routes that change a live job. */
 const ofJob = ['job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'job_not_running', 'conflict'] as const
 
-/** What can be done with a deployed job. Its own file, since here JSON is JSON and not a descriptor. */
+/** Operations on a deployed job. In a scope of their own, since a JSON body is no descriptor here. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   app.patch('/jobs/:job', {
     schema: {
       operationId: 'scaleJob',
       summary: 'Scale a job',
       description:
-        'More instances are placed by themselves; of fewer, those that do not run go first, then the highest ' +
-        'numbers. 0 leaves the job with none.',
+        'Additional instances are placed in the background. When scaling down, instances that do not run go first, ' +
+        'then those with the highest numbers. 0 keeps the job without instances.',
       tags: ['jobs'],
       params: JobRef,
       body: Type.Object({
-        replicas: Type.Integer({ minimum: 0, maximum: MAX_REPLICAS, description: 'Instances wanted in all' })
+        replicas: Type.Integer({ minimum: 0, maximum: MAX_REPLICAS, description: 'Total number of instances' })
       }, { additionalProperties: false }),
       response: {
-        200: json('The job, as it is now', ref(Job)),
+        200: json('The job', ref(Job)),
         ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'addresses_exhausted')
       }
     }
@@ -39,8 +39,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         operationId: 'moveJob',
         summary: 'Move instances to other clusters',
         description:
-          'start-first: an instance is removed where it was once it runs at its target; where it does not start ' +
-          'there, it stays and the events say why. What is at the target already stays.',
+          'start-first removes an instance from its source once it runs at its target; if it does not start there, ' +
+          'it stays, and the events show why. stop-first removes it first. Instances at the target already stay.',
         tags: ['jobs'],
         params: JobRef,
         body: Type.Object({
@@ -49,16 +49,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
             Type.String({
               minLength: 1,
               maxLength: 255,
-              description: 'Location, name or id of a cluster; without it, wherever the instances are'
+              description: 'Location, name or id of a cluster; by default, wherever the instances are'
             })
           ),
           instance_number: Type.Optional(
-            Type.Integer({ minimum: 0, description: 'Without it, all instances that are there' })
+            Type.Integer({ minimum: 0, description: 'The instance to move; by default, all instances at `from`' })
           ),
           order: Type.Optional(OneOf(['start-first', 'stop-first'] as const, { default: 'start-first' }))
         }, { additionalProperties: false }),
         response: {
-          200: json('The job, on its way', ref(Job)),
+          200: json('The job; the move has begun', ref(Job)),
           ...problems(
             'bad_request',
             'json_invalid',
@@ -83,7 +83,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     {
       schema: {
         operationId: 'moveJobBetweenNodes',
-        summary: 'Move what a cluster runs of a job between its worker nodes',
+        summary: 'Move the instances on a cluster to another of its worker nodes',
         tags: ['jobs'],
         params: JobRef,
         body: Type.Object({
@@ -92,7 +92,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           to_node: Type.String({ minLength: 1, maxLength: 255 })
         }, { additionalProperties: false }),
         response: {
-          200: json('The job; the cluster is told', ref(Job)),
+          200: json('The job; the cluster gets the command', ref(Job)),
           ...problems(
             'bad_request',
             'json_invalid',
@@ -112,17 +112,17 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post('/jobs/:job/rollback', {
     schema: {
       operationId: 'rollBackJob',
-      summary: 'Bring a job back to an earlier descriptor',
-      description: 'As an update like any other: the job gets a new generation. Its revisions are in the job.',
+      summary: 'Roll a job back to an earlier descriptor',
+      description: 'An update like any other: the job gets a new generation. Its `revisions` list the earlier ones.',
       tags: ['jobs'],
       params: JobRef,
       body: Type.Optional(Nullable(Type.Object({
         generation: Type.Optional(
-          Type.Integer({ minimum: 1, description: 'Without it, the one before the present one' })
+          Type.Integer({ minimum: 1, description: 'By default, the previous one' })
         )
       }, { additionalProperties: false }))),
       response: {
-        200: json('The job, on its way', ref(Job)),
+        200: json('The job; the rollback has begun', ref(Job)),
         ...problems(
           'bad_request',
           'json_invalid',

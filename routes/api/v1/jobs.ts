@@ -14,7 +14,7 @@ import { readDescriptor, readDescriptors } from '../../../descriptor/read.js'
 const JobRef = Type.Object({
   job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] })
 })
-const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items of a page' })
+const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items per page' })
 
 /** Jobs as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -27,12 +27,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['jobs'],
       querystring: Type.Object({
         status: Type.Optional(Status),
-        undeployed: Type.Optional(Type.Boolean({ default: true, description: 'false leaves undeployed jobs out' })),
+        undeployed: Type.Optional(Type.Boolean({ default: true, description: 'false leaves out undeployed jobs' })),
         cluster_id: Type.Optional(HexId),
         job_name: Type.Optional(Type.String()),
         app_name: Type.Optional(Type.String()),
         app_ns: Type.Optional(Type.String()),
-        after: Type.Optional(Type.String({ ...HexId, description: '`next` of the page before' })),
+        after: Type.Optional(Type.String({ ...HexId, description: '`next` of the previous page' })),
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),
       response: {
@@ -47,7 +47,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }
     }
   }, async ({ query: { limit = Limit.default, ...filters } }) => {
-    // One more than asked for tells whether there is a next page.
+    // One more than requested shows whether there is a next page.
     const found = await app.jobLifecycle.jobs.list({ ...filters, limit: limit + 1 })
     const items = found.slice(0, limit)
     return { items, next: found.length > limit ? items.at(-1)?.id ?? null : null }
@@ -58,12 +58,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       operationId: 'createJob',
       summary: 'Deploy a service',
       description:
-        'Durable when it answers; the placement follows by itself. A live job of the same name is updated in place; ' +
-          'the same descriptor again changes nothing.',
+        'The job is durable when the answer arrives; placement follows in the background. A live job of the same ' +
+          'name is updated in place. A repeated descriptor changes nothing.',
       tags: ['jobs'],
       body: descriptorContent,
       response: {
-        200: json('The job of this name, updated or as it was', ref(Job)),
+        200: json('The job of this name, updated or unchanged', ref(Job)),
         201: {
           ...json('A new job', ref(Job)),
           headers: { location: { type: 'string', description: 'Path of the job' } }
@@ -80,7 +80,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         )
       }
     },
-    // The reader of descriptors checks the body: it knows lines and columns.
+    // readDescriptor checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
     const [deployed] = await app.jobLifecycle.jobs.deploy([readDescriptor(await descriptorText(request))], 'user')
@@ -92,14 +92,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post('/jobs/plan', {
     schema: {
       operationId: 'planJobs',
-      summary: 'What a deploy would do',
+      summary: 'Preview a deploy',
       description:
-        'Takes what a deploy takes, of one service or several, and writes nothing. The placement is that of the ' +
-          'embedded scheduler by the figures of now.',
+        'Takes the descriptors of a deploy, of one service or several, and writes nothing. The placement is that of ' +
+          'the embedded scheduler with the current figures.',
       tags: ['jobs'],
       body: descriptorsContent,
       response: {
-        200: json('What would become of each service', ref(Plan)),
+        200: json('What the deploy would do to each service', ref(Plan)),
         ...problems(
           'descriptor_missing',
           'descriptor_unreadable',
@@ -110,7 +110,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         )
       }
     },
-    // The reader of descriptors checks the body: it knows lines and columns.
+    // readDescriptors checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async request => app.jobLifecycle.planner.plan(readDescriptors(await descriptorText(request)), 'user'))
 
@@ -118,7 +118,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     schema: {
       operationId: 'getJob',
       summary: 'Get a job',
-      description: 'With its instances, and why each is where it is.',
+      description: 'Includes its instances and the explanation of their placement.',
       tags: ['jobs'],
       params: JobRef,
       response: {
@@ -135,8 +135,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['jobs'],
       params: JobRef,
       response: {
-        200: json('It is UNDEPLOYED: no cluster had anything of it', ref(Job)),
-        202: json('Its clusters are told to remove it; it is UNDEPLOYED when `retiring` is empty', ref(Job)),
+        200: json('The job is UNDEPLOYED: no cluster had an instance', ref(Job)),
+        202: json('Its clusters get the command to remove it. It is UNDEPLOYED once `retiring` is empty', ref(Job)),
         ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
       }
     }
@@ -149,12 +149,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.get('/jobs/:job/events', {
     schema: {
       operationId: 'listJobEvents',
-      summary: 'What happened to a job, when and why',
+      summary: 'List the events of a job',
       tags: ['jobs'],
       params: JobRef,
       querystring: Type.Object({
         after: Type.Optional(
-          Type.Integer({ minimum: 0, description: '`next` of the page before, or the id of the last event seen' })
+          Type.Integer({ minimum: 0, description: '`next` of the previous page, or the id of the last event seen' })
         ),
         limit: Type.Optional(Limit)
       }, { additionalProperties: false }),

@@ -17,8 +17,8 @@ export interface DeadlinesContext {
 }
 
 /**
- * One turn: each job whose `due_at` has come is decided on. All of them are looked at, however many of the first ones
- * cannot be decided.
+ * One turn: expires the deadlines of each job whose `due_at` has passed. Jobs that fail never hide those after them:
+ * each page starts behind the previous one.
  * @param now Unix milliseconds.
  */
 export async function expireDue (
@@ -40,7 +40,7 @@ export async function expireDue (
   } while (page.length === PAGE && !signal.aborted)
 }
 
-/** Ends what has been as it is for too long, on time. Of several System Managers the one with the lease does it. */
+/** Expires deadlines on time. Of several System Managers only the leader runs this loop. */
 export function startDeadlines ({ lease, everyMs, startLoop, ...context }: DeadlinesContext & {
   lease: Lease
   everyMs: number

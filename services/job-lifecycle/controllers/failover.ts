@@ -9,7 +9,7 @@ import { lost, recovered } from '../state-machine/decisions/cluster-loss.js'
 /** Clusters read at a time. */
 const PAGE = 200
 
-/** Milliseconds within which a loss counts with the one before: the cluster comes and goes. */
+/** A cluster lost again within this many milliseconds of its recovery is flapping: its losses add up. */
 const FLAPPING_MS = 3_600_000
 
 /** What a turn needs. */
@@ -18,15 +18,15 @@ export interface FailoverContext {
   committer: Pick<Committer, 'changeOn'>
   /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
   graceMs: number
-  /** Milliseconds of silence after which what a cluster runs is started elsewhere. */
+  /** Milliseconds of silence after which a cluster counts as lost and its instances fail over. */
   failoverMs: number
   log: Pick<FastifyBaseLogger, 'info' | 'warn'>
 }
 
 /**
- * One turn: takes back the lost clusters that speak again, and gives up those that are silent for too long. Which ones
- * these are, the store says each time: whoever leads next goes on from there.
- * @param hasListened False while this process cannot have heard the clusters: their silence means nothing then.
+ * One turn: recovers lost clusters that report again, then fails over those that have been silent for too long. Both
+ * lists come from the store each time, so the next leader continues where this one stopped.
+ * @param hasListened False while clusters have had no chance to report: their silence means nothing then.
  * @param now Unix milliseconds.
  */
 export async function watchSilence (
@@ -61,7 +61,7 @@ async function eachPage (
   }
 }
 
-/** The cluster has been silent for too long: its instances are started elsewhere where their descriptors permit. */
+/** The cluster has been silent for too long: its instances fail over where their descriptors permit. */
 async function lose (
   { clusters, committer, log }: FailoverContext,
   { id, cluster_name: name, recovered_at: recoveredAt, losses }: Cluster,
@@ -69,14 +69,14 @@ async function lose (
   now: number
 ): Promise<void> {
   log.warn({ cluster: name, cluster_id: id }, 'a cluster gives no sign of life, what it runs is started elsewhere')
-  // A job that cannot be decided on is its own trouble, and logged. The jobs first: should the process end in between,
-  // the next one finds the cluster not lost yet and goes on.
+  // A decision that fails is logged and does not hold up the cluster. The jobs come first: if the process ends in
+  // between, the next leader finds the cluster not yet marked as lost and repeats this.
   await committer.changeOn(id, job => lost(job, id, name, 'system', new Date(now)), fence)
   const again = recoveredAt !== null && now - Date.parse(recoveredAt) < FLAPPING_MS
   await clusters.update(id, { lost_at: new Date(now).toISOString(), losses: again ? losses + 1 : 1 })
 }
 
-/** A cluster that was lost speaks again. */
+/** A lost cluster reports again. */
 async function recover (
   { clusters, committer, log }: FailoverContext,
   { id, cluster_name: name }: Cluster,
@@ -88,13 +88,13 @@ async function recover (
   await clusters.update(id, { lost_at: null, recovered_at: new Date(now).toISOString() })
 }
 
-/** Of several System Managers the one with the lease watches. */
+/** Watches clusters for silence. Of several System Managers only the leader runs this loop. */
 export function startFailover ({ lease, everyMs, startLoop, ...context }: FailoverContext & {
   lease: Lease
   everyMs: number
   startLoop: StartLoop
 }): Loop {
-  /** After a start or an outage of the database clusters have had no chance to be heard. */
+  /** After a start or a database outage, clusters have had no chance to report yet. */
   function hasListened (): boolean {
     const { answeredSince } = lease
     return answeredSince !== undefined && Date.now() - answeredSince >= context.failoverMs

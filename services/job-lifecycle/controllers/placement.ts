@@ -8,13 +8,13 @@ import type { Committer } from '../commit.js'
 import { placed, unplaceable, waiting } from '../state-machine/decisions/placement.js'
 import { asked } from '../state-machine/decisions/scheduler-answer.js'
 
-/** Jobs that one question to the scheduler holds. */
+/** Most jobs per call of the scheduler. */
 const PAGE = 256
 
-/** Deploys that arrive together share a pass, ms. */
+/** Milliseconds in which deploys gather to share a pass. */
 const GATHER_MS = 5
 
-/** After a pass the loop rests this many times as long as it took: placing never takes over a tenth of the process. */
+/** After a pass the loop rests this many times as long as the pass took: placement uses at most a tenth of the time. */
 const REST_FACTOR = 9
 
 /** What a pass needs. */
@@ -25,8 +25,8 @@ export interface PlacementContext {
 }
 
 /**
- * One pass over all jobs that are to be placed, a page at a time. A job that cannot be placed stays unplaced, with the
- * reason on it, and is asked about again in the next pass.
+ * One pass over all jobs with unplaced instances, a page at a time. A job that does not fit anywhere stays unplaced,
+ * shows the reason, and comes up again in the next pass.
  */
 export async function placeUnplaced (
   { jobs, scheduler, committer }: PlacementContext,
@@ -46,12 +46,15 @@ export async function placeUnplaced (
     await committer.commit(changes, fence)
     for (const decision of decisions) if (decision?.kind === 'asked') decision.send?.()
     after = page.length === PAGE ? page.at(-1)?.id : undefined
-    // Requests that came in meanwhile go first.
+    // Lets requests that arrived meanwhile run first.
     await setImmediate()
   } while (after !== undefined && !signal.aborted)
 }
 
-/** Places what is unplaced: soon after each wake, and every `retryMs` besides. One System Manager of several does. */
+/**
+ * Places unplaced instances soon after each wake, and every `retryMs` in any case. Of several System Managers only the
+ * leader runs this loop.
+ */
 export function startPlacement ({ lease, retryMs, startLoop, ...context }: PlacementContext & {
   lease: Lease
   retryMs: number

@@ -3,10 +3,10 @@ import type { JobStore } from '../../../stores/store.js'
 
 const HOUR_MS = 3_600_000
 
-/** Forgets jobs some time after they were undeployed, looking once an hour: the store must not grow for ever. */
+/** Purges jobs some time after they were undeployed, once an hour, so that the store does not grow for ever. */
 export function startRetention ({ jobs, hours, startLoop, log }: {
   jobs: Pick<JobStore, 'purge'>
-  /** How long an undeployed job can still be looked up. */
+  /** Hours for which an undeployed job is kept. */
   hours: number
   startLoop: StartLoop
   log: { info (details: object, message: string): void }
@@ -15,8 +15,8 @@ export function startRetention ({ jobs, hours, startLoop, log }: {
     name: 'retention',
     everyMs: HOUR_MS,
     async run () {
-      const forgotten = await jobs.purge(new Date(Date.now() - hours * HOUR_MS).toISOString())
-      if (forgotten > 0) log.info({ forgotten }, 'forgot jobs that were undeployed long ago')
+      const purged = await jobs.purge(new Date(Date.now() - hours * HOUR_MS).toISOString())
+      if (purged > 0) log.info({ purged }, 'purged jobs that were undeployed long ago')
     }
   })
 }

@@ -7,24 +7,24 @@ import { worst } from '../state-machine/transitions.js'
 import type { JobOperations } from './jobs.js'
 
 /**
- * The services that share an app_name and an app_ns, as one. A `ref` is these two joined by a dot; what cannot be
- * that: `application_ref_malformed`. An application of which nothing is left: `application_not_found`.
+ * Applications: all services with the same app_name and app_ns. A `ref` is these two, joined by a dot. A `ref` of any
+ * other form: `application_ref_malformed`. An application without services: `application_not_found`.
  */
 export interface Applications {
   get (ref: string): Promise<Application>
   /**
-   * Deploys services of one application, all or none (see {@link JobOperations.deploy}); `descriptor_invalid` for those
-   * of several. Its services that are not described stay as they are. `isNew`: it had none before.
+   * Deploys services of one application, all or none (see {@link JobOperations.deploy}). Its other services stay as
+   * they are. Descriptors of several applications: `descriptor_invalid`. `isNew`: it had no services before.
    */
   deploy (
     descriptors: readonly Descriptor[],
     cause: string
   ): Promise<{ application: Application, isNew: boolean }>
-  /** Asks the clusters to remove all of its services; UNDEPLOYED once they have confirmed. */
+  /** Commands the clusters to remove all of its services. They are UNDEPLOYED once the clusters have confirmed. */
   undeploy (ref: string, cause: string): Promise<Application>
 }
 
-/** Jobs of an application that are read at a time. */
+/** Jobs read at a time. */
 const PAGE = 256
 
 const NAME = /^([\w-]{1,63})\.([\w-]{1,63})$/
@@ -33,7 +33,10 @@ export function createApplications (
   jobs: JobStore,
   operations: Pick<JobOperations, 'deploy' | 'undeploy'>
 ): Applications {
-  /** @param look Makes of each page of jobs that are not UNDEPLOYED what the application is to be told of. */
+  /**
+   * Summarises an application, page by page.
+   * @param look Called with each page of jobs that are not UNDEPLOYED. Returns the jobs to summarise in their place.
+   */
   async function survey (
     ref: string,
     look: (page: Job[]) => Promise<Job[]> = async page => page
@@ -59,7 +62,7 @@ export function createApplications (
     } while (after !== undefined)
     if (services.length === 0) {
       throw new ApiError('application_not_found', `There is no application ${ref}`, {
-        hint: 'GET /api/v1/jobs lists the services that there are'
+        hint: 'GET /api/v1/jobs lists all services'
       })
     }
     return toApplication(appName, appNs, services)
@@ -76,7 +79,7 @@ export function createApplications (
         throw new ApiError(
           'descriptor_invalid',
           `expected services of one application, got those of ${[name, ...others].join(', ')}`,
-          { hint: 'Send the services of each application by themselves, or all of them to POST /api/deploy' }
+          { hint: 'Send one request per application, or send all services to POST /api/deploy' }
         )
       }
       const deployed = await operations.deploy(descriptors, cause)
@@ -111,7 +114,7 @@ function toService (
 function toApplication (appName: string, appNs: string, services: ApplicationService[]): Application {
   const running = services.filter(service => service.desired_state === 'running')
   const removing = services.filter(service => service.status !== 'UNDEPLOYED')
-  // What is being removed does not count against those that are to run.
+  // Services that are being removed do not affect the status of those that should run.
   const decisive = worst([running, removing, services].find(group => group.length > 0)!)!
   const counts: Application['status_counts'] = {}
   for (const { status } of services) counts[status] = (counts[status] ?? 0) + 1

@@ -6,18 +6,18 @@ import type { Committer, Decide } from '../commit.js'
 import { forgotten } from '../state-machine/decisions/cluster-loss.js'
 import { drainEnded, moved } from '../state-machine/decisions/move.js'
 
-/** What operators ask of clusters, and what becomes of their jobs. Unknown clusters: `cluster_not_found`. */
+/** Cluster maintenance by operators, with its effects on jobs. Unknown clusters: `cluster_not_found`. */
 export interface ClusterMaintenance {
   /**
-   * Forgets a cluster. `cluster_in_use` while a job is placed on it, unless forced: then its instances are placed anew,
-   * and what it was still to remove counts as removed.
+   * Deletes a cluster. `cluster_in_use` while a job is placed on it, unless forced: then its instances are placed anew,
+   * and whatever it still had to remove counts as removed.
    */
   remove (clusterId: ClusterId, options: { force: boolean, cause: string }): Promise<void>
   /** The cluster takes no new instances. */
   cordon (clusterId: ClusterId, cause: string): Promise<Cluster>
-  /** The cluster takes no new instances, and what it has is started elsewhere before it goes. */
+  /** The cluster takes no new instances, and its own move away: each starts elsewhere before it is removed here. */
   drain (clusterId: ClusterId, cause: string): Promise<Cluster>
-  /** The cluster takes instances again; what has found no other place yet stays. */
+  /** The cluster takes instances again. Those that have found no other place yet stay. */
   uncordon (clusterId: ClusterId, cause: string): Promise<Cluster>
 }
 
@@ -33,7 +33,7 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
     return { ...cluster, scheduling }
   }
 
-  /** Throws the first error of those that could not be decided on, once all others were. */
+  /** Decides on all jobs of the cluster, then throws the first error, if any. */
   async function changeAll (clusterId: ClusterId, decide: Decide): Promise<void> {
     const [undecided] = await committer.changeOn(clusterId, decide)
     if (undecided !== undefined) throw undecided
@@ -44,18 +44,18 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
       await registry.get(clusterId)
       if (!force) {
         const [job] = await jobs.list({ cluster_id: clusterId, limit: 1 })
-        // A job whose document cannot be understood is not listed, and yet it is on the cluster.
+        // A job whose document cannot be read is not listed, but its instances still count.
         const [instance] = job ? [] : await jobs.instancesOn(clusterId)
         const holder = job?.job_name ?? instance?.job_id
         if (holder !== undefined) {
-          throw new ApiError('cluster_in_use', `${holder} is on it`, {
+          throw new ApiError('cluster_in_use', `${holder} is placed on it`, {
             hint:
-              'Drain it first (POST /api/v1/clusters/:cluster/drain), or repeat with ?force=true to have it ' +
-                'forgotten with all that it has'
+              'Drain it first (POST /api/v1/clusters/:cluster/drain), or repeat with ?force=true to delete it with ' +
+                'all its instances'
           })
         }
       }
-      // Before, so that nothing is forgotten should the process end in between; after, for what was placed meanwhile.
+      // Before, so that no job is left behind if the process ends in between; after, for what was placed meanwhile.
       const decide: Decide = job => forgotten(job, clusterId, cause)
       await changeAll(clusterId, decide)
       await registry.remove(clusterId)

@@ -10,26 +10,30 @@ import { delivery } from '../state-machine/decisions/delivery.js'
 import { detailed, changesStatus, reported } from '../state-machine/decisions/cluster-reports.js'
 import type { DriftDetection } from './drift.js'
 
-/** What clusters say. */
+/** Messages from clusters about their jobs (contract sections 2 and 5). */
 export interface ClusterReports {
   /**
-   * A heartbeat: figures to the registry, the clusters' word on their jobs to the jobs. Gives what was not understood.
+   * A heartbeat: its figures go to the registry, its statuses to the jobs.
+   * @returns What could not be understood, one sentence each.
    */
   heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<{ warnings: string[] }>
-  /** Where a cluster runs the instances of a job. `clusterId` is known on the channel, not over HTTP. */
+  /**
+   * Where a cluster runs the instances of a job. Unknown job: `job_not_found`.
+   * @param clusterId The sender. Known on the channel, not over HTTP.
+   */
   result (body: DeployResult, clusterId?: ClusterId): Promise<void>
-  /** A cluster durably took these commands. Idempotent; to be called before they are settled in the outbox. */
+  /** A cluster acknowledged these commands. Idempotent. Call it before the commands are settled in the outbox. */
   acknowledged (clusterId: ClusterId, commands: Command[]): Promise<void>
-  /** A cluster refused a command. Idempotent; to be called before it is settled in the outbox. */
+  /** A cluster refused a command. Idempotent. Call it before the command is settled in the outbox. */
   refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
   /**
-   * Why commands about these jobs have not come to an end on a cluster, for people to see; null when that is over.
-   * Repeating it changes nothing.
+   * Shows on these jobs why their commands are still pending on a cluster. Idempotent.
+   * @param reason One sentence; null once the cluster was reached.
    */
   delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
   /**
-   * All live jobs with an instance on this cluster: what it should be running. Undefined when the stored document of
-   * one of them cannot be understood: the cluster would remove what it does not find in the list.
+   * The desired state of a cluster: all live jobs with an instance on it. Undefined when the document of one of them
+   * cannot be read: the cluster would remove every job that the list lacks.
    */
   desiredOn (clusterId: ClusterId): Promise<Job[] | undefined>
 }
@@ -46,10 +50,10 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
     async heartbeat (clusterId, body) {
       const { reports, warnings } = await registry.heartbeat(clusterId, body)
       const told = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
-      // A heartbeat that says nothing of jobs does not say that there are none.
+      // A heartbeat without `jobs` does not mean that the cluster runs none.
       if (Array.isArray(body.jobs)) drift.checkSoon(clusterId, told)
       if (told.size === 0) return { warnings }
-      // Only jobs for which the heartbeat is news are read and written.
+      // Reads and writes only the jobs that the heartbeat changes.
       const affected = new Set<JobId>()
       for (const { job_id, status } of await jobs.contradicted(clusterId, told)) {
         if (changesStatus(status, told.get(job_id)!)) affected.add(job_id)
@@ -70,7 +74,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
     },
 
     async acknowledged (clusterId, commands) {
-      // What cannot be decided must not keep the later commands of the cluster in the outbox for ever.
+      // A decision that fails must not keep the later commands of the cluster in the outbox for ever.
       for (const { job_id, command_id } of commands) {
         await changeEach([job_id], job => acknowledged(job, clusterId, command_id))
       }
@@ -89,7 +93,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       const ids = new Set(held.map(({ id }) => id))
       const placed = new Set((await jobs.instancesOn(clusterId)).map(({ job_id: id }) => id))
       const others = [...placed].filter(id => !ids.has(id))
-      // Those that can be understood were placed there meanwhile, and come as commands.
+      // Those that can be read were placed there meanwhile and follow as commands.
       if ((await jobs.getMany(others)).length < others.length) return undefined
       return held.filter(job => job.instance_list.some(instance => instance.cluster_id === clusterId))
     }

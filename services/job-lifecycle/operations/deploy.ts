@@ -7,20 +7,19 @@ import { created } from '../state-machine/decisions/deploy.js'
 import { undeploying } from '../state-machine/decisions/undeploy.js'
 import { jobName } from '../../../descriptor/name.js'
 
-/** What becomes of services that users describe. */
+/** Deploys services from their descriptors (contract section 6). */
 export interface Deployer {
   /**
-   * Creates the job of each descriptor, or brings the live job of its name to it; the same descriptor again changes
-   * nothing. All is durable when it resolves, in the order of the descriptors; the placement follows by itself.
+   * Creates the job of each descriptor, or updates the live job of that name. A repeated descriptor changes nothing.
+   * All jobs are durable when it resolves. Placement follows in the background.
    *
-   * Of several, all or none: an address wished for that is taken is found before anything is written. What only the
-   * store can find out after that undoes the jobs that were created; one that was updated stays so, and the error
-   * names it. The same descriptors again then do the rest.
+   * Several descriptors are deployed all or none: a requested address that is taken is found before anything is
+   * written. If the store refuses one later, the jobs just created are removed again. Jobs just updated stay updated,
+   * and the error names them; deploying the same descriptors again completes the rest.
+   * @returns One result per descriptor, in the same order. Errors: `address_taken`, `addresses_exhausted`, `conflict`.
    */
   deploy (descriptors: readonly Descriptor[], cause: string): Promise<Deployed[]>
-  /**
-   * What {@link Deployer.deploy} would make of descriptors: nothing is written. `address_taken` as it would be there.
-   */
+  /** What {@link Deployer.deploy} would do with these descriptors. Writes nothing. Error: `address_taken`. */
   preview (descriptors: readonly Descriptor[], cause: string): Promise<Preview[]>
 }
 
@@ -32,11 +31,11 @@ export interface Deployed {
 export interface Preview {
   /** The live job of this name. */
   before: Job | undefined
-  /** Undefined when the job is as described. */
+  /** Undefined when the job already matches its descriptor. */
   change: JobChange | undefined
 }
 
-/** @param updating Decides on a live job of the same name. */
+/** @param updating Decides how a live job changes to a new descriptor. */
 export function createDeployer ({ jobs, committer: { commit, change }, updating }: {
   jobs: JobStore
   committer: Committer
@@ -78,7 +77,10 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
     }
   }
 
-  /** Of those that hold an address, these jobs may be giving it up at the same time: the store will see. */
+  /**
+   * Refuses a requested address that another job holds. One held by a job of this very request may become free with it:
+   * the store decides.
+   */
   async function refuseTaken (previews: Preview[]): Promise<void> {
     const own = new Set(previews.map(({ before }) => before?.id))
     await Promise.all(previews.map(async ({ change }) => {
@@ -88,10 +90,10 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
     }))
   }
 
-  /** Removes what was created, and gives the error that tells what stays. */
+  /** Removes the jobs that were created. @returns The error, which names the jobs that stay updated. */
   async function undone (refusal: ApiError, deployed: Deployed[], cause: string): Promise<ApiError> {
-    const ofOutcome = (wanted: Deployed['outcome']) =>
-      deployed.filter(({ outcome }) => outcome === wanted).map(({ job }) => job)
+    const ofOutcome = (expected: Deployed['outcome']) =>
+      deployed.filter(({ outcome }) => outcome === expected).map(({ job }) => job)
     await Promise.all(ofOutcome('created').map(({ id }) => change(id, job => undeploying(job, cause))))
     const updated = ofOutcome('updated').map(({ job_name: name }) => name)
     return new ApiError(
@@ -99,7 +101,7 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
       `${refusal.message}: nothing was ` +
         `created${updated.length > 0 ? `; updated, and left so: ${updated.join(', ')}` : ''}`,
       {
-        hint: [refusal.hint, 'The same file again does the rest'].filter(Boolean).join('. '),
+        hint: [refusal.hint, 'Send the same file again to deploy the rest'].filter(Boolean).join('. '),
         cause: refusal
       }
     )

@@ -6,32 +6,35 @@ import type { ClusterStore, JobStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { lingering, missing } from '../state-machine/decisions/drift.js'
 
-/** Holds what clusters report against what they are to run. */
+/** Compares what clusters report with what they should run. */
 export interface DriftDetection {
   /**
-   * Compares, unless this cluster was compared a short while ago: nobody waits for it, and most heartbeats cost nothing
-   * more than this call.
+   * Compares in the background, unless this cluster was checked less than the interval ago: most heartbeats cost only
+   * this call.
+   * @param told The status that the cluster reported of each job.
    */
   checkSoon (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): void
   /** Resolves when no comparison is under way. */
   idle (): Promise<void>
 }
 
-/** What was seen of a cluster at the last comparison. */
+/** The result of the last check of a cluster. */
 interface Seen {
+  /** When it was checked, milliseconds of the monotonic clock. */
   at: number
-  /** Jobs it should have told of and did not, and jobs it should not have. */
+  /** Jobs that it should have reported and did not. */
   missing: ReadonlySet<JobId>
+  /** Jobs that it reported and should not run. */
   unknown: Cluster['unknown_jobs'] | undefined
 }
 
-/** What was seen of a cluster is forgotten after so long without a report, ms. */
+/** Milliseconds without a report after which the last check of a cluster is dropped. */
 const FORGET_MS = 600_000
 
-/** Most unknown jobs that are shown of a cluster. */
+/** Most unknown jobs shown per cluster. */
 const MAX_UNKNOWN = 100
 
-/** A cluster that has begun with a job has to report it. */
+/** Statuses of a job that its cluster has to report: the cluster has begun with it. */
 const REPORTED: readonly Status[] = [
   ...WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED')),
   ...STOPS.filter(status => status !== 'COMPLETED')
@@ -44,7 +47,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
   intervalMs: number
   log: FastifyBaseLogger
 }): DriftDetection {
-  /** In the order in which they were last checked. */
+  /** In order of the last check, oldest first. */
   const seen = new Map<ClusterId, Seen>()
   const forgetMs = Math.max(FORGET_MS, 10 * intervalMs)
   const running = new Set<Promise<void>>()
@@ -57,7 +60,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
   ): Promise<void> {
     const placed = new Map((await jobs.instancesOn(clusterId)).map(({ job_id: jobId, status }) => [jobId, status]))
 
-    // Seen once, it may have crossed a command on its way; twice, it is so.
+    // Seen once, the report may have crossed a command on its way. Seen twice, it is drift.
     const lacking = [...placed].filter(([jobId, status]) => !told.has(jobId) && REPORTED.includes(status)).map((
       [jobId]
     ) => jobId)
@@ -83,7 +86,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
     await committer.changeEach(lingers.map(({ job_id: jobId }) => jobId), job => lingering(job, clusterId))
   }
 
-  /** Forgets clusters that have not reported for long: deleted ones, or those that another process hears. */
+  /** Drops clusters that have not reported for a long time: they were deleted, or report to another process. */
   function prune (now: number): void {
     for (const [clusterId, { at }] of seen) {
       if (now - at < forgetMs) return
@@ -103,7 +106,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       const work = check(clusterId, told, before, now)
         .catch(err => {
           seen.delete(clusterId)
-          log.error({ err, cluster_id: clusterId }, 'a cluster could not be checked for drift, it is tried again')
+          log.error({ err, cluster_id: clusterId }, 'a drift check failed, it is tried again')
         })
         .finally(() => running.delete(work))
       running.add(work)

@@ -9,20 +9,20 @@ import type { JobQuery, JobStore } from '../../../stores/store.js'
 const NAME = /^[\w-]+([._][\w-]+){3,}$/
 
 /**
- * Finds jobs by what users and clusters call them: the id, the name, the name with "_" for ".". What can be neither:
- * `job_ref_malformed`; what names nothing: `job_not_found`; what can mean two jobs: `job_name_ambiguous`.
+ * Finds jobs. A `ref` is a job id, a job name, or a job name with "_" for "." (contract section 2). Any other form:
+ * `job_ref_malformed`. No such job: `job_not_found`. A name that fits two jobs: `job_name_ambiguous`.
  */
 export interface JobFinder {
   find (ref: string): Promise<Job>
   status (ref: string): Promise<Status>
-  /** Look-up for cluster managers (contract section 2): undefined where nothing has this name. */
+  /** Look-up for cluster managers (contract section 2). Undefined for an unknown name, which is no error there. */
   byNameForClusters (name: string): Promise<Job | undefined>
-  /** The job that holds a service or instance address. */
+  /** The job that holds this service or instance address. */
   byAddress (address: string): Promise<Job | undefined>
   list (query: JobQuery): Promise<Job[]>
-  /** The contract's documents of all jobs that are not UNDEPLOYED, each as JSON. */
+  /** The documents of all jobs that are not UNDEPLOYED (contract section 7), each as JSON. */
   documents (): Promise<string[]>
-  /** What happened to a job, oldest first. */
+  /** The events of a job, oldest first. */
   history (ref: string, query: { after?: number, limit: number }): Promise<JobEvent[]>
 }
 
@@ -52,7 +52,7 @@ export function createJobFinder (jobs: JobStore): JobFinder {
     find,
 
     async status (ref) {
-      // The common case, a poll by id, reads no document.
+      // A poll by id, the common case, reads no document.
       const known = isHexId(ref) ? await jobs.status(ref) : undefined
       return known ?? (await find(ref)).status
     },

@@ -14,36 +14,48 @@ import type { JobFinder } from './find.js'
 import type { Policy } from '../state-machine/policy.js'
 
 /**
- * What users ask for. A `ref` is a job id or a job name, also with "_" for "."; one that can be neither:
- * `job_ref_malformed`; one that names nothing: `job_not_found`. All is durable when it resolves.
+ * Operations of users on jobs. For `ref` and its errors see {@link JobFinder}. Every change is durable when its promise
+ * resolves.
  */
 export interface JobOperations extends Deployer {
-  /** Asks the clusters to remove the job. It is UNDEPLOYED once they have confirmed; asking again changes nothing. */
+  /**
+   * Commands the clusters to remove the job. It is UNDEPLOYED once they have confirmed. Repeating it changes nothing,
+   * except that clusters which refused get the command again.
+   */
   undeploy (ref: string, cause: string): Promise<Job>
-  /** Another number of instances in all. A job that is being removed: `job_not_running`. */
+  /** Sets the number of instances. A job that is being removed: `job_not_running`. */
   scale (ref: string, replicas: number, cause: string): Promise<Job>
   /**
-   * Moves instances from the clusters at one place to those at another. Unknown places: `cluster_not_found`; no such
-   * instance at `from`: `instance_not_found`. Where all is at the target already, nothing changes.
+   * Moves instances from the clusters at one place to those at another. If all of them are at the target already,
+   * nothing changes. Unknown place: `cluster_not_found`. No such instance at `from`: `instance_not_found`. A job that
+   * is being removed: `job_not_running`.
    */
   move (ref: string, request: MoveRequest, cause: string): Promise<Job>
-  /** Has a cluster move what it runs of the job from one worker node to another. */
+  /**
+   * Commands a cluster to move its instances of the job from one worker node to another. Unknown place:
+   * `cluster_not_found`. No instance there: `instance_not_found`. A worker that the cluster does not list:
+   * `node_not_found`. A job that is being removed: `job_not_running`.
+   */
   moveBetweenNodes (ref: string, request: NodeMoveRequest, cause: string): Promise<Job>
-  /** Back to an earlier generation, the one before when none is named. `revision_not_found` when it is not kept. */
+  /**
+   * Returns to the descriptor of an earlier generation, by default the previous one. A generation that is not kept:
+   * `revision_not_found`. A job that is being removed: `job_not_running`.
+   */
   rollBack (ref: string, generation: number | undefined, cause: string): Promise<Job>
 }
 
 export interface MoveRequest {
-  /** A location, a name or an id of a cluster; undefined: wherever the instances are. */
+  /** Location, name or id of a cluster. Undefined: wherever the instances are. */
   from?: string
+  /** Location, name or id of a cluster. */
   to: string
-  /** Undefined: all instances that are there. */
+  /** Undefined: all instances at `from`. */
   instanceNumber?: number
   order?: 'start-first' | 'stop-first'
 }
 
 export interface NodeMoveRequest {
-  /** A location, a name or an id of a cluster. */
+  /** Location, name or id of a cluster. */
   cluster: string
   fromNode: string
   toNode: string
@@ -58,13 +70,13 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
 }): JobOperations {
   const { change } = committer
 
-  /** Which clusters of a job the new descriptor still allows: the same test as the scheduler's, on those few only. */
+  /** Which clusters of a job its new descriptor still allows: the scheduler's rule, for this job's clusters only. */
   async function staying (job: Job, descriptor: Descriptor): Promise<(id: ClusterId) => boolean> {
-    const wanted = descriptor.cluster_location
-    if (wanted === undefined || wanted === job.descriptor.cluster_location) return () => true
+    const place = descriptor.cluster_location
+    if (place === undefined || place === job.descriptor.cluster_location) return () => true
     const ids = new Set(job.instance_list.map(entry => entry.cluster_id).filter(id => id !== ''))
     const clusters = await Promise.all([...ids].map(id => registry.get(id)))
-    const allowed = new Set(clusters.filter(isAt(wanted)).map(({ id }) => id))
+    const allowed = new Set(clusters.filter(isAt(place)).map(({ id }) => id))
     return id => allowed.has(id)
   }
 
@@ -72,7 +84,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
     return updated(job, descriptor, { policy, cause, mayStay: await staying(job, descriptor) })
   }
 
-  /** Changes a job that is to run; throws `job_not_running` for one that is being removed. */
+  /** Changes a job that should run. A job that is being removed: `job_not_running`. */
   async function changeLive (
     ref: string,
     decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>
@@ -168,7 +180,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
           throw new ApiError(
             'revision_not_found',
             generation === undefined
-              ? `${job.job_name} had no other descriptor`
+              ? `${job.job_name} has no earlier descriptor`
               : `Generation ${generation} of ${job.job_name} is not kept`,
             { hint: 'GET /api/v1/jobs/:job lists its revisions' }
           )

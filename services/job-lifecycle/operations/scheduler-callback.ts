@@ -6,11 +6,11 @@ import type { Committer } from '../commit.js'
 import { answered, hasMovedOn, misled } from '../state-machine/decisions/scheduler-answer.js'
 import type { JobFinder } from './find.js'
 
-/** Takes what the Cloud Scheduler calls back (contract section 4). */
+/** Answers of the Cloud Scheduler (contract section 4). */
 export interface SchedulerCallbacks {
   /**
-   * Places the instances of the job that have no cluster on the one it names. An answer about a job that has moved on
-   * changes nothing. `job_not_found`, `cluster_not_found`.
+   * Places the unplaced instances of a job on the cluster that the answer names. An answer that comes too late changes
+   * nothing. Errors: `job_not_found`, `cluster_not_found`, and `bad_request` if `job_id` and `job_name` disagree.
    */
   take (answer: SchedulerAnswer): Promise<void>
 }
@@ -28,7 +28,7 @@ export function createSchedulerCallbacks ({ committer, finder, registry, schedul
         throw new ApiError('bad_request', 'The answer names two jobs', {
           violations: [{
             field: 'job.job_name',
-            message: `expected ${job.job_name}, which job_id means; got ${answer.job_name}`
+            message: `expected ${job.job_name}, the job with this job_id; got ${answer.job_name}`
           }]
         })
       }

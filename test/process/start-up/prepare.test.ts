@@ -67,7 +67,7 @@ t.test('two starts at the same time prepare once', { skip: !existsSync('/usr/bin
   t.equal(both.filter(({ stderr }) => BUILDS.test(stderr)).length, 1)
 })
 
-t.test('a Node.js that is missing or too old is said clearly', async t => {
+t.test('a missing or too old Node.js is reported clearly', async t => {
   const folder = t.testdir()
   const script = join(tinyProject(folder), 'start-up.sh')
   const bin = join(folder, 'bin')

@@ -39,7 +39,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   })
 }
 
-t.test('when the server dies the demo is ended, and the exit code tells', async t => {
+t.test('when the server dies, the demo ends with its exit code', async t => {
   const project = tinyProject(t.testdir(), { 'server.ts': 'setTimeout(() => process.exit(7), 500)', 'simulator/demo.ts': DEMO })
   const { code, stdout, stderr } = await run(join(project, 'start-up.sh'), ['--demo'], { env: { MY_PORT: await freePort() } })
   t.equal(code, 7)

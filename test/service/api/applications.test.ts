@@ -61,7 +61,7 @@ t.test('what only the store finds out undoes what was created, and the same file
   t.match(await answer.json(), {
     code: 'address_taken',
     detail: '172.30.9.9 belongs to another job: nothing was created; updated, and left so: shop.default.old.test, shop.default.holder.test',
-    hint: /The same file again does the rest/
+    hint: /Send the same file again to deploy the rest/
   })
   t.same(await namesOf(server), ['shop.default.old.test', 'shop.default.holder.test'])
   t.equal((await server.fetch('/api/v1/applications', asYaml(file.replace('172.30.9.9', '172.30.9.8')))).status, 200)

@@ -74,7 +74,7 @@ t.test('figures that cannot be are refused with the field', async t => {
   t.match((await server.json('/api/clusters_all'))[0], { total_cpu_cores: 16, memory_in_mb: 32000, active_nodes: 3 })
 })
 
-t.test('a bad job entry is told as a warning, and the heartbeat counts', async t => {
+t.test('a bad job entry is shown as a warning, and the heartbeat counts', async t => {
   const server = await startServer(t)
   const { id } = await connectCluster(t, server.url, { cluster_name: 'hpi' })
   const jobs = [{ system_job_id: 7, status: 'RUNNING' }, { system_job_id: UNKNOWN, status: 'SLEEPING' }, null, { system_job_id: UNKNOWN, status: 'RUNNING' }]

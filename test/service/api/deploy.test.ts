@@ -33,7 +33,7 @@ t.test('a file field without a file name counts as the file (curl -F "file=<depl
   t.equal((await server.fetch('/api/deploy', { method: 'POST', body })).status, 200)
 })
 
-t.test('what is no descriptor gets a 4xx that says what is wrong, and where', async t => {
+t.test('an invalid descriptor gets a 4xx that shows what is wrong, and where', async t => {
   const server = await startServer(t)
   const refusals: Array<[string, RequestInit, number, RegExp]> = [
     ['nothing', { method: 'POST' }, 400, /^descriptor_missing: .*\n {2}hint: .*curl -F file=@deploy.yaml/],
@@ -84,7 +84,7 @@ t.test('64 users who deploy the same new name at once get one job', async t => {
   t.equal(new Set(answers.map(({ job_id }) => job_id)).size, 1)
 })
 
-t.test('64 users who deploy different content under one name at once all succeed, and the last write is what is kept', async t => {
+t.test('64 users who deploy different content under one name at once all succeed, and the last write is kept', async t => {
   const server = await startServer(t)
   const answers = await Promise.all(Array.from({ length: 64 }, (_, i) => server.fetch('/api/deploy', asYaml(yamlDescriptor('service1', `environment: v${i}\n`)))))
   t.same(new Set(answers.map(({ status }) => status)), new Set([200]))
@@ -101,7 +101,7 @@ t.test('200 concurrent deploys of three instances each lease 800 different addre
   for (const address of addresses) t.match(address, /^172\.30\.\d+\.\d+$/)
 })
 
-t.test('a service address wished for is given when free, refused clearly when not, and free again after the delete', async t => {
+t.test('a requested service address is leased if free, refused clearly if not, and free again after the delete', async t => {
   const server = await startServer(t)
   const request = 'RR_ip: 172.30.77.7\n'
   t.equal((await server.fetch('/api/deploy', asYaml(yamlDescriptor('one', request)))).status, 200)

@@ -7,7 +7,7 @@ import { eventually, startServer } from '../../support/server.js'
 
 interface Check { name: string, ok: boolean, detail: string }
 
-t.test('a server that can do its work says so, part by part', async t => {
+t.test('a server that can do its work is ready, check by check', async t => {
   const server = await startServer(t)
   const answer = await server.fetch('/healthz')
   t.same([answer.status, await answer.text(), answer.headers.get('content-type')], [200, 'ok', 'text/plain; charset=utf-8'])
@@ -56,7 +56,7 @@ t.test('a loop that hangs is no life', async t => {
   t.match(checks.find(({ name }: Check) => name === 'loops'), { ok: false, detail: /^a hanging one/ })
 })
 
-t.test('a data folder that cannot be written to is told', { skip: process.getuid?.() === 0 && 'root may write anywhere' }, async t => {
+t.test('a data folder that cannot be written to is reported', { skip: process.getuid?.() === 0 && 'root may write anywhere' }, async t => {
   const DATA_DIR = t.testdir()
   const server = await startServer(t, { DATA_DIR })
   chmodSync(DATA_DIR, 0o500)

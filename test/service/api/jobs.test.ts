@@ -7,7 +7,7 @@ async function deploy (server: TestServer, name = 'service1', more = ''): Promis
   return (await answer.json() as { job_id: string }).job_id
 }
 
-t.test('the status of a job is one word, found by id, by name, and by name with underscores', async t => {
+t.test('the status of a job is plain text, found by id, by name, and by name with underscores', async t => {
   const server = await startServer(t)
   const id = await deploy(server)
   for (const ref of [id, 'demo.default.service1.test', 'demo_default_service1_test']) {

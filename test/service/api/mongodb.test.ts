@@ -58,7 +58,7 @@ t.test('a status that a Cloud Scheduler writes is shown, and the job is placed w
   t.match(await cluster.take('command'), { kind: 'deploy', job_id: id })
 })
 
-t.test('two servers on one database: what one is asked the other knows', async t => {
+t.test('two servers on one database: changes through one are visible through the other', async t => {
   const [one, other] = [await startServer(t, { MONGO_URI: uri }), await startServer(t, { MONGO_URI: uri, DATA_DIR: t.testdir({ other: {} }) })]
   const { job_id: id } = await (await one.fetch('/api/deploy', asYaml(yamlDescriptor()))).json() as { job_id: string }
   t.match(await other.json('/api/jobs'), [{ _id: { $oid: id } }])

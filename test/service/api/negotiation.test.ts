@@ -34,7 +34,7 @@ t.test('text or JSON, as the client would rather have it, for answers and for er
   }
 })
 
-t.test('a heartbeat that is not JSON is told so, whatever else it is', async t => {
+t.test('a heartbeat of another content type than JSON is refused, whatever its body is', async t => {
   const server = await startServer(t)
   const heartbeat = (type: string) => server.fetch(`/api/information/${'f'.repeat(24)}`, { method: 'POST', headers: { 'content-type': type }, body: '{}' })
   for (const type of ['text/plain', 'text/json', 'application/yaml', 'application/x-www-form-urlencoded']) {
@@ -52,7 +52,7 @@ t.test('a body of the wrong kind is named as the body', async t => {
   t.equal(await answer.text(), 'bad_request: The body is not valid\n  body: expected an object, got a list\n')
 })
 
-t.test('control characters of the address do not reach the terminal of whoever reads the answer or the log', async t => {
+t.test('control characters in the URL do not reach the terminal of a reader of the answer or the log', async t => {
   const server = await startServer(t)
   for (const path of ['/api/job/status/%1b[2J', '/api/cluster/%1b[2J/incr_node', '/api/job/ip/%1b[2J/instances']) {
     const answer = await server.fetch(path)

@@ -25,7 +25,7 @@ t.test('the description of the API is valid OpenAPI 3.1', async t => {
   }
 })
 
-t.test('every operation has its own id, a summary, a tag, and tells its errors', async t => {
+t.test('every operation has its own id, a summary, a tag, and documents its errors', async t => {
   const server = await startServer(t)
   const { paths } = await server.json('/docs/json') as Document
   const ids = new Set<string>()
@@ -46,7 +46,7 @@ t.test('every operation has its own id, a summary, a tag, and tells its errors',
   }
 })
 
-t.test('every code of the catalogue is told by some operation, or belongs to no single one', async t => {
+t.test('every code of the catalogue is documented by an operation, or belongs to no single one', async t => {
   const server = await startServer(t)
   const described = JSON.stringify(await server.json('/docs/json'))
   const ofNoSingleRoute = ['route_not_found', 'shutting_down', 'headers_too_large', 'request_timeout']

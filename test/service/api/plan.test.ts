@@ -26,7 +26,7 @@ async function run (server: TestServer, peer: RawCluster, name = 'service1'): Pr
   await eventually(() => job(server, name), ({ status }) => status === 'RUNNING')
 }
 
-t.test('a plan of a new service tells where it would go and why nowhere else, in a sentence too', async t => {
+t.test('a plan of a new service shows where it would go and why nowhere else, with a summary', async t => {
   const server = await startServer(t)
   const hpi = await cluster(t, server, 'hpi')
   const tum = await cluster(t, server, 'tum', { cpu_cores: 0.2 })
@@ -47,7 +47,7 @@ t.test('a plan of a new service tells where it would go and why nowhere else, in
   t.match(clusters.find(({ cluster_id: id }: { cluster_id: string }) => id === tum.id), { fits: false, reason: 'tum: 0.2 cores free of 1 asked' })
 })
 
-t.test('instances that would find no room are told, with the nearest that could be', async t => {
+t.test('instances that would find no room are listed, with the nearest cluster', async t => {
   const server = await startServer(t)
   t.match(await plan(server, yamlDescriptor()), { services: [{ summary: 'demo.default.service1.test would be created, but 1 instance would have to wait: no cluster is registered', instances: { waiting: [0] } }] })
   await cluster(t, server, 'hpi', { cpu_cores: 1.5 })
@@ -61,7 +61,7 @@ t.test('instances that would find no room are told, with the nearest that could 
   t.match(await plan(server, yamlDescriptor('service1', 'replicas: 0\n')), { services: [{ summary: 'demo.default.service1.test would be created: with no instance', explanation: null }] })
 })
 
-t.test('a plan of an update tells the fields, what is renewed, placed, removed and moved', async t => {
+t.test('a plan of an update shows the fields, and what is renewed, placed, removed and moved', async t => {
   const server = await startServer(t)
   const hpi = await cluster(t, server, 'hpi')
   await deploy(server, yamlDescriptor())

@@ -66,7 +66,7 @@ t.test('jobs are listed in pages, in order, and filtered', async t => {
   t.same(await names('cluster_id=ffffffffffffffffffffffff'), [])
 })
 
-t.test('what happened to a job is told in order, with time and cause, in pages', async t => {
+t.test('the events of a job are listed in order, with time and cause, in pages', async t => {
   const server = await startServer(t)
   await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))
   const { id } = await server.json('/api/v1/jobs/demo.default.service1.test')

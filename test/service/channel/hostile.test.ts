@@ -39,7 +39,7 @@ t.test('text that is not UTF-8 closes with 1007', async t => {
   t.equal(await peer.closeCode(), 1007)
 })
 
-t.test('a frame over 8 MiB closes with 1009 as soon as it says so; one of 8 MiB is taken', async t => {
+t.test('a frame over 8 MiB closes with 1009 as soon as its length is known; one of 8 MiB is accepted', async t => {
   const server = await startChannel(t)
   const peer = await registerRaw(t, server.port)
   peer.send(1, 'x', { claimedLength: 8 * 2 ** 20 + 1 })

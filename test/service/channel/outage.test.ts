@@ -49,7 +49,7 @@ t.test('a registration that cannot be stored is an error, and can be tried again
   t.match(await peer.next('sc2'), { next_seq: 1 })
 })
 
-t.test('what a cluster said just before the server closes is finished before the store is gone', async t => {
+t.test('a frame received just before the server closes is finished before the store closes', async t => {
   const database = await startEmulator(t)
   const server = await startChannel(t, { MONGO_URI: database.uri })
   const peer = await register(t, server.channel)
@@ -66,7 +66,7 @@ t.test('what a cluster said just before the server closes is finished before the
   t.same(server.log.filter(({ level }) => level > 40), [])
 })
 
-t.test('a stored job that cannot be understood is told without its content, and the channel goes on', async t => {
+t.test('a stored job that cannot be understood is reported without its content, and the channel goes on', async t => {
   const { uri } = await startEmulator(t)
   const server = await startChannel(t, { MONGO_URI: uri })
   const peer = await register(t, server.channel)

@@ -133,7 +133,7 @@ t.test('frames that wait when a newer session takes over are dropped', async t =
   await until(async () => (await server.cluster(newer.id)).nodes === counted + 1)
 })
 
-t.test('what a cluster said before it closed its channel itself still counts', async t => {
+t.test('frames that a cluster sent before it closed its channel still count', async t => {
   const server = await startChannel(t)
   const peer = await register(t, server.channel)
   for (let i = 0; i < 20; i++) peer.send('nodes', { delta: 1 })
@@ -151,7 +151,7 @@ t.test('a cluster that is removed is closed with 4004; it can come back with a n
   t.not((await register(t, server.channel)).id, peer.id)
 })
 
-t.test('a cluster that another process removed is closed with 4004 at the next thing it says', async t => {
+t.test('a cluster that another process removed is closed with 4004 at its next frame', async t => {
   const server = await startChannel(t)
   const peer = await register(t, server.channel)
   await server.store.clusters.remove(peer.id)

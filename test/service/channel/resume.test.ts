@@ -111,7 +111,7 @@ t.test('last_seq counts for the jobs too: one whose removal the cluster has take
   t.same(await Promise.all(ids.map(async id => (await server.job(id)).status)), ['UNDEPLOYED', 'CLUSTER_SCHEDULED'])
 })
 
-t.test('a resync holds what is to run there and nothing else: no job of another cluster, none that is to go', async t => {
+t.test('a resync holds what should run there and nothing else: no job of another cluster, none to be removed', async t => {
   const server = await startChannel(t)
   const hpi = await registerRoomy(t, server)
   const tum = await registerRoomy(t, server, { cluster_name: 'tum' })

@@ -100,7 +100,7 @@ t.test('5000 results, sent as fast as the network takes them, are all answered',
   t.equal(await Promise.race([peer.closed, aWhile(10)]), undefined)
 })
 
-t.test('a cluster that keeps saying UNDEPLOYED of a job that is gone is not asked to remove it again', async t => {
+t.test('a cluster that keeps reporting UNDEPLOYED for a job that is gone gets no further removal', async t => {
   const server = await startChannel(t, { RECONCILE_S: 0.05 })
   const peer = await registerRoomy(t, server)
   const id = await server.deploy('a')
@@ -127,7 +127,7 @@ t.test('a cluster that keeps saying UNDEPLOYED of a job that is gone is not aske
   t.match(await peer.next('command'), { kind: 'delete', job_id: id }, 'what runs there all the same is to be removed')
 })
 
-t.test('a cluster that keeps saying UNDEPLOYED of a job that is to run makes it DEAD, once, and says why', async t => {
+t.test('a cluster that keeps reporting UNDEPLOYED for a job that should run makes it DEAD, once, with the reason', async t => {
   const server = await startChannel(t, { RECONCILE_S: 0.05 })
   const peer = await registerRoomy(t, server)
   const id = await server.deploy('a')
@@ -140,7 +140,7 @@ t.test('a cluster that keeps saying UNDEPLOYED of a job that is to run makes it 
     await aWhile(70)
   }
   await until(async () => (await server.job(id)).status === 'DEAD')
-  t.match(await server.job(id), { status_reason: /reports it as undeployed, without a command/ })
+  t.match(await server.job(id), { status_reason: /the cluster reports it as undeployed, without a command/ })
   t.equal((await server.events(id)).filter(event => 'to' in event && event.to === 'DEAD').length, 1)
   t.equal(peer.all('command').length, 1)
   peer.send('information', { jobs: [{ system_job_id: id, status: 'RUNNING' }] })

@@ -15,7 +15,7 @@ async function othersGoOn (t: Test, { server, cluster }: Orchestrator): Promise<
   t.equal((await server.fetch('/api/jobs')).status, 200)
 }
 
-t.test('a job whose callback does not come in time is asked about again, and says so', async t => {
+t.test('a job whose callback does not come in time is asked about again, and shows it', async t => {
   const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t, { SCHEDULER_CALLBACK_S: 1 })
   const hpi = await cluster('hpi')
   const began = Date.now()

@@ -3,7 +3,7 @@ import { callBack } from '../../support/fake-scheduler.js'
 import { eventually } from '../../support/server.js'
 import { silentFor, startOrchestrator } from './over-http.js'
 
-t.test('a cluster that is dead or elsewhere gets nothing, and the job says why', async t => {
+t.test('a cluster that is dead or elsewhere gets nothing, and the job shows why', async t => {
   const { server, scheduler, deploy, job, until, cluster } = await startOrchestrator(t)
   const dead = await silentFor(server, 60, 'dead')
   const tum = await cluster('tum')

@@ -21,7 +21,7 @@ t.test('a job is asked about once, and goes where the scheduler says', async t =
   t.match(await hpi.take('command'), { kind: 'deploy', job_id: id })
 })
 
-t.test('what the job says is stored before the question goes out, so nothing that the scheduler writes is older', async t => {
+t.test('the reason on the job is stored before the question is sent, so nothing that the scheduler writes is older', async t => {
   const { scheduler, deploy, job } = await startOrchestrator(t)
   const seen = new Promise(resolve => scheduler.behave((_request, response) => {
     resolve(job('demo.default.service1.test'))
@@ -56,7 +56,7 @@ t.test('every shape of an answer is taken, whatever its content type', async t =
   }
 })
 
-t.test('all instances without a cluster go to the one that is named; more of them are asked for as replicas', async t => {
+t.test('all unplaced instances go to the named cluster; additional ones are requested as replicas', async t => {
   const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t)
   const [hpi, tum] = [await cluster('hpi'), await cluster('tum')]
   const id = await deploy('service1', 'replicas: 2\n')
@@ -70,7 +70,7 @@ t.test('all instances without a cluster go to the one that is named; more of the
   t.match(await tum.take('command'), { kind: 'deploy', job: { instance_list: [{}, {}, { cluster_id: tum.id }, { cluster_id: tum.id }] } })
 })
 
-t.test('where asking for replicas fails, as with the original, it is asked to deploy instead', async t => {
+t.test('if a replicate question fails, as with the original, a deploy question follows', async t => {
   const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t)
   const hpi = await cluster('hpi')
   const id = await deploy()
@@ -138,7 +138,7 @@ t.test('a callback that is no answer is refused with the field, one with an unkn
   await until(id, 'CLUSTER_SCHEDULED')
 })
 
-t.test('a scheduler that says no is believed, the reason shows, and it is asked again', async t => {
+t.test('a negative placement of the scheduler counts, its reason shows, and it is asked again', async t => {
   const { server, scheduler, deploy, until } = await startOrchestrator(t)
   const id = await deploy()
   await scheduler.take()

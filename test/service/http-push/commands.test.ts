@@ -102,7 +102,7 @@ t.test('4xx is a refusal with the text as its reason; for lack of a worker the j
   await settled(server, id)
 })
 
-t.test('a deploy that is answered with 500 counts as delivered: the job says so, and its heartbeats decide', async t => {
+t.test('a deploy that is answered with 500 counts as delivered: the job shows it, and heartbeats decide', async t => {
   const { server, manager, id } = await startPair(t)
   await server.heartbeat(id)
   manager.answer = status(500, '<!doctype html><title>500</title>', { 'content-type': 'text/html; charset=utf-8' })

@@ -6,7 +6,7 @@ import { deployed, settled, startPair } from './pair.js'
 
 const reason = async (server: ChannelServer, id: string): Promise<string> => (await server.job(id)).status_reason ?? ''
 
-t.test('a cluster that is away gets its commands in order when it is back; until then the jobs say why they wait', async t => {
+t.test('a cluster that is away gets its commands in order when it is back; until then the jobs show why they wait', async t => {
   const { server, manager, id } = await startPair(t)
   await manager.hangUp()
   const jobs = [await server.command(id, ['deploy']), await server.command(id, ['deploy'])]

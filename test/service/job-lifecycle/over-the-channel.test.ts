@@ -20,7 +20,7 @@ async function roomyCluster (t: Parameters<typeof connectCluster>[0], server: Te
   return cluster
 }
 
-t.test('from deploy to RUNNING and to UNDEPLOYED, with every step told', async t => {
+t.test('from deploy to RUNNING and to UNDEPLOYED, with every step in the events', async t => {
   const server = await startServer(t)
   const cluster = await roomyCluster(t, server, 'hpi')
   const id = await deploy(server)
@@ -67,7 +67,7 @@ t.test('late, repeated, foreign and unknown reports never move a job back', asyn
   await untilStatus(server, 'RUNNING')
 })
 
-t.test('a job that does not fit is told why, and is placed by itself when room appears', async t => {
+t.test('a job that does not fit shows why, and is placed when room appears', async t => {
   const server = await startServer(t, { PLACEMENT_RETRY_S: 3600 })
   const cluster = await roomyCluster(t, server, 'hpi', { cpu_cores: 0.2 })
   await deploy(server)
@@ -79,7 +79,7 @@ t.test('a job that does not fit is told why, and is placed by itself when room a
   await untilStatus(server, 'CLUSTER_SCHEDULED')
 })
 
-t.test('a job is placed by itself when the cluster it asks for appears', async t => {
+t.test('a job is placed when the cluster that it requests appears', async t => {
   const server = await startServer(t, { PLACEMENT_RETRY_S: 3600 })
   await deploy(server, yamlDescriptor('service1', 'cluster_location: hpi\n'))
   await untilStatus(server, 'TargetClusterNotFound')
@@ -204,7 +204,7 @@ t.test('results over HTTP are matched by instance number; an unknown job is 404,
   t.equal((await post({ job_id: id })).status, 400)
 })
 
-t.test('a heartbeat that changes nothing writes no job, and one about 100 jobs tells all of them', async t => {
+t.test('a heartbeat that changes nothing writes no job, and one about 100 jobs reports all of them', async t => {
   const server = await startServer(t)
   const cluster = await roomyCluster(t, server, 'hpi', { cpu_cores: 1000, cumulative_memory_in_mb: 1e6 })
   const ids = await Promise.all(Array.from({ length: 100 }, (_, i) => deploy(server, yamlDescriptor(`s${i}`))))

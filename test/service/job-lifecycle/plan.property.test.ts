@@ -47,7 +47,7 @@ function done (before: Job | undefined, after: Job) {
   }
 }
 
-t.test('a deploy right after a plan does what the plan said, on random clusters, for new and for running services', async t => {
+t.test('a deploy right after a plan does what the plan shows, on random clusters, for new and for running services', async t => {
   const server = Fastify(serverOptions)
   // Only deploys wake the placement, and nothing else happens between a plan and its deploy.
   await server.register(fp(app), { config: { DATA_DIR: t.testdir(), PLACEMENT_RETRY_S: 3600 }, env: {} })

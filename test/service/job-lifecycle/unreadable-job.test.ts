@@ -34,7 +34,7 @@ async function withBroken (t: Test) {
   return { server: await start(t, folder), clusterId, broken: broken!, good: good! }
 }
 
-t.test('lists over HTTP go on without it, and asked for itself it is an error of the catalogue', async t => {
+t.test('lists over HTTP go on without it, and a read of it is an error of the catalogue', async t => {
   const { server, broken, good } = await withBroken(t)
   const get = async (url: string) => (await server.inject({ url })).json()
   t.match(await get('/api/jobs'), [{ job_name: good.job_name }])
@@ -60,7 +60,7 @@ t.test('what its cluster answers about it keeps the answers about others from no
   t.equal((await store.jobs.get(good.id))!.status, 'RUNNING')
 })
 
-t.test('its cluster does not get a list of all that is to run there, which would remove it', async t => {
+t.test('its cluster does not get a resync, which would remove it', async t => {
   const { server: { jobLifecycle: { reports }, store }, clusterId } = await withBroken(t)
   t.equal(await reports.desiredOn(clusterId), undefined)
   const { id: other } = await registered(store, 'other')
@@ -73,5 +73,5 @@ t.test('its cluster is in use because of it', async t => {
   await jobLifecycle.jobs.undeploy(good.id, 'test')
   await jobLifecycle.reports.acknowledged(clusterId, [...await jobLifecycle.jobs.list({})].flatMap(job => job.retiring).map(({ command_id: commandId }) => ({ seq: 9, command_id: commandId, kind: 'delete', job_id: good.id })))
   t.strictSame(await jobLifecycle.jobs.list({ cluster_id: clusterId }), [])
-  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is on it` })
+  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
 })

@@ -25,7 +25,7 @@ async function setUp (t: Test, options: Partial<ClusterOptions> = {}, sc2: Param
   return { manager, cluster, channel, problems }
 }
 
-t.test('a cluster presents itself, counts its workers once and gives its figures', async t => {
+t.test('a cluster registers, counts its workers once and sends its figures', async t => {
   const { cluster, channel } = await setUp(t, { advertiseAddress: '10.1.2.3', managerPort: 10200 })
   t.match(channel.cs1, { cluster_name: 'hpi', cluster_location: 'potsdam', manager_port: 10200, advertise_address: '10.1.2.3' })
   t.notOk('last_seq' in channel.cs1, 'it has taken nothing yet')
@@ -44,14 +44,14 @@ t.test('a cluster presents itself, counts its workers once and gives its figures
   t.equal(channel.frames.filter(({ event }) => event === 'nodes').length, 1)
 })
 
-t.test('heartbeats come as often as the System Manager says', async t => {
+t.test('heartbeats come at the interval of the System Manager', async t => {
   const { channel } = await setUp(t, {}, { heartbeat_interval_s: 0.05 })
   const started = Date.now()
   for (let beats = 0; beats < 5; beats++) await channel.next('information')
   t.ok(Date.now() - started >= 150, 'but not oftener')
 })
 
-t.test('a deployed job climbs to RUNNING, tells where it is, and takes its room', async t => {
+t.test('a deployed job climbs to RUNNING, reports its addresses, and takes its capacity', async t => {
   const { cluster, channel } = await setUp(t)
   channel.send('command', command(1, 'deploy', { job: jobDocument() }))
   t.strictSame(await channel.next('ack'), { seq: 1 })
@@ -204,7 +204,7 @@ t.test('a job that fails is reported at once, and again when it is restarted', a
   t.notOk(cluster.failJob('b'.repeat(24), 'FAILED'), 'there is no such job')
 })
 
-t.test('what the System Manager complains of is told', async t => {
+t.test('errors from the System Manager are reported', async t => {
   const { channel, problems } = await setUp(t)
   channel.send('error', { code: 'bad_request', message: 'cpu_cores: expected a number', event: 'information' })
   channel.send('command', { seq: 'one' })

@@ -28,7 +28,7 @@ async function setUp (t: Test, more: Partial<ClusterOptions> = {}, sc2: Sc2 = {}
   return { manager, cluster, channel: await manager.registration() }
 }
 
-t.test('after a lost connection the cluster registers again and tells what it took last', async t => {
+t.test('after a lost connection the cluster registers again with its last_seq', async t => {
   const { manager, cluster, channel } = await setUp(t)
   channel.send('command', command(7, 'deploy', { job: jobDocument() }))
   await channel.heartbeat(JOB_ID, 'RUNNING')
@@ -43,7 +43,7 @@ t.test('after a lost connection the cluster registers again and tells what it to
   t.strictSame(await again.next('ack'), { seq: 8 })
 })
 
-t.test('a refusal that was lost with the connection is asked for again', async t => {
+t.test('a refusal that was lost with the connection is sent again', async t => {
   const { manager, cluster, channel } = await setUp(t)
   const refused = command(2, 'deploy', { job: jobDocument({ node: 'nowhere' }) })
   channel.send('command', command(1, 'delete'))
@@ -126,7 +126,7 @@ t.test('a cluster whose id has changed runs what is placed on the new id', async
   t.strictSame(cluster.running().map(job => job.job_id), [SECOND_JOB])
 })
 
-t.test('a killed cluster leaves without a word, a stopped one politely', async t => {
+t.test('a killed cluster leaves without a close frame, a stopped one with it', async t => {
   const { manager, cluster, channel } = await setUp(t)
   await cluster.kill()
   t.equal(await channel.closed(), 1006)

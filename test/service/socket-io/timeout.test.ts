@@ -5,7 +5,7 @@ import { openPolling } from './polling.js'
 
 const since = (began: number) => performance.now() - began
 
-t.test('who does not register in time gets the reason and is let go', async t => {
+t.test('a client that does not register in time gets the reason and is disconnected', async t => {
   const { port } = await startChannel(t, { REGISTRATION_TIMEOUT_S: 0.5 })
   const began = performance.now()
   const peer = await openPolling(port, 4)
@@ -18,7 +18,7 @@ t.test('who does not register in time gets the reason and is let go', async t =>
   t.ok(since(began) > 450)
 })
 
-t.test('who joins no namespace is let go as well', async t => {
+t.test('a client that joins no namespace is disconnected, too', async t => {
   const { port } = await startChannel(t, { REGISTRATION_TIMEOUT_S: 0.5 })
   const began = performance.now()
   const peer = await openRaw(t, port, upgradeRequest({}, '/socket.io/?EIO=4&transport=websocket'))
@@ -27,7 +27,7 @@ t.test('who joins no namespace is let go as well', async t => {
   t.ok(since(began) > 450)
 })
 
-t.test('who has registered and does not leave is let go, after as much time again', async t => {
+t.test('a registered client that does not leave is disconnected after as much time again', async t => {
   const { port } = await startChannel(t, { REGISTRATION_TIMEOUT_S: 0.8 })
   const peer = await openPolling(port, 4)
   await peer.post('40/register,')

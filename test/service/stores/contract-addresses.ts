@@ -40,7 +40,7 @@ export function addressContract (t: Test, open: Open): void {
     }
   })
 
-  t.test('an address that is asked for is claimed when it is free, and never leased to anyone else', async t => {
+  t.test('a requested address is claimed if it is free, and never leased to another job', async t => {
     const { store } = await open(t)
     const { service_ip_list: [entry] } = await saved(store, aJob())
     const [, , third, fourth] = entry!.Address.split('.').map(Number)
@@ -110,7 +110,7 @@ export function addressContract (t: Test, open: Open): void {
     t.equal((await store.jobs.byAddress(address))?.id, job.id)
   })
 
-  t.test('an exhausted pool says so and changes nothing; what is given back can be leased again', async t => {
+  t.test('an exhausted pool is reported and changes nothing; freed addresses can be leased again', async t => {
     const { store, reopen } = await open(t)
     // Asked for ahead of their turn: one is free again when its turn comes, the other was, and is not any more.
     const ahead = async (address: string) => await saved(store, aJob({ instances: 0, ...asking(address) }))

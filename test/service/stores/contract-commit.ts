@@ -64,7 +64,7 @@ export function commitContract (t: Test, open: Open): void {
     t.strictSame((await store.jobs.list({})).map(({ id }) => id), [known.id, a.id, b.id].sort())
   })
 
-  t.test('a live job keeps its name for itself until it is to be undeployed', async t => {
+  t.test('a live job keeps its name until it is undeployed', async t => {
     const { store } = await open(t)
     const first = await saved(store, aJob({ job_name: 'a.b.c.d' }))
     const other = aJob({ job_name: 'a.b.c.d' })

@@ -11,7 +11,7 @@ const ids = (jobs: Job[]): string[] => jobs.map(({ id }) => id)
 
 /** Promises of what JobStore looks up. */
 export function jobQueryContract (t: Test, open: Open): void {
-  t.test('an unknown job is undefined wherever it is asked for', async t => {
+  t.test('an unknown job is undefined in every query', async t => {
     const { store } = await open(t)
     t.equal(await store.jobs.get(UNKNOWN), undefined)
     t.equal(await store.jobs.status(UNKNOWN), undefined)
@@ -23,7 +23,7 @@ export function jobQueryContract (t: Test, open: Open): void {
     t.strictSame(await store.jobs.documents(), [])
   })
 
-  t.test('many jobs are read in the order asked for, without the unknown ones', async t => {
+  t.test('many jobs are read in the requested order, without the unknown ones', async t => {
     const { store } = await open(t)
     const [a, b, c] = [await saved(store, aJob()), await saved(store, aJob()), await saved(store, aJob())]
     t.strictSame(await store.jobs.getMany([c.id, UNKNOWN, a.id]), [c, a])

@@ -28,7 +28,7 @@ export function leaseContract (t: Test, open: Open): void {
     t.equal(await store.leases.acquire('reconciler', 'a', 60_000), 2)
   })
 
-  t.test('of many who ask at once, one gets the lease', async t => {
+  t.test('of many concurrent attempts, one gets the lease', async t => {
     const { store } = await open(t)
     const tokens = await Promise.all(Array.from({ length: 50 }, (_, i) => store.leases.acquire('reconciler', `p${i}`, 60_000)))
     t.strictSame(tokens.filter(token => token !== undefined), [1])

@@ -39,7 +39,7 @@ const aTurn = (): Turn => ({
 
 /** Promises about documents that cannot be understood. */
 export function unreadableContract (t: Test, open: Open): void {
-  t.test('a job that cannot be understood is left out of lists and pages, and says why where it is asked for', async t => {
+  t.test('a job that cannot be understood is left out of lists and pages, and a read of it shows why', async t => {
     const opened = await open(t)
     const { id: clusterId } = await registered(opened.store)
     const fields = () => ({ due_at: DUE, job_name: `a.b.c${Math.random()}.d` })
@@ -125,7 +125,7 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame(await committer.changeEach([stuckBroken[0]!.id], () => undefined), [], 'of many, it is passed over')
   })
 
-  t.test('a cluster that cannot be understood is left out of lists and pages, and says why where it is asked for', async t => {
+  t.test('a cluster that cannot be understood is left out of lists and pages, and a read of it shows why', async t => {
     const opened = await open(t)
     const clusters = (await Promise.all(Array.from({ length: 12 }, () => registered(opened.store)))).sort((a, b) => a.id < b.id ? -1 : 1)
     const broken = clusters.filter((_, index) => index < 3 || index % 3 === 0)

@@ -44,7 +44,7 @@ t.test('notifications come by change streams where the server is a replica set',
   t.strictSame(await claimed, [id])
 })
 
-t.test('what is asked often finds its index', { skip }, async t => {
+t.test('frequent queries use an index', { skip }, async t => {
   await emptied(t, uri)
   const store = await openedMongo(t, uri)
   await saved(store, aJob())

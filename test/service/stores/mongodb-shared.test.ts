@@ -45,7 +45,7 @@ t.test('1,500 jobs created by three at the same time lease 4,500 different addre
   t.equal(stored.length, 4500)
 })
 
-t.test('subnets asked for by three at the same time are all different', async t => {
+t.test('subnets taken by three processes at the same time are all different', async t => {
   const stores = await several(t, 3)
   const subnets = await Promise.all(stores.flatMap(store => Array.from({ length: 200 }, () => store.subnets.next())))
   t.equal(new Set(subnets).size, 600)
@@ -99,7 +99,7 @@ t.test('commands that a process left in a job when it died are brought into the 
   t.equal(await raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } }), 0)
 })
 
-t.test('the others are notified of what one commits and claims, and it is not notified itself', async t => {
+t.test('a process notifies the others of its commits and claims, but not itself', async t => {
   const [one, other] = await several(t, 2) as [Store, Store]
   const { id } = await registered(one)
   const heard: string[] = []

@@ -72,7 +72,7 @@ t.test('a file that is no database, or cannot be opened, is refused by name', as
   await t.rejects(openSqliteStore({ file: folder }), { code: 'store_unavailable', message: /cannot be opened: .*unable to open database file/ })
 })
 
-t.test('a new file gets the newest schema, and the log says so once', async t => {
+t.test('a new file gets the newest schema, which is logged once', async t => {
   const file = join(t.testdir(), 'new.db')
   const logged: object[] = []
   const log = { info: (details: object) => { logged.push(details) }, error () {} }

@@ -203,7 +203,7 @@ t.test('only a batch without any durable write leaves out the fsync', async t =>
   t.equal(mode(), full)
 })
 
-t.test('a full disk is an outage to whoever it hits, and over when there is room again', async t => {
+t.test('a full disk is an outage for the writers it hits, and over when there is room again', async t => {
   const { connection, note, notes } = await withNotes(t)
   const { page_count: pages } = connection.prepare<{ page_count: number }>('PRAGMA page_count').get()!
   connection.prepare(`PRAGMA max_page_count = ${pages + 2}`).get()

@@ -25,7 +25,7 @@ t.test('the documentation has every field, in the table and in the example of ev
   }
 })
 
-t.test('what the documentation says of inheriting holds for its example', async t => {
+t.test('the documented rules of inheritance hold for the example', async t => {
   t.match(readDescriptors(blocks[2]!), [
     { service_name: 'web', service_ns: 'test', cluster_location: 'hpi', requirements: { cpu: 0.5, memory: 100 } },
     { service_name: 'cache', service_ns: 'test', requirements: { cpu: undefined, memory: 500 }, cluster_location: undefined }

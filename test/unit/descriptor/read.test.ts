@@ -107,7 +107,7 @@ t.test('positions do not count the byte order mark, and Windows line ends count 
 t.test('a job_name that the names make anyway is dropped, another one is refused', async (t) => {
   t.strictSame(readDescriptor(`${least}job_name: demo.default.service1.test\n`), leastRead)
   t.strictSame(complaints(`${least}job_name: other\n`), [
-    '6:11 job_name: expected no job_name, or the one that the four names make, got the string "other": the System Manager sets it'
+    '6:11 job_name: expected no job_name, or the four names joined by dots, got the string "other": the System Manager sets it'
   ])
 })
 

@@ -47,7 +47,7 @@ t.test('anchors end with their document', async (t) => {
   t.same(complaints(`${least}x: &x 1\n---\n${least}y: *x\n`), ['13:4 y: there is no anchor &x before the alias *x'])
 })
 
-t.test('every mistake in every service is told with its path, line and column', async (t) => {
+t.test('every mistake in every service is reported with its path, line and column', async (t) => {
   t.same(complaints(application(`
 - service_name: a.b
   image: x
@@ -67,7 +67,7 @@ t.test('every mistake in every service is told with its path, line and column', 
   ])
 })
 
-t.test('where there are several documents, the number of the document is told too', async (t) => {
+t.test('if there are several documents, the number of the document is reported, too', async (t) => {
   const { violations, message } = refusal(`${least}port: x\n---\n---\n${application('- {service_name: a, image: 1}\n')}`)
   t.same(violations?.map(({ document, line, column, field }) => [document, line, column, field]), [[1, 6, 7, 'port'], [3, 13, 28, 'microservices[0].image']])
   t.match(message, 'Document 1, line 6, column 7: port: expected')
@@ -75,7 +75,7 @@ t.test('where there are several documents, the number of the document is told to
   t.notOk('document' in refusal(`${least}port: x\n`).violations![0]!)
 })
 
-t.test('what is wrong in an inherited field is told once', async (t) => {
+t.test('a mistake in an inherited field is reported once', async (t) => {
   t.same(complaints(application('- {service_name: a, image: x}\n- {service_name: b, image: x}\n', 'replicas: 0.5\n')), [
     '7:11 replicas: expected a whole number of at least 0, got the number 0.5'
   ])
@@ -86,12 +86,12 @@ t.test('what is wrong in an inherited field is told once', async (t) => {
 
 t.test('an entry may not name another application, nor services of its own', async (t) => {
   t.same(complaints(application('- {service_name: a, image: x, app_name: other, app_ns: default}\n- {service_name: b, image: x, microservices: []}\n')), [
-    '5:41 microservices[0].app_name: expected no app_name, which stands beside microservices, got the string "other"',
-    '6:46 microservices[1].microservices: expected no microservices within one of them'
+    '5:41 microservices[0].app_name: expected no app_name, which belongs beside microservices, got the string "other"',
+    '6:46 microservices[1].microservices: expected no microservices inside an entry'
   ])
 })
 
-t.test('beside the services, nothing may stand that each has for itself', async (t) => {
+t.test('fields that differ between services are refused beside the list', async (t) => {
   t.same(complaints(application('- {service_name: a, image: x}\n', 'service_name: b\nRR_ip: 172.30.1.1\n')), [
     '6:15 service_name: expected no service_name beside microservices: each service has its own',
     '7:8 RR_ip: expected no RR_ip beside microservices: each service has its own'
@@ -104,11 +104,11 @@ t.test('a list of services is a list, with something in it', async (t) => {
   t.same(complaints(application('\n')), ['4:1 microservices: expected a list of services, got nothing'])
 })
 
-t.test('two services of one name, or with one address wished for, are refused at the second', async (t) => {
+t.test('two services of one name, or that request one address, are refused at the second', async (t) => {
   t.same(complaints(`${application('- {service_name: a, image: x}\n- {service_name: a, image: y, RR_ip: 172.30.1.1}\n')}---\n${least.replace('service1', 'a')}RR_ip: 172.30.1.1\n`), [
-    '6:18 microservices[1].service_name: expected a name of its own: demo.default.a.test is that of the service on line 5 already',
-    '10:15 service_name: expected a name of its own: demo.default.a.test is that of the service on line 5 already',
-    '13:8 RR_ip: expected an address of its own: 172.30.1.1 is that of the service on line 6 already'
+    '6:18 microservices[1].service_name: expected a name of its own: the service on line 5 already has demo.default.a.test',
+    '10:15 service_name: expected a name of its own: the service on line 5 already has demo.default.a.test',
+    '13:8 RR_ip: expected an address of its own: the service on line 6 already has 172.30.1.1'
   ])
 })
 
@@ -123,9 +123,9 @@ t.test('a file has a bounded number of services, and of documents', async (t) =>
 t.test('what the services inherit is bounded as what aliases repeat is', async (t) => {
   const entries = Array.from({ length: 100 }, (_, i) => `- {service_name: s${i}, image: x}\n`).join('')
   const started = performance.now()
-  t.match(complaints(application(entries, `environment: "${'x'.repeat(MAX_DESCRIPTOR_BYTES - 10_000)}"\n`)), [/^5:1 microservices: what the services inherit would blow/])
+  t.match(complaints(application(entries, `environment: "${'x'.repeat(MAX_DESCRIPTOR_BYTES - 10_000)}"\n`)), [/^5:1 microservices: the inherited fields would expand/])
   const aliases = (n: number) => `${least.replace('service1', `s${n}`)}a: &a "${'x'.repeat(9000)}"\nb: [${Array.from({ length: 80 }, () => '*a').join(',')}]\n`
-  t.match(refusal(Array.from({ length: 90 }, (_, n) => aliases(n)).join('---\n')).message, 'the aliases up to here would blow')
+  t.match(refusal(Array.from({ length: 90 }, (_, n) => aliases(n)).join('---\n')).message, 'the aliases up to here would expand')
   t.ok(performance.now() - started < 5000)
 })
 
@@ -137,6 +137,6 @@ t.test('an update that may neither stop nor start anything is refused', async (t
   const message = 'expected at least 1 here or in max_surge: an update could never begin'
   t.same(complaints(`${least}rollout: {max_unavailable: 0}\n`), [`6:28 rollout.max_unavailable: ${message}`])
   t.same(complaints(`${least}rollout: {max_unavailable: 0, max_surge: 0}\n`), [`6:28 rollout.max_unavailable: ${message}`])
-  t.equal(refusal(`${least}rollout: {max_unavailable: 0}\n`).hint, 'rollout.max_unavailable: Leave it out, or give a max_surge.')
+  t.equal(refusal(`${least}rollout: {max_unavailable: 0}\n`).hint, 'rollout.max_unavailable: Leave it out, or set max_surge.')
   for (const rollout of ['{max_unavailable: 0, max_surge: 1}', '{max_surge: 0}', '{}', '{max_unavailable: 1}']) t.doesNotThrow(() => readDescriptor(`${least}rollout: ${rollout}\n`), rollout)
 })

@@ -67,7 +67,7 @@ t.test('a wrong port is one violation and not one per form that a port may have'
   t.equal(about('port: "0:80"').complaint, '6:7 port: expected each port to be a whole number from 1 to 65535, got the string "0:80"')
   t.equal(about('port: true').complaint, '6:7 port: expected 80, "8080:80", or empty, got true')
   t.match(about('port: [80, 443]').hint, 'A service has one port')
-  t.match(about('port: http').hint, 'Write the port as 80, or "8080:80"')
+  t.match(about('port: http').hint, 'Write the port as 80, or as "8080:80"')
 })
 
 t.test('numbers and booleans where text is wanted come with the advice to quote them as they were written', async (t) => {
@@ -90,19 +90,19 @@ t.test('quantities with units or quotes are converted in the hint', async (t) =>
 
 t.test('replicas are whole and from 0 to 1000', async (t) => {
   t.equal(about('replicas: -1').complaint, '6:11 replicas: expected a whole number of at least 0, got the number -1')
-  t.equal(about('replicas: -1').hint, 'replicas: To have no instance for now, write 0; to be rid of the service, delete its job.')
+  t.equal(about('replicas: -1').hint, 'replicas: Write 0 to run no instance for now; delete the job to remove the service.')
   t.equal(about('replicas: 1001').complaint, '6:11 replicas: expected a whole number of at most 1000, got the number 1001')
   t.match(about('replicas: 2.5').complaint, 'a whole number')
   t.equal(about('replicas: "3"').hint, 'replicas: Write it without quotes: 3.')
 })
 
-t.test('a mistyped required field is asked about, an unknown field by itself is not', async (t) => {
+t.test('a mistyped required field gets a suggestion, an unknown field alone does not', async (t) => {
   t.equal(refusal(least.replace('app_name', 'appName')).hint, 'app_name: There is a field "appName": did you mean app_name?')
   t.equal(refusal(least.replace('service_ns', 'service-ns')).hint, 'service_ns: There is a field "service-ns": did you mean service_ns?')
   t.equal(refusal(least.replace('image', 'picture')).hint, undefined)
 })
 
-t.test('numbers that JSON cannot tell are refused in every field, known or not, once each', async (t) => {
+t.test('numbers that JSON cannot represent are refused in every field, known or not, once each', async (t) => {
   t.strictSame(complaints(`${least}requirements: {cpu: .nan}\nx: [1, {y z: -.inf}]\nz: 1e999\n`), [
     '6:21 requirements.cpu: expected a number that JSON can hold, got the non-finite number NaN',
     '7:14 x[1]["y z"]: expected a number that JSON can hold, got the non-finite number -Infinity',
@@ -118,7 +118,7 @@ t.test('whole numbers that would lose digits are refused, with the advice to quo
   t.match(readDescriptor(least + 'a: 9007199254740992\nb: 1e300\nc: 12345678901234567890.5\nd: 12345678901234567000\n'), { a: 2 ** 53, b: 1e300, d: 12345678901234567000 })
 })
 
-t.test('a service address wished for is one that can be leased', async (t) => {
+t.test('a requested service address must be one that can be leased', async (t) => {
   for (const address of ['172.30.0.0', '172.30.255.255', '172.30.01.1', '172.30.1.256', '172.31.0.1', '172.30.1']) {
     t.match(complaints(least + `RR_ip: ${address}\n`), [/^6:8 RR_ip: expected .*from 172\.30\.0\.1 to 172\.30\.255\.254, got/], address)
   }
@@ -141,7 +141,7 @@ t.test('at most 50 violations and 5 hints are listed, and the rest is counted', 
   t.equal(hinted.hint?.match(/Put quotes/g)?.length, 5)
 })
 
-t.test('long values and keys are cut in what is said about them', async (t) => {
+t.test('long values and keys are shortened in messages', async (t) => {
   const error = refusal(`${least}port: "${'x'.repeat(100_000)}"\n"${'k'.repeat(900)}": .nan\n`)
   t.ok(JSON.stringify(error.violations).length < 1000)
   t.ok(error.message.length < 300)

@@ -5,7 +5,7 @@ import { candidate, idOf, job, PASS } from './sample.js'
 const ago = (seconds: number) => new Date(PASS.now - seconds * 1000).toISOString()
 const summary = (decision: { explanation: { summary: string } }) => decision.explanation.summary
 
-t.test('a cordoned and a draining cluster take nothing, and say so', async t => {
+t.test('a cordoned and a draining cluster take nothing, and the verdict shows why', async t => {
   for (const [scheduling, words] of [['cordoned', 'hpi: is cordoned'], ['draining', 'hpi: is being drained']] as const) {
     const decision = createPass([candidate(1, 'hpi', { scheduling })], PASS).decide(job())
     t.match(decision, { kind: 'unplaceable', failure: 'NoActiveClusterWithCapacity' })
@@ -16,7 +16,7 @@ t.test('a cordoned and a draining cluster take nothing, and say so', async t => 
 t.test('a cluster that comes and goes has to be steady for longer each time before it is trusted again', async t => {
   const decide = (losses: number, steadyS: number) => createPass([candidate(1, 'hpi', { losses, recovered_at: ago(steadyS) })], PASS).decide(job())
   t.equal(decide(1, 0).kind, 'placed', 'once is no habit')
-  t.equal(summary(decide(2, 20)), 'hpi: was lost 2 times lately, and is back for 20 s of the 60 s that it is to be steady')
+  t.equal(summary(decide(2, 20)), 'hpi: was lost 2 times recently, and has to be steady for 60 s before it gets new instances (20 s so far)')
   t.equal(decide(2, 61).kind, 'placed')
   t.equal(decide(4, 200).kind, 'unplaceable')
   t.equal(decide(4, 241).kind, 'placed')

@@ -20,7 +20,7 @@ const withWorkers = (...workers: NonNullable<Cluster['workers']>) => candidate(1
   technology: ['docker', 'unikernel']
 })
 
-t.test('a cluster that fits is chosen, and the verdict says what it had free', async t => {
+t.test('a cluster that fits is chosen, and the verdict shows what it had free', async t => {
   t.equal(verdictOn(candidate(1, 'hpi')), 'placed: hpi: chosen, 4 cores and 8000 MB free')
 })
 

@@ -98,7 +98,7 @@ t.test('of the clusters that are silent, those of the location count: one alive 
   })
 })
 
-t.test('a cluster that refused the job and by now has too little says that it has too little', async t => {
+t.test('the verdict on a cluster that refused the job and now has too little is that it has too little', async t => {
   const asked = job()
   asked.instance_list[0]!.refusals = [refusedBy(idOf(1), 12)]
   t.equal(decide([candidate(1, 'hpi', { total_cpu_cores: 0.2 })], asked).summary, 'hpi: 0.2 cores free of 1 asked')

@@ -69,7 +69,7 @@ t.test('what has COMPLETED is not started again', async t => {
   t.equal(loseHpi(stored(reported(runningJob([HPI]), HPI, 'COMPLETED'))), undefined)
 })
 
-t.test('a cluster that is back has its instances count as begun until it tells, with a deadline', async t => {
+t.test('instances of a cluster that is back count as begun until it reports, with a deadline', async t => {
   const back = recovered(stored(loseHpi(runningJob([HPI], { cluster_location: 'hpi' }))), HPI, 'hpi', 'system')
   t.match(back?.job.instance_list, [{ status: 'NODE_SCHEDULED', silent: false, status_reason: 'hpi is back and has not reported yet' }])
   t.equal(dueAt(back!.job, POLICY), minutesAfter(back!.job.updated_at, 2).toISOString())
@@ -112,7 +112,7 @@ t.test('a cluster that is merely silent is no reason to give up what is on it, h
   }
 })
 
-t.test('a loss tells of each instance what is known, and leaves the others alone', async t => {
+t.test('a loss shows what is known of each instance, and leaves the others alone', async t => {
   const job = runningJob([HPI, TUM, HPI])
   const change = loseHpi(job)
   t.same(fields(change?.job, 'instance_number', 'cluster_id', 'status', 'status_reason', 'silent', 'location'), [
@@ -135,7 +135,7 @@ t.test('a loss tells of each instance what is known, and leaves the others alone
   t.equal(lost(job, ETH, 'eth', 'system'), undefined)
 })
 
-t.test('what is DEAD already says that its cluster is silent', async t => {
+t.test('an instance that is DEAD already shows that its cluster is silent', async t => {
   const change = loseHpi(stored(reported(runningJob([HPI], { cluster_location: 'hpi' }), HPI, 'DEAD')))
   t.same(fields(change?.job, 'status', 'status_reason', 'silent'), [['DEAD', 'hpi gives no sign of life, and the descriptor pins it there', true]])
 })
@@ -155,7 +155,7 @@ t.test('what leaves a lost cluster already goes on leaving, and is not tied to t
   t.equal(loseHpi(stored(movedTo(runningJob([HPI]), HPI)))?.job.instance_list.length, 2, 'one successor is enough')
 })
 
-t.test('what was on its way to a lost cluster is placed anew and says why, and that cluster is to remove it', async t => {
+t.test('an instance on its way to a lost cluster is placed anew and shows why, and that cluster has to remove it', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([TUM]), TUM, { location: 'hpi' })), { 0: HPI }))
   const change = loseHpi(moving)
   t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason', 'silent'), [[TUM, 'RUNNING', null, false], ['', 'REQUESTED', 'hpi gives no sign of life', false]])
@@ -187,7 +187,7 @@ t.test('a deleted cluster gets no command, the others go on', async t => {
   t.same(events(change), [0, 2].map(number => `status ${number} @hpi RUNNING>REQUESTED: instance ${number} is REQUESTED: its cluster was deleted`))
 })
 
-t.test('what a deleted cluster was to remove is removed, what others are to remove is not', async t => {
+t.test('what a deleted cluster had to remove counts as removed, what others have to remove does not', async t => {
   const leaving = stored(undeploying(runningJob([HPI, TUM]), 'user'))
   const change = forgotten(leaving, HPI, 'user')
   t.same(change?.job.retiring.map(entry => entry.cluster_id), [TUM])

@@ -77,7 +77,7 @@ t.test('starts are counted until it runs', async t => {
   t.same(fields(reported(job, HPI, 'RUNNING')?.job, 'attempts'), [[0]])
 })
 
-t.test('what a cluster ended unasked is DEAD, and says so', async t => {
+t.test('an instance that its cluster ended without a command is DEAD and shows why', async t => {
   t.same(fields(reported(runningJob([HPI]), HPI, 'UNDEPLOYED')?.job, 'status', 'status_reason'), [['DEAD', 'the cluster reports it as undeployed, without a command']])
   t.ok(changesStatus('RUNNING', 'UNDEPLOYED'))
   t.notOk(changesStatus('RUNNING', 'CREATED'))
@@ -165,7 +165,7 @@ t.test('a refused replicate takes away what it brought, not what waits for anoth
   t.same(fields(after?.job, 'cluster_id', 'status', 'status_reason'), [[HPI, 'RUNNING', null], [HPI, 'FAILED', 'the cluster refused: boom'], [TUM, 'CLUSTER_SCHEDULED', null]])
 })
 
-t.test('only the removal that was refused says so, and when', async t => {
+t.test('only the refused removal shows the refusal and its time', async t => {
   const change = scaled(runningJob([HPI, HPI, TUM]), 1, 'user')
   const after = refused(stored(change), HPI, sent(change), 'busy')
   t.match(after?.job.retiring, [{ cluster_id: HPI, error: 'busy', refused_at: after!.job.updated_at }, { cluster_id: TUM, error: null, refused_at: undefined }])

@@ -55,7 +55,7 @@ function givenUpJob (): Job {
   return stored(atDue(job))
 }
 
-t.test('what was given up is not changed by what its cluster says, does or lacks, but for RUNNING and COMPLETED', async t => {
+t.test('an instance that was given up is changed only by a report of RUNNING or COMPLETED', async t => {
   const job = givenUpJob()
   const [{ cluster_id: at, instance_number: number }] = job.instance_list as [Job['instance_list'][number]]
   for (const told of ['NODE_SCHEDULED', 'CREATING', 'CREATED', 'DEPLOYED', 'DEAD', 'FAILED', 'NO_NODE_FOUND', 'UNDEPLOYED'] as const) {
@@ -200,7 +200,7 @@ t.test('only a move that a user asked for fails: an update, a drain and a failov
   }
 })
 
-t.test('what was refused and is to be placed anew has no deadline: it has no cluster to wait for', async t => {
+t.test('a refused instance that is placed anew has no deadline: it has no cluster to wait for', async t => {
   const job = placedJob([HPI])
   const full = stored(refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, 'NO_WORKER_CAPACITY'))
   t.equal(dueAt(full, POLICY), null)

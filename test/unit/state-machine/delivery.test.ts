@@ -20,7 +20,7 @@ t.test('why a command has not come to its end shows on what waits for it on that
   t.equal(delivery(job, TUM, UNREACHABLE), undefined, 'it has begun there')
 })
 
-t.test('one that says it already does not hide the reason from the others', async t => {
+t.test('an instance that shows the reason already does not hide it from the others', async t => {
   const job = placedJob([HPI, HPI])
   job.instance_list[1]!.status_reason = UNREACHABLE
   t.same(fields(delivery(job, HPI, UNREACHABLE)?.job, 'status_reason'), [[UNREACHABLE], [UNREACHABLE]])
@@ -36,7 +36,7 @@ t.test('what has begun or runs does not wait for a command', async t => {
   t.equal(delivery(runningJob([HPI]), HPI, UNREACHABLE), undefined)
 })
 
-t.test('a job that is being removed says what the removal waits for, as long as that cluster has not confirmed', async t => {
+t.test('a job that is being removed shows what the removal waits for, until that cluster has confirmed', async t => {
   const job = stored(undeploying(runningJob([HPI]), 'user'))
   const change = delivery(job, HPI, UNREACHABLE)
   t.match(change?.job, { status: 'RUNNING', status_reason: `being removed: ${UNREACHABLE}` })
@@ -48,7 +48,7 @@ t.test('a job that is being removed says what the removal waits for, as long as 
   t.equal(delivery(both, HPI, UNREACHABLE)?.job.status_reason, `being removed: ${UNREACHABLE}`)
 })
 
-t.test('a removal from a job that lives on says nothing on what runs', async t => {
+t.test('a removal from a job that lives on shows nothing on its running instances', async t => {
   const job = runningJob([HPI])
   job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: null }]
   t.equal(delivery(job, TUM, UNREACHABLE), undefined)

@@ -36,7 +36,7 @@ t.test('a cluster that no longer matches the descriptor gets a delete, and the i
   t.match(change?.job.retiring, [{ cluster_id: HPI }])
 })
 
-t.test('undeploying tells every cluster, and ends in UNDEPLOYED without addresses when all have confirmed', async t => {
+t.test('undeploying commands every cluster, and ends in UNDEPLOYED without addresses when all have confirmed', async t => {
   const job = placedJob([HPI, TUM])
   const change = undeploying(job, 'user')
   t.same(commands(change), [`delete ${HPI}`, `delete ${TUM}`])
@@ -175,7 +175,7 @@ t.test('an update that lets instances stay calls off what an update began, not w
   t.same(entries(there?.job), [`0 ${HPI} RUNNING`, `0 ${TUM} CLUSTER_SCHEDULED from ${HPI}`], 'what was begun for it goes on')
 })
 
-t.test('undeploying says why the job is not gone yet, and ends an update', async t => {
+t.test('undeploying shows why the job is not gone yet, and ends an update', async t => {
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }))
   const change = undeploying(job, 'user')
   t.match(change?.job, { desired_state: 'undeployed', rollout: null, status_reason: 'being removed: its clusters have not confirmed yet', instance_list: [] })
@@ -185,7 +185,7 @@ t.test('undeploying says why the job is not gone yet, and ends an update', async
   t.match(end?.job, { status: 'UNDEPLOYED', status_reason: null })
 })
 
-t.test('asked again, only those that refused are asked again', async t => {
+t.test('a repeated undeploy repeats the command only for clusters that refused', async t => {
   const change = undeploying(runningJob([HPI, TUM]), 'user')
   const after = stored(refused(stored(change), HPI, sent(change), 'busy'))
   t.match(after, { status_reason: 'being removed: the cluster refused: busy' })

@@ -29,7 +29,7 @@ t.test('a cluster that still reports what it has removed gets the removal again,
   t.equal(again?.job.status, 'UNDEPLOYED')
 })
 
-t.test('what is to run there, or is being removed, does not linger', async t => {
+t.test('a job that should run there, or is being removed, does not linger', async t => {
   t.equal(lingering(runningJob([HPI]), HPI), undefined)
   t.equal(lingering(stored(undeploying(runningJob([HPI]), 'user')), HPI), undefined)
   t.same(commands(lingering(stored(undeploying(runningJob([HPI]), 'user')), TUM)), [`delete ${TUM}`], 'another cluster is to remove it')

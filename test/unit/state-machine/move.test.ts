@@ -33,7 +33,7 @@ t.test('stop-first: it is placed when its source is removed, refuses to, is lost
   ]) t.same(commands(placedOn(stored(after), { 0: TUM })), [`deploy ${TUM}`])
 })
 
-t.test('a move that does not end in its time leaves the source running and says why', async t => {
+t.test('a move that does not end in time leaves the source running and shows why', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
   const after = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
   t.same(entries(after?.job), [`0 ${HPI} RUNNING`])
@@ -185,7 +185,7 @@ t.test('a drain of what leaves already says so once, and keeps to what has to le
   }
 })
 
-t.test('who moves what is on its way means where it comes from', async t => {
+t.test('a move of an instance that is moving already means its source', async t => {
   const moving = stored(placedOn(stored(movedTo(runningJob([HPI]), HPI)), { 0: TUM }))
   t.equal(movedTo(moving, TUM, { location: 'eth' }), undefined)
   const drained = movedTo(moving, TUM, drain)
@@ -214,7 +214,7 @@ t.test('the end of a drain says what stays, and ends no other move', async t => 
   t.same(events(drainEnded(lostDraining, HPI, 'user')), ['move_ended 0 @hpi: instance 0: its cluster takes instances again, but gives no sign of life'])
 })
 
-t.test('a move that failed away from a lost cluster says that it may go elsewhere', async t => {
+t.test('a failed move away from a lost cluster shows that the instance may go elsewhere', async t => {
   const moving = stored(lost(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'hpi', 'system'))
   const change = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
   t.same(events(change), ['moving 0 @hpi: instance 0 may go elsewhere, since hpi is lost: no place was found for it: REQUESTED'])
@@ -222,7 +222,7 @@ t.test('a move that failed away from a lost cluster says that it may go elsewher
   t.same(entries(expireDeadlines(tied, POLICY, 'system', minutesAfter(tied.updated_at, 6))?.job), [`0 ${HPI} DEAD`], 'where it is tied it stays')
 })
 
-t.test('a cluster is asked to move a job between two of its nodes, and a pin to the old node follows', async t => {
+t.test('a cluster gets a command to move a job between two of its nodes, and a pin to the old node follows', async t => {
   const job = runningJob([HPI, TUM], { node: 'vm-1', requirements: { cpu: 1, node: 'vm-1' } })
   const change = movedBetweenNodes(job, HPI, 'vm-1', 'vm-2', 'user')
   t.match(change?.commands, [{ kind: 'move', cluster_id: HPI, job_id: job.id, node_from: 'vm-1', node_to: 'vm-2' }])
@@ -239,7 +239,7 @@ t.test('a pin to another node, or none, stays as it is', async t => {
   }
 })
 
-t.test('no cluster is asked to move what it does not have, or to where it is', async t => {
+t.test('no cluster gets a command to move what it does not have, or to where it is', async t => {
   t.equal(movedBetweenNodes(runningJob([HPI]), TUM, 'vm-1', 'vm-2', 'user'), undefined)
   t.equal(movedBetweenNodes(runningJob([HPI]), HPI, 'vm-1', 'vm-1', 'user'), undefined)
 })

@@ -18,7 +18,7 @@ t.test('placing commands one deploy per cluster', async t => {
   t.equal(change?.job.status, 'CLUSTER_SCHEDULED')
 })
 
-t.test('placing more on a cluster that has some tells it the new number', async t => {
+t.test('placing more instances on a cluster commands it to run the new number', async t => {
   const job = placedJob([HPI])
   const grown = stored(updated(job, { replicas: 2 }))
   const change = placed(grown, { kind: 'placed', assignments: [{ instance_number: 1, cluster_id: HPI }], explanation: verdict('placed') }, 'scheduler')

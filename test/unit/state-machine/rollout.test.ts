@@ -146,7 +146,7 @@ t.test('where a descriptor names no time, an update has that of the settings', a
   t.equal(change?.job.rollout?.deadline_at, after(600))
 })
 
-t.test('at its deadline an update goes back and says why', async t => {
+t.test('at its deadline an update is rolled back and shows why', async t => {
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }, undefined, T))
   const change = expireDeadlines(job, { ...POLICY, scheduledMs: 1e9 }, 'system', new Date(after(600)))
   t.same(events(change), [
@@ -231,7 +231,7 @@ t.test('the lowest numbers are updated first, those that are down before all', a
   t.same(events(change).filter(event => event.startsWith('status')).map(event => event.split(' ')[1]), ['2', '0'])
 })
 
-t.test('a user who goes back keeps the number of instances that there are by now', async t => {
+t.test('a rollback by a user keeps the current number of instances', async t => {
   const job = carriedOut(updated(runningJob([HPI], { replicas: 1 }), { image: 'nginx:2', replicas: 1 }))
   const grown = stored(updated(job, { image: 'nginx:2', replicas: 2 }))
   const change = rolledBackTo(grown, grown.revisions[0]!, { policy: POLICY, cause: 'user', mayStay: () => true }, T)

@@ -32,7 +32,7 @@ t.test('the cluster that was named gets all instances that the Cloud Scheduler w
   t.same(change?.events.map(({ cause }) => cause), ['scheduler', 'scheduler', 'scheduler'])
 })
 
-t.test('what moves or was sent elsewhere is not what it was asked about', async t => {
+t.test('moving instances, and those sent elsewhere, are not for the Cloud Scheduler', async t => {
   const moving = stored(scaled(stored(movedTo(runningJob([TUM]), TUM)), 2, 'user'))
   t.same(entries(answered(moving, named(moving), hpi(), now)?.job), [`0 ${TUM} RUNNING`, `0 - REQUESTED from ${TUM}`, `1 ${HPI} CLUSTER_SCHEDULED`])
 })
@@ -118,7 +118,7 @@ t.test('a cluster that is not registered counts as not found', async t => {
   t.equal(misled(job, { job_id: job.id, failure: 'TargetClusterNotFound' }, now), undefined)
 })
 
-t.test('that the question is under way shows on what is to be placed, once', async t => {
+t.test('a pending question shows on the unplaced instances, once', async t => {
   const job = stored(scaled(runningJob([TUM]), 2, 'user'))
   const explanation = { ...verdict(false, 'the Cloud Scheduler is asked'), outcome: 'waiting' as const }
   const change = asked(job, explanation, 'scheduler', new Date(now))

@@ -14,7 +14,7 @@ interface On {
   cluster_id: ClusterId
 }
 
-/** What becomes of instances between two states of a job. */
+/** How the instances differ between two states of a job. */
 export interface Difference {
   placed: On[]
   moved: Array<{ instance_number: number, from: ClusterId, to: ClusterId | null }>
@@ -23,7 +23,7 @@ export interface Difference {
   waiting: number[]
 }
 
-/** Where the instances of a job go. `before` is undefined for a new job. */
+/** How the instances of a job change. `before` is undefined for a new job. */
 export function instancesChanged (before: Job | undefined, after: Job): Difference {
   const difference: Difference = { placed: [], moved: [], renewed: [], removed: [], waiting: [] }
   const isUpdate = before !== undefined && after.rollout !== null &&
@@ -53,9 +53,7 @@ export function instancesChanged (before: Job | undefined, after: Job): Differen
   return difference
 }
 
-/**
- * The fields of a job's descriptor that another one would change. Replicas and an address that it does not name stay.
- */
+/** The fields in which a new descriptor differs from the job's. If it names no `replicas` or `RR_ip`, these stay. */
 export function fieldsChanged ({ descriptor: before, replicas }: Job, descriptor: Descriptor): FieldChange[] {
   const kept = { replicas, ...(before.RR_ip !== undefined && { RR_ip: before.RR_ip }) }
   return changesBetween({ ...before, ...kept }, { ...kept, ...descriptor }, [])

@@ -12,12 +12,12 @@ import { jobName } from '../../../../descriptor/name.js'
 import { fieldsChanged, instancesChanged, type Difference } from './difference.js'
 import { planSummary, serviceSummary } from './sentences.js'
 
-/** Tells what a deploy would do, and does nothing. */
+/** Previews a deploy. Writes nothing. */
 export interface Planner {
   /**
-   * The decisions that {@link Deployer.deploy} and then the placement would take, made and not stored: the change of
-   * each job up to the first step of an update, and one pass of the embedded scheduler over the figures of now. Other
-   * jobs that wait for room are not taken into account. Errors are those of a deploy.
+   * Makes the decisions of {@link Deployer.deploy} and of the placement after it, without storing them: the change of
+   * each job up to the first step of an update, and one pass of the embedded scheduler over the current figures. Other
+   * jobs that wait for room are not taken into account. The errors are those of a deploy.
    */
   plan (descriptors: readonly Descriptor[], cause: string): Promise<Plan>
 }
@@ -25,10 +25,10 @@ export interface Planner {
 export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick<Deployer, 'preview'> & {
   scheduler: EmbeddedScheduler
   clusters: ClusterStore
-  /** The scheduler that decides on what is deployed. */
+  /** The scheduler that places what is really deployed. */
   decidedBy: Plan['scheduler']
 }): Planner {
-  /** In the order in which the placement takes them. Only for jobs with instances that wait for a place. */
+  /** Placement decisions for jobs with unplaced instances, made in the order of a placement pass. */
   async function decisions (previews: Preview[]): Promise<Map<JobId, PlacementDecision>> {
     const asked = previews.map(resulting).filter(job => job.instance_list.some(isUnplaced)).sort((a, b) =>
       a.id < b.id ? -1 : 1
@@ -50,7 +50,7 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
     const names = new Map(
       known.filter(cluster => cluster !== undefined).map(({ id, cluster_name: name }) => [id, name])
     )
-    // One that was deleted meanwhile has no name any more.
+    // A cluster that was deleted meanwhile has no name any more: its id stands in.
     return id => names.get(id) ?? id
   }
 
@@ -88,12 +88,12 @@ export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick
   }
 }
 
-/** The job as it would be stored, before the placement. */
+/** The job as a deploy would store it, before placement. */
 function resulting ({ before, change }: Preview): Job {
   return (change?.job ?? before)!
 }
 
-/** How the changes would shift what is reserved on the clusters. */
+/** How the changes would shift the reservations on each cluster. */
 function reservations (previews: Preview[]): Map<ClusterId, Resources> {
   const sums = new Map<ClusterId, Resources>()
   const add = (job: Job, sign: 1 | -1) => {

@@ -2,10 +2,10 @@ import type { Explanation } from '../../../../schemas/job.js'
 import type { FieldChange, Movements, ServicePlan } from '../../../../schemas/plan.js'
 import { instances } from '../../state-machine/wording.js'
 
-/** Most fields that a sentence names. */
+/** Most fields named in a sentence. */
 const MAX_NAMED = 5
 
-/** What would become of one service. */
+/** Summary of what a deploy would do to one service. */
 export function serviceSummary (
   name: string,
   outcome: ServicePlan['outcome'],
@@ -25,7 +25,7 @@ export function serviceSummary (
   return `${name} would stay as it is${but}`
 }
 
-/** What would become of all of them. */
+/** Summary over all services of a plan. */
 export function planSummary (services: ServicePlan[]): string {
   const outcomes = [
     counted(services, 'create', 'created'),
@@ -45,7 +45,7 @@ function counted (services: ServicePlan[], outcome: ServicePlan['outcome'], word
   return count === 0 ? '' : `${count} ${word}`
 }
 
-/** "2 instances placed, 1 moved, 3 renewed in place, 1 removed"; what there is none of is left out. */
+/** "2 instances placed, 1 moved, 3 renewed in place, 1 removed", without the kinds that have none. */
 function movementsSentence (found: Movements[]): string {
   const words = { placed: 'placed', moved: 'moved', renewed: 'renewed in place', removed: 'removed' } as const
   const parts = (Object.keys(words) as Array<keyof typeof words>)
