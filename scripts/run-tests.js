@@ -1,18 +1,19 @@
 import { availableParallelism } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import t from 'tap'
 import { compileAll } from './compile.js'
 
 /**
- * Runs the tests whose paths begin with one of the arguments, or all of them, and writes TAP. Each file runs in its own
- * process, without a loader. Those of test/unit share one, since they start no processes and leave no state.
+ * Runs the tests whose paths begin with one of the arguments, or all, and writes TAP. Loading the server costs more than
+ * most tests do: the files of a folder share a process. Those that start processes, or take long, have one of their own.
  */
 
 const COMPILED = join(import.meta.dirname, '../.compiled')
-/** Property tests take long, so they do not share a process. */
-const isPure = file => file.startsWith('test/unit/') && !file.endsWith('.property.test.ts')
-/** Milliseconds after which a process counts as hanging, on a quiet machine. */
-const HANGS_MS = 300_000
+const OWN_PROCESS = /^test\/(process|multi-manager)\/|\.property\.test\.ts$/
+/** Milliseconds after which a process hangs rather than is slow, on a quiet machine. */
+const HANGS_MS = 600_000
+/** Most tests wait for something most of the time. */
+const JOBS = availableParallelism() + 1
 
 const prefixes = process.argv.slice(2).map(argument => argument.replace(/^\.\//, ''))
 const files = await compileAll()
@@ -21,27 +22,33 @@ const { patience } = await import('../.compiled/test/support/waiting.js')
 const unused = prefixes.filter(prefix => !files.some(file => file.startsWith(prefix)))
 if (unused.length > 0) throw new Error(`there is no test at ${unused.join(' or ')}`)
 
-/** Runs without NODE_OPTIONS: tap sets a loader there, which takes longer per process than most tests. */
+/** The pure tests are one group, each folder of others is one. */
+function groupOf (file) {
+  if (OWN_PROCESS.test(file)) return file
+  return file.startsWith('test/unit/') ? 'test/unit' : dirname(file)
+}
+
+/** Without NODE_OPTIONS: tap puts a loader there, which costs each process more than most tests do. */
 async function run (name, sources) {
   const scripts = sources.map(source => join(COMPILED, source.replace(/\.ts$/, '.js')))
-  const main = scripts.length === 1 ? scripts : [join(COMPILED, 'test/support/together.js'), ...scripts]
+  const main = scripts.length === 1 ? scripts : [join(COMPILED, 'test/support/together.js'), name]
   const timeout = Math.round(patience(HANGS_MS))
   const results = await t.spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, '--enable-source-maps', ...main], {
     name,
     buffered: true,
     timeout,
-    env: { ...process.env, TAP_TIMEOUT: String(timeout / 1000) }
+    env: { ...process.env, TAP_TIMEOUT: String(timeout / 1000), TEST_FILES: JSON.stringify(scripts) }
   })
   process.stderr.write(`${((results?.time ?? 0) / 1000).toFixed(1).padStart(6)} s  ${name}\n`)
 }
 
-t.jobs = availableParallelism()
+t.jobs = JOBS
 t.setTimeout(0)
-const pure = selected.filter(isPure)
-const groups = [...pure.length > 0 ? [pure] : [], ...selected.filter(file => !isPure(file)).map(file => [file])]
+const byName = {}
+for (const file of selected) (byName[groupOf(file)] ??= []).push(file)
+// The longest first, so that none is left over in the end.
+const groups = Object.entries(byName).sort(([, a], [, b]) => b.length - a.length)
 const work = async () => {
-  for (let group = groups.shift(); group; group = groups.shift()) {
-    await run(group.length === 1 ? group[0] : `test/unit (${group.length} files)`, group)
-  }
+  for (let group = groups.shift(); group; group = groups.shift()) await run(...group)
 }
-await Promise.all(Array.from({ length: t.jobs }, work))
+await Promise.all(Array.from({ length: JOBS }, work))

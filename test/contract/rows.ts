@@ -2,7 +2,8 @@ import type { Test } from 'tap'
 import { request } from 'undici'
 import { yamlDescriptor } from '../support/descriptor.js'
 import { connectCluster, ROOMY, type RawCluster } from '../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../support/server.js'
+import { startServer, type TestServer } from '../support/server.js'
+import { eventually } from '../support/waiting.js'
 
 /**
  * A row of the contract's tables, byte for byte: what is sent, and what comes back.

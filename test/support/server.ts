@@ -5,9 +5,6 @@ import app, { serverOptions } from '../../app.js'
 import type { Config } from '../../plugins/config.js'
 import type { Store } from '../../stores/store.js'
 
-// Until its last user looks for it in its own place.
-export { eventually } from './waiting.js'
-
 /** A System Manager that listens on a loopback port with a store of its own, closed when the test ends. */
 export interface TestServer {
   /** http://127.0.0.1:port */

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 /** Services of shop.default with these names; `more` are further lines beside them. */
 const shop = (names: string[], more = '') => `app_name: shop

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 const UNKNOWN = 'ffffffffffffffffffffffff'
 

@@ -3,7 +3,8 @@ import Fastify from 'fastify'
 import { chmodSync } from 'node:fs'
 import app, { serverOptions } from '../../../app.js'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { eventually, startServer } from '../../support/server.js'
+import { startServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 interface Check { name: string, ok: boolean, detail: string }
 

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 async function figure (server: TestServer, name: string): Promise<number | undefined> {
   const line = (await server.text('/metrics')).split('\n').find(line => line.startsWith(`${name} `))

@@ -3,7 +3,8 @@ import t from 'tap'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
-import { eventually, startServer } from '../../support/server.js'
+import { startServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { emptied, rawMongo } from '../stores/mongo-store.js'
 
 /** The server on the MongoDB store, over the whole of the contract's API; the store is the emulator (docs/database.md). */

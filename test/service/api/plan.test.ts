@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import t from 'tap'
 import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY, type RawCluster } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 const plan = async (server: TestServer, content: string) => (await server.fetch('/api/v1/jobs/plan', asYaml(content))).json() as Promise<any>
 const deploy = (server: TestServer, content: string) => server.fetch('/api/deploy', asYaml(content))

@@ -6,7 +6,8 @@ import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Job, JobId } from '../../../schemas/job.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { ROOMY } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { aCommand, aJob, on, saved } from '../stores/samples.js'
 
 type LogLine = Record<string, unknown> & { level: number, msg: string }

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { callBack } from '../../support/fake-scheduler.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { startOrchestrator, type Orchestrator } from './over-http.js'
 
 const metric = async ({ server }: Orchestrator, line: string): Promise<number> =>

@@ -2,7 +2,7 @@ import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { aJob, anInstance, saved } from '../stores/samples.js'
 import { silentFor, startOrchestrator } from './over-http.js'
 

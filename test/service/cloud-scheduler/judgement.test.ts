@@ -1,6 +1,6 @@
 import t from 'tap'
 import { callBack } from '../../support/fake-scheduler.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { silentFor, startOrchestrator } from './over-http.js'
 
 t.test('a cluster that is dead or elsewhere gets nothing, and the job shows why', async t => {

@@ -3,7 +3,8 @@ import type { Config } from '../../../plugins/config.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { startFakeScheduler, type FakeScheduler } from '../../support/fake-scheduler.js'
 import { connectCluster, ROOMY, type RawCluster } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { registered } from '../stores/samples.js'
 
 /** A System Manager that asks a fake Cloud Scheduler, and what the tests do with it. */

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { ROOMY } from '../../support/raw-cluster.js'
 import { callBack } from '../../support/fake-scheduler.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { startOrchestrator } from './over-http.js'
 
 t.test('room that comes back is a reason to ask at once, and once', async t => {

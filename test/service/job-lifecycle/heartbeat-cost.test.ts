@@ -5,7 +5,7 @@ import t from 'tap'
 import systemManager, { serverOptions } from '../../../app.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster } from '../../support/raw-cluster.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 const JOBS = 100
 

@@ -1,7 +1,8 @@
 import t from 'tap'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY, type RawCluster } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 const NAME = 'demo.default.service1.test'
 

@@ -8,7 +8,7 @@ import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Plan, ServicePlan } from '../../../schemas/plan.js'
 import { ROOMY } from '../../support/raw-cluster.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { sampleDescriptor } from '../../unit/state-machine/sample.js'
 
 const aDescriptor = (name: string): fc.Arbitrary<Descriptor> => fc.record({

@@ -5,7 +5,8 @@ import t, { type Test } from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY, type RawCluster } from '../../support/raw-cluster.js'
-import { eventually, startServer, type TestServer } from '../../support/server.js'
+import { startServer, type TestServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 const IMPATIENT = { CLUSTER_GRACE_S: 1, FAILOVER_AFTER_S: 1, HEARTBEAT_INTERVAL_S: 1, RECONCILE_S: 3600 }
 

@@ -1,7 +1,7 @@
 import { ObjectId } from 'mongodb'
 import t from 'tap'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { emptied, keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 

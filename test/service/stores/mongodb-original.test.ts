@@ -1,7 +1,7 @@
 import { Double, ObjectId } from 'mongodb'
 import t from 'tap'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { emptied, keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, addressesOf, commit, registered, saved } from './samples.js'
 

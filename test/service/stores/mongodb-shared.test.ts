@@ -4,7 +4,7 @@ import t from 'tap'
 import { jobWithPlainId } from '../../../schemas/job-document.js'
 import type { Store } from '../../../stores/store.js'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { eventually } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 import { emptied, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, addressesOf, commit, registered, saved } from './samples.js'
 

@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { eventually } from '../../support/server.js'
+import { spawnProgram } from '../../support/program.js'
+import { eventually } from '../../support/waiting.js'
 import { emptied, openedMongo, rawMongo } from './mongo-store.js'
 import { registered } from './samples.js'
 
@@ -13,7 +12,8 @@ t.beforeEach(t => emptied(t, uri))
 
 /** Starts a writer; gives the ids of the jobs that it printed, and its end. */
 function startWriter (t: Test, clusterId: string) {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'mongo-writer.ts'), uri, clusterId], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawnProgram(import.meta.resolve('./mongo-writer.js'), [uri, clusterId])
+  child.stderr.pipe(process.stderr, { end: false })
   const exited = once(child, 'exit')
   const acknowledged: string[] = []
   createInterface({ input: child.stdout }).on('line', line => acknowledged.push(line))

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,11 +9,12 @@ import { openConnection } from '../../../stores/sqlite/connection.js'
 import { openDatabase } from '../../../stores/sqlite/database.js'
 import { MIGRATIONS, migrate } from '../../../stores/sqlite/migrations.js'
 import { openSqliteStore } from '../../../stores/sqlite/open.js'
+import { spawnProgram } from '../../support/program.js'
 import { aJob, addressesOf, saved } from './samples.js'
 
 /** Runs a process that writes into the file, kills it once it has acknowledged `count` jobs; gives all it acknowledged. */
 async function writeAndKill (file: string, count: number): Promise<Array<{ id: string, address: string }>> {
-  const child = spawn(process.execPath, ['--import', 'tsx', join(import.meta.dirname, 'sqlite-writer.ts'), file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawnProgram(import.meta.resolve('./sqlite-writer.js'), [file])
   const complaint = text(child.stderr)
   const exit = once(child, 'exit')
   const acknowledged: Array<{ id: string, address: string }> = []

@@ -24,7 +24,7 @@ export interface Emulator {
  */
 export async function startEmulator (t: Test, { file, port = 0, changeStreams = false }: { file?: string, port?: number, changeStreams?: boolean } = {}): Promise<Emulator> {
   if (!existsSync(join(TARGET, '.built'))) throw new Error('test/support/mongo-wire is not built: ./run-tests.sh does it, with Maven and a JDK 17 or newer')
-  const args = ['-Xmx512m', '-XX:+UseSerialGC', '-cp', `${join(TARGET, 'classes')}:${join(TARGET, 'dependency')}/*`, 'Emulator', String(port), ...(file === undefined ? [] : [file])]
+  const args = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', `${join(TARGET, 'classes')}:${join(TARGET, 'dependency')}/*`, 'Emulator', String(port), ...(file === undefined ? [] : [file])]
   const child = spawn('java', args, { env: { PATH: process.env.PATH, ...(changeStreams && { CHANGE_STREAMS: '1' }) }, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
   t.teardown(async () => {
