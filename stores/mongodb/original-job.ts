@@ -97,10 +97,21 @@ function asDescriptor (fields: Record<string, unknown>, name = '...'): Descripto
     image: '',
     image_runtime: 'docker',
     ...fields,
+    ...(isObject(fields.requirements) && { requirements: withNumbers(fields.requirements) }),
     app_name: asText(fields.app_name ?? app),
     app_ns: asText(fields.app_ns ?? appNs),
     service_name: asText(fields.service_name ?? service),
     service_ns: asText(fields.service_ns ?? serviceNs)
+  }
+}
+
+/** The original takes figures as text too. What is no figure stays, for the scheduler to complain about. */
+function withNumbers (requirements: Record<string, unknown>): Record<string, unknown> {
+  const { cpu, memory, ...others } = requirements
+  return {
+    ...others,
+    ...(cpu !== undefined && { cpu: toNumber(cpu) ?? cpu }),
+    ...(memory !== undefined && { memory: toNumber(memory) ?? memory })
   }
 }
 
@@ -111,7 +122,11 @@ function asCount (value: unknown): number | undefined {
 }
 
 function asObjects (value: unknown): Array<Record<string, unknown>> {
-  return Array.isArray(value) ? value.filter(entry => typeof entry === 'object' && entry !== null) : []
+  return Array.isArray(value) ? value.filter(isObject) : []
+}
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function asText (value: unknown): string {

@@ -63,7 +63,9 @@ t.test('while the database is dead requests get 503 within 2 s; it comes back, a
   t.strictSame(acknowledged.filter(name => !names.has(name)), [], `none of ${acknowledged.length} acknowledged deploys is lost`)
   const addresses = jobs.flatMap(job => [...job.service_ip_list.map(({ Address }) => Address), ...job.instance_list.map(instance => instance.instance_ip)])
   t.equal(new Set(addresses).size, addresses.length, 'no address twice')
-  t.equal(server.log.filter(line => line.includes('the database does not answer')).length, 1, 'logged once')
+  // On a busy machine one that comes back may fall silent once more.
+  const outages = server.log.flatMap(line => /the database (does not answer|answers again)/.exec(line)?.[1] ?? [])
+  t.ok(outages.length >= 2 && outages.every((outage, n) => outage === (n % 2 === 0 ? 'does not answer' : 'answers again')), `each outage is logged once: ${outages}`)
   t.equal(await server.end('SIGTERM'), 0)
 })
 

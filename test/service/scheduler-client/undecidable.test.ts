@@ -62,7 +62,7 @@ t.test('requests get their turn while a long page is decided on', async t => {
   let turns = 0
   let isOver = false
   const count = () => { turns++; if (!isOver) setImmediate(count) }
-  const placing = scheduler.place(Array.from({ length: 20 }, () => job)).finally(() => { isOver = true })
+  const placing = scheduler.place(Array.from({ length: 100 }, () => job)).finally(() => { isOver = true })
   // Counted from when the store has answered: what comes before has turns of its own.
   await store.jobs.reserved()
   setImmediate(count)

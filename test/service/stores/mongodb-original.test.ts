@@ -46,7 +46,7 @@ t.test('jobs of the original are taken over where they are, with their addresses
       instance_list: [{ instance_number: 0, instance_ip: '172.30.0.1', cluster_id: cluster.toHexString(), namespace_ip: '10.18.0.2', host_ip: '192.168.1.1', host_port: 50103 }],
       cluster
     },
-    { _id: fresh, ...descriptor, service_name: 'api', job_name: 'old.default.api.test', service_ip_list: [{ IpType: 'RR', Address: '172.30.0.2' }], status: 'REQUESTED' },
+    { _id: fresh, ...descriptor, requirements: { cpu: '0.5', memory: 'plenty', gpu: '1' }, service_name: 'api', job_name: 'old.default.api.test', service_ip_list: [{ IpType: 'RR', Address: '172.30.0.2' }], status: 'REQUESTED' },
     { _id: gone, job_name: 'old.default.gone.test', status: 'UNDEPLOYED', service_ip_list: [{ IpType: 'RR', Address: '172.30.0.9' }] }
   ])
   await raw.net.insertMany([{ type: 'next_service_ip', ipv4: [172, 30, 0, 3] }, { type: 'next_subnet_ip', ipv4: [172, 18, 1, 0] }])
@@ -62,7 +62,7 @@ t.test('jobs of the original are taken over where they are, with their addresses
     instance_list: [{ instance_number: 0, instance_ip: '172.30.0.1', cluster_id: cluster.toHexString(), host_port: '50103', status: 'RUNNING' }]
   })
   t.not(job.service_ip_list[0]!.Address, '172.30.0.0', 'the address of the network itself was given out by the original, but cannot be leased')
-  t.match(await store.jobs.byUnderscoredName('old_default_api_test'), [{ id: fresh.toHexString(), status: 'REQUESTED', instance_list: [{ cluster_id: '', status: 'REQUESTED', instance_ip: /^172\.30\./ }] }])
+  t.match(await store.jobs.byUnderscoredName('old_default_api_test'), [{ id: fresh.toHexString(), status: 'REQUESTED', descriptor: { requirements: { cpu: 0.5, memory: 'plenty', gpu: '1' } }, instance_list: [{ cluster_id: '', status: 'REQUESTED', instance_ip: /^172\.30\./ }] }])
   t.strictSame((await store.jobs.unplaced({ limit: 9 })).map(({ id }) => id), [fresh.toHexString()])
   t.strictSame((await store.jobs.byAddress('172.30.0.1'))?.id, running.toHexString())
   t.match(await store.jobs.get(gone.toHexString()), { status: 'UNDEPLOYED', desired_state: 'undeployed', instance_list: [], service_ip_list: [] })
