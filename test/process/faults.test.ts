@@ -3,7 +3,7 @@ import { dirname, extname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { connectCluster } from '../support/raw-cluster.js'
-import { runServerProcess, SERVER, startServerProcess } from '../support/server-process.js'
+import { logged, runServerProcess, SERVER, startServerProcess } from '../support/server-process.js'
 import { within } from '../support/waiting.js'
 
 const PARTS = ['background', 'descriptor', 'plugins', 'routes', 'schemas', 'services', 'stores', 'app', 'server']
@@ -46,6 +46,6 @@ t.test('a loop that dies ends the process, in order and not with 0', async t => 
   const [code] = await within(server.ended, 'the end of the process')
   t.equal(code, 1)
   t.equal(await cluster.closed, 1001, 'its channels are closed as at any end')
-  const fatal = server.log.map(line => JSON.parse(line)).filter(({ level }) => level === 60)
+  const fatal = logged(server).filter(({ level }) => level === 60)
   t.match(fatal, [{ loop: 'doomed', err: { message: 'the lease is beyond repair' }, msg: /a loop died/ }, { msg: /uncaught/ }])
 })

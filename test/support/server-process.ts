@@ -56,6 +56,11 @@ export async function startServerProcess (t: Test, env: Record<string, string>, 
   }
 }
 
+/** The lines of JSON in its log, in order of time: a full pipe may have turned two of them round. */
+export function logged ({ log }: ServerProcess): Array<Record<string, unknown> & { level: number, time: number, msg: string }> {
+  return log.filter(line => line.startsWith('{')).map(line => JSON.parse(line)).sort((a, b) => a.time - b.time)
+}
+
 /** Starts `server.ts` and waits for its end: for starts that are to fail, and `--help`. */
 export async function runServerProcess (env: Record<string, string>, args: string[] = [], program = SERVER): Promise<{ code: number | null, stdout: string, stderr: string }> {
   const child = spawnProgram(program, args, { ...ON_ANY_PORT, ...env })
