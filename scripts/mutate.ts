@@ -70,8 +70,11 @@ const SLACK_MS = 5000
 /** Milliseconds after which a property test stops, with the runs that it has done. */
 const PROPERTY_MS = 400
 
-/** Files that tests start as processes. */
-const STARTED = /^(test\/|server\.ts$)/
+/** What is built, and so in no list of files, by its path. */
+const BUILT = ['node_modules', 'test/support/mongo-wire/target']
+
+/** Seconds after which tap takes a test for hanging: the limits of the runs come first. */
+const TAP_TIMEOUT = '600'
 
 type Verdict = 'noticed' | 'timed out' | 'survived'
 
@@ -152,16 +155,16 @@ async function runRoom (room: Room, mutants: Mutant[], files: string[]): Promise
   return verdicts
 }
 
-/** Copies of the project as JavaScript; what tests start with tsx stays TypeScript too. */
+/** Copies of the project as JavaScript. */
 async function makeCopies (root: string, files: string[]): Promise<string[]> {
   const [first, ...others] = Array.from({ length: COPIES }, (_, n) => join(root, String(n)))
   for (const file of files) {
     const to = join(first!, file)
     await mkdir(dirname(to), { recursive: true })
     if (file.endsWith('.ts')) await writeFile(scriptOf(to), compile(await textOf(file)).script)
-    if (!file.endsWith('.ts') || STARTED.test(file)) await cp(file, to)
+    else await cp(file, to)
   }
-  await symlink(join(process.cwd(), 'node_modules'), join(first!, 'node_modules'))
+  for (const path of BUILT) await symlink(join(process.cwd(), path), join(first!, path))
   for (const other of others) await cp(first!, other, { recursive: true, verbatimSymlinks: true })
   return [first!, ...others]
 }
@@ -244,7 +247,7 @@ async function run (
 ): Promise<{ code: number | undefined, output: string }> {
   const child = spawn(process.execPath, [entry], {
     cwd,
-    env: { ...process.env, TAP_BAIL: '1' },
+    env: { ...process.env, TAP_BAIL: '1', TAP_TIMEOUT },
     // A group of its own, so that what the tests start ends with them.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe']
