@@ -137,7 +137,7 @@ async function runRoom (room: Room, mutants: Mutant[], files: string[]): Promise
   const root = await mkdtemp(join(tmpdir(), 'mutate-'))
   const verdicts: Array<[Mutant, Verdict]> = []
   try {
-    const copies = await makeCopies(root, files)
+    const copies = await makeCopies(root, files, room.copies)
     const runs = await baseline(copies, room, tests)
     const queue = [...mutants]
     await Promise.all(copies.map(async copy => {
@@ -156,8 +156,8 @@ async function runRoom (room: Room, mutants: Mutant[], files: string[]): Promise
 }
 
 /** Copies of the project as JavaScript. */
-async function makeCopies (root: string, files: string[]): Promise<string[]> {
-  const [first, ...others] = Array.from({ length: COPIES }, (_, n) => join(root, String(n)))
+async function makeCopies (root: string, files: string[], count = COPIES): Promise<string[]> {
+  const [first, ...others] = Array.from({ length: count }, (_, n) => join(root, String(n)))
   for (const file of files) {
     const to = join(first!, file)
     await mkdir(dirname(to), { recursive: true })
