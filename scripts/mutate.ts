@@ -27,6 +27,8 @@ interface Room {
   together?: boolean
   /** Milliseconds after which a property ends with the runs that it has had. Default {@link PROPERTY_MS}. */
   propertyMs?: number
+  /** Mutants tested at a time. Default {@link COPIES}; more for tests that wait most of the time. */
+  copies?: number
 }
 
 const ROOMS: Record<string, Room> = {
@@ -60,7 +62,7 @@ const ROOMS: Record<string, Room> = {
   }
 }
 
-/** Mutants under test at a time, each in a copy of its own. */
+/** Mutants tested at a time, each in a copy of its own. */
 const COPIES = 2
 
 /** A run may take this many times as long as without a mutant, and SLACK_MS more, since the machine has other load. */
