@@ -117,3 +117,10 @@ t.test('numbers in a sentence are old after half a minute; what says the same is
     t.equal(again('1 free', at(3600)), undefined)
   }
 })
+
+t.test('a verdict is stored for the first instance too when the second shows it already', async t => {
+  const full = stored(unplaceable(stored(created(sampleDescriptor({ replicas: 2 }), 'user')), 'NoActiveClusterWithCapacity', verdict('no room'), 'scheduler'))
+  Object.assign(full.instance_list[0]!, { status: 'REQUESTED', status_reason: null })
+  const again = unplaceable(full, 'NoActiveClusterWithCapacity', verdict('no room'), 'scheduler')
+  t.same(fields(again?.job, 'status', 'status_reason'), [['NoActiveClusterWithCapacity', 'no room'], ['NoActiveClusterWithCapacity', 'no room']])
+})

@@ -2,6 +2,7 @@ import t from 'tap'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { effective } from '../../../services/job-lifecycle/state-machine/instances.js'
 import { commands, entries, events, fields, HPI, movedTo, placedJob, runningJob, sent, stored, TUM, updated } from './sample.js'
 
 t.test('fewer replicas retire the highest numbers, which keep their addresses until the cluster has confirmed', async t => {
@@ -55,4 +56,12 @@ t.test('scaling shows what was and what is, and which instances leave', async t 
 
 t.test('a job that is well shows no reason', async t => {
   t.match(runningJob([HPI, TUM]), { status: 'RUNNING', status_reason: null })
+})
+
+t.test('instances stand in order of their numbers, in the list and in what the status counts', async t => {
+  const job = stored(scaled(stored(scaled(runningJob([HPI, TUM, HPI]), 1, 'user')), 4, 'user'))
+  t.same(job.instance_list.map(({ instance_number: number }) => number), [0, 1, 2, 3])
+  const moving = stored(movedTo(runningJob([HPI, TUM, HPI]), HPI))
+  t.same(effective(moving).map(({ instance_number: number }) => number), [0, 1, 2])
+  t.same(effective({ ...moving, instance_list: moving.instance_list.toReversed() }).map(({ instance_number: number }) => number), [0, 1, 2])
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import t from 'tap'
-import { STATUSES, WAY_UP, type Status } from '../../../schemas/status.js'
+import { CLUSTER_REFUSALS, STATUSES, WAY_UP, type Status } from '../../../schemas/status.js'
 import { mayBecome, reportedStatus, TRANSITIONS, worst, type Trigger } from '../../../services/job-lifecycle/state-machine/transitions.js'
 
 /** May an instance that was not given up go this way? */
@@ -80,4 +80,24 @@ t.test('a job is as well as its worst instance', async t => {
   t.equal(of('REQUESTED', 'DEAD', 'FAILED'), 'FAILED')
   t.equal(of('COMPLETED', 'RUNNING'), 'RUNNING')
   t.equal(of(), undefined)
+})
+
+t.test('what a cluster refused may run there after all, be refused again, be lost, recalled or placed anew', async t => {
+  for (const refusal of CLUSTER_REFUSALS) {
+    for (const [trigger, to] of [
+      ['reported', 'NODE_SCHEDULED'], ['reported', 'RUNNING'], ['reported', 'FAILED'], ['started', 'DEPLOYED'], ['refused', 'FAILED'],
+      ['recalled', 'REQUESTED'], ['renewed', 'CLUSTER_SCHEDULED'], ['lost', 'DEAD'], ['gave_up', 'FAILED'],
+      ['placed', 'CLUSTER_SCHEDULED'], ['unplaceable', 'NoActiveClusterWithCapacity']
+    ] as const) t.ok(may(refusal, trigger, to), `${refusal} ${trigger} ${to}`)
+  }
+})
+
+t.test('of the statuses of instances the worst decides, in this order', async t => {
+  const order = ['FAILED', 'DEAD', ...CLUSTER_REFUSALS, 'TargetClusterNotFound', 'REQUESTED', 'CLUSTER_SCHEDULED', 'NODE_SCHEDULED', 'CREATING', 'DEPLOYED', 'RUNNING', 'COMPLETED'] as const
+  for (const [n, bad] of order.entries()) {
+    for (const better of order.slice(n + 1)) {
+      t.equal(worst([{ status: better }, { status: bad }])?.status, bad, `${bad} before ${better}`)
+      t.equal(worst([{ status: bad }, { status: better }])?.status, bad, `${bad} before ${better}`)
+    }
+  }
 })
