@@ -3,7 +3,7 @@ import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
-import { ApiError } from '../schemas/errors.js'
+import { ApiError, type ErrorCode } from '../schemas/errors.js'
 import { ref } from '../schemas/openapi.js'
 import { decodeUtf8 } from '../descriptor/decode.js'
 import { MAX_DESCRIPTOR_BYTES } from '../descriptor/read.js'
@@ -33,6 +33,19 @@ export const descriptorsContent = bodyOf(
   'The descriptor of a service, or those of several: as microservices, or as YAML documents',
   Type.Union([ref(Descriptor), ref(ApplicationDescriptor)])
 )
+
+/** What may be wrong with a descriptor that is only looked at. */
+export const descriptorErrors = [
+  'descriptor_missing',
+  'descriptor_unreadable',
+  'descriptor_invalid',
+  'address_taken',
+  'body_too_large',
+  'media_type_unsupported'
+] satisfies ErrorCode[]
+
+/** What may be wrong with one that is deployed. */
+export const deployErrors = [...descriptorErrors, 'conflict', 'addresses_exhausted'] satisfies ErrorCode[]
 
 /**
  * Accepts deployment descriptors: as a multipart part `file`, or as a YAML or JSON body (contract section 1). Bodies

@@ -1,5 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { descriptorsContent, descriptorText } from '../../plugins/descriptor-body.js'
+import descriptorBody, { deployErrors, descriptorsContent, descriptorText } from '../../plugins/descriptor-body.js'
 import { json, textErrors } from '../../schemas/openapi.js'
 import { HexId } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
@@ -31,15 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           'The job; for several services a list of jobs, in the order of the file',
           Type.Union([Deployed, Type.Array(Deployed)])
         ),
-        ...textErrors(
-          'descriptor_missing',
-          'descriptor_unreadable',
-          'descriptor_invalid',
-          'address_taken',
-          'conflict',
-          'body_too_large',
-          'addresses_exhausted'
-        )
+        ...textErrors(...deployErrors)
       }
     },
     // The reader of descriptors checks the body: it knows lines and columns.

@@ -1,5 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import descriptorBody, { descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
+import descriptorBody, { deployErrors, descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
 import { Application } from '../../../schemas/application.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { readDescriptors } from '../../../descriptor/read.js'
@@ -25,16 +25,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           ...json('A new application', ref(Application)),
           headers: { location: { type: 'string', description: 'Path of the application' } }
         },
-        ...problems(
-          'descriptor_missing',
-          'descriptor_unreadable',
-          'descriptor_invalid',
-          'address_taken',
-          'conflict',
-          'body_too_large',
-          'media_type_unsupported',
-          'addresses_exhausted'
-        )
+        ...problems(...deployErrors)
       }
     },
     // readDescriptors checks the body: it reports lines and columns.

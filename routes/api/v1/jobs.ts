@@ -1,6 +1,8 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import descriptorBody, {
+  deployErrors,
   descriptorContent,
+  descriptorErrors,
   descriptorsContent,
   descriptorText
 } from '../../../plugins/descriptor-body.js'
@@ -68,16 +70,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           ...json('A new job', ref(Job)),
           headers: { location: { type: 'string', description: 'Path of the job' } }
         },
-        ...problems(
-          'descriptor_missing',
-          'descriptor_unreadable',
-          'descriptor_invalid',
-          'address_taken',
-          'conflict',
-          'body_too_large',
-          'media_type_unsupported',
-          'addresses_exhausted'
-        )
+        ...problems(...deployErrors)
       }
     },
     // readDescriptor checks the body: it reports lines and columns.
@@ -100,14 +93,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       body: descriptorsContent,
       response: {
         200: json('What the deploy would do to each service', ref(Plan)),
-        ...problems(
-          'descriptor_missing',
-          'descriptor_unreadable',
-          'descriptor_invalid',
-          'address_taken',
-          'body_too_large',
-          'media_type_unsupported'
-        )
+        ...problems(...descriptorErrors)
       }
     },
     // readDescriptors checks the body: it reports lines and columns.
