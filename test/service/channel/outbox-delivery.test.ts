@@ -79,11 +79,14 @@ t.test('it begins behind the last that the cluster took, and goes on with what c
 })
 
 t.test('no more than 64 are on their way; each that is settled makes room for one', async t => {
-  const { delivery, sent, reaches } = await open(t, { commands: 70 })
+  const { delivery, sent, reads, reaches } = await open(t, { commands: 70 })
   await reaches(64)
+  await aWhile(50)
+  const { length } = reads
   delivery.wake()
   await aWhile(50)
   t.same(sent, upTo(64))
+  t.equal(reads.length, length, 'nothing is read while there is no room')
   delivery.dropped(5)
   await reaches(65)
   delivery.settled(3)
@@ -200,4 +203,17 @@ t.test('once stopped it sends nothing, reads nothing, and its end waits for a re
   t.equal(reads.length, length)
   t.equal(sent.length, count)
   t.same(log.errors, [], 'a read that fails after the end is no news')
+})
+
+t.test('what was read while it was stopped is not sent', async t => {
+  const { delivery, add, sent, reads, holdReads } = await open(t)
+  await eventually(async () => reads.length, count => count === 1)
+  await add(2)
+  const letGo = holdReads()
+  delivery.wake()
+  await eventually(async () => reads.length, count => count === 2)
+  const stopping = delivery.stop()
+  letGo()
+  await stopping
+  t.same(sent, [])
 })
