@@ -1,6 +1,7 @@
-import { Type, type Static } from '@sinclair/typebox'
-import envSchema from 'env-schema'
+import { KindGuard, Type, type Static } from '@sinclair/typebox'
+import { Value } from '@sinclair/typebox/value'
 import fp from 'fastify-plugin'
+import { expectationOf } from '../schemas/wording.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -21,12 +22,12 @@ export const Config = Type.Object({
     default: '',
     pattern: '^(mongodb(\\+srv)?://.+)?$',
     description:
-      'MongoDB that keeps the data, as mongodb:// or mongodb+srv:// with its options: replica set, TLS, credentials. ' +
-        'Takes precedence over CLOUD_MONGO_URL; without either, the embedded database is used'
+      'MongoDB that keeps the data, before CLOUD_MONGO_URL; without either, the embedded database is used: ' +
+        'mongodb:// or mongodb+srv:// with its options, such as replica set, TLS and credentials'
   }),
   CLOUD_MONGO_URL: Type.String({
     default: '',
-    description: 'Host of the MongoDB that keeps the data, a name or an address',
+    description: 'Host of the MongoDB that keeps the data: a name or an address, not a URI',
     pattern: '^[\\w.:-]*$'
   }),
   CLOUD_MONGO_PORT: Type.Integer({ default: 27017, minimum: 1, maximum: 65535, description: 'Port of that MongoDB' }),
@@ -38,7 +39,7 @@ export const Config = Type.Object({
   }),
   CLOUD_SCHEDULER_URL: Type.String({
     default: '',
-    description: 'Host of the Cloud Scheduler, a name or an address; without it, the embedded scheduler is used',
+    description: 'Host of the Cloud Scheduler; without it, the embedded scheduler is used: a name or an address, not a URI',
     pattern: '^[\\w.:-]*$'
   }),
   CLOUD_SCHEDULER_PORT: Type.Integer({
@@ -207,41 +208,28 @@ export const Config = Type.Object({
 })
 export type Config = Static<typeof Config>
 
-/** An invalid setting. Its message is one line for the operator. */
+/** Settings that cannot be used. Its message has one line for each, for the operator. */
 export class ConfigError extends Error {}
 
 /**
  * Reads the settings from the environment; those of `config` take precedence. Throws {@link ConfigError}, which names
- * the setting and its bounds.
+ * each setting that cannot be used, and what it may be.
  */
 export function readConfig (env: NodeJS.ProcessEnv, config: Partial<Config> = {}): Config {
   const given: Record<string, unknown> = { ...definedOnly(env), ...config }
-  try {
-    return finite(envSchema<Config>({ schema: Config, data: given, env: false }))
-  } catch (err) {
-    const problem =
-      (err as { errors?: Array<{ instancePath: string, message?: string, params?: { allowedValues?: string[] } }> })
-        .errors?.[0]
-    const name = problem?.instancePath.slice(1)
-    if (!problem || !name) throw new ConfigError((err as Error).message)
-    const allowed = problem.params?.allowedValues ? `: ${problem.params.allowedValues.join(', ')}` : ''
-    throw new ConfigError(
-      `${name}=${withoutCredentials(String(given[name] ?? ''))} cannot be used: it ` +
-        `${problem.message ?? 'is not valid'}${allowed}. ${Config.properties[name as keyof Config]?.description ?? ''}`
-    )
-  }
-}
-
-/** Refuses Infinity: the validator accepts it as a number. */
-function finite (config: Config): Config {
-  const endless = Object.entries(config).find(([, value]) => value === Infinity || value === -Infinity)
-  if (endless) {
-    throw new ConfigError(
-      `${endless[0]}=${endless[1]} cannot be used: it must be finite. ` +
-        `${Config.properties[endless[0] as keyof Config].description ?? ''}`
-    )
-  }
-  return config
+  const entries = Object.entries(Config.properties).map(([name, schema]) => {
+    const value = given[name] ?? schema.default
+    const isText = typeof value === 'string' && value.trim() !== ''
+    return [name, isText && !KindGuard.IsString(schema) ? Number(value) : value] as const
+  })
+  const complaints = entries.flatMap(([name, value]) => {
+    const schema = Config.properties[name as keyof Config]
+    if (Value.Check(schema, value) && (schema.enum === undefined || schema.enum.includes(value))) return []
+    const shown = withoutCredentials(String(given[name]))
+    return `${name}=${shown} cannot be used: expected ${expectationOf(schema, value)}. ${schema.description ?? ''}`
+  })
+  if (complaints.length > 0) throw new ConfigError(complaints.join('\n'))
+  return Object.fromEntries(entries) as Config
 }
 
 /** Keeps passwords out of logs and terminals. */

@@ -17,7 +17,7 @@ t.test('a setting that cannot be used stops the start with one clear line', asyn
   const { code, stdout, stderr } = await runServerProcess({ MY_PORT: 'http', DATA_DIR: t.testdir() })
   t.equal(code, 1)
   t.equal(stdout, '')
-  t.match(stderr, /^system-manager: MY_PORT=http cannot be used: it must be integer\..*\n$/)
+  t.match(stderr, /^system-manager: MY_PORT=http cannot be used: expected a whole number of at least 0\..*\n$/)
 })
 
 t.test('an argument that is not known stops the start with one clear line', async t => {

@@ -32,9 +32,9 @@ t.test('an empty setting of the option takes the one of the environment away', a
 })
 
 for (const [config, message] of [
-  [{ MY_PORT: 70_000 }, /^MY_PORT=70000 cannot be used: it must be <= 65535/],
-  [{ CLUSTER_GRACE_S: -1 }, /^CLUSTER_GRACE_S=-1 cannot be used: it must be >= 1/],
-  [{ RECONCILE_S: Infinity }, /^RECONCILE_S=Infinity cannot be used: it must be number/],
+  [{ MY_PORT: 70_000 }, /^MY_PORT=70000 cannot be used: expected a whole number of at most 65535/],
+  [{ CLUSTER_GRACE_S: -1 }, /^CLUSTER_GRACE_S=-1 cannot be used: expected a number of at least 1\./],
+  [{ RECONCILE_S: Infinity }, /^RECONCILE_S=Infinity cannot be used: expected a number of at most 86400/],
   [{ MONGO_URI: 'http://me:sesame@localhost' }, /^MONGO_URI=http:\/\/\*\*\*@localhost cannot be used/]
 ] as Array<[Partial<Config>, RegExp]>) {
   t.test(`the option is checked like the environment: ${Object.keys(config)[0]}`, async t => {
