@@ -39,7 +39,8 @@ export const Config = Type.Object({
   }),
   CLOUD_SCHEDULER_URL: Type.String({
     default: '',
-    description: 'Host of the Cloud Scheduler; without it, the embedded scheduler is used: a name or an address, not a URI',
+    description:
+      'Host of the Cloud Scheduler; without it, the embedded scheduler is used: a name or an address, not a URI',
     pattern: '^[\\w.:-]*$'
   }),
   CLOUD_SCHEDULER_PORT: Type.Integer({

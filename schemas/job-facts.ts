@@ -38,9 +38,16 @@ export function isReserving ({ cluster_id: clusterId, status }: Pick<Instance, '
   return clusterId !== '' && BELOW_RUNNING.has(status)
 }
 
-/** The requirements of each instance; 0 where the descriptor has none (contract section 6). */
+/**
+ * The requirements of each instance; 0 where the descriptor has none (contract section 6), or a stored one has no
+ * figure.
+ */
 export function requirementsOf ({ requirements }: Pick<Descriptor, 'requirements'>): Resources {
-  return { cpu: requirements?.cpu ?? 0, memory: requirements?.memory ?? 0 }
+  return { cpu: figureOf(requirements?.cpu), memory: figureOf(requirements?.memory) }
+}
+
+function figureOf (value: unknown): number {
+  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0
 }
 
 /** The resources that the instances of a job reserve, summed per cluster. */

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Job, Revision } from './job.js'
-import { shapeOf } from './primitives.js'
+import { parseStored, shapeOf } from './primitives.js'
 
 /**
  * Stored jobs and their versions. A schema change that earlier documents do not satisfy needs a new version and a new
@@ -83,29 +83,30 @@ export function storedJob (job: Job): string {
 /**
  * The job of a stored document, upgraded to the newest version. A document without `document_version` has version 1.
  * @param text JSON from {@link storedJob} of this version or an earlier one.
- * @throws Error that says what is wrong: not JSON, of a newer version, or not the shape of a job.
+ * @param known What the store knows of the job besides. A document that contradicts it belongs to another job, or is
+ *   an old one: acting on it would change the wrong job, or never come to an end.
+ * @throws Error that says what is wrong: not JSON, of a newer version, not the shape of a job, another job or revision.
  */
-export function readJob (text: string): Job {
+export function readJob (text: string, known: Pick<Job, 'id' | 'revision'>): Job {
   const { document_version: version = 1, ...document } = asFields(text)
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1) {
-    throw new Error(`its document_version is ${JSON.stringify(version)}, which is no version`)
+    throw new Error('its document_version is no version')
   }
   if (version > NEWEST_VERSION) {
     throw new Error(
       `it has version ${version}, written by a newer System Manager; this one knows versions up to ${NEWEST_VERSION}`
     )
   }
-  return asJob(STEPS.slice(version - 1).reduce((job, step) => step(job), document)) as Job
+  const job = asJob(STEPS.slice(version - 1).reduce((job, step) => step(job), document)) as Job
+  if (job.id !== known.id) throw new Error('it is the document of another job')
+  if (job.revision !== known.revision) {
+    throw new Error(`it has revision ${job.revision}, but the job has revision ${known.revision}`)
+  }
+  return job
 }
 
 function asFields (text: string): Fields {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (err) {
-    // The message of the parser quotes the document, which the client must not see.
-    throw new Error('it is not JSON', { cause: err })
-  }
+  const value = parseStored(text)
   if (!isFields(value)) throw new Error('it is JSON, but not an object')
   return value
 }

@@ -45,6 +45,15 @@ export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
 export const OneOf = <T extends string>(values: readonly T[], options: SchemaOptions = {}) =>
   Type.Unsafe<T>(Type.String({ ...options, enum: [...values], pattern: `^(${values.join('|')})$` }))
 
+/** The value of a stored JSON text. The error never repeats the text: that may be shown to anyone. */
+export function parseStored (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (err) {
+    throw new Error('it is not JSON', { cause: err })
+  }
+}
+
 /**
  * Makes a function that returns a value of the shape of `schema`, and throws an Error for any other, which says where
  * the value differs.

@@ -98,18 +98,25 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
 
     async changeEach (ids, decide, fence) {
       const undecided: unknown[] = []
+      let conflict: ApiError | undefined
       for (const id of ids) {
         try {
           await committer.change(id, decide, fence)
         } catch (err) {
+          const code = err instanceof ApiError ? err.code : undefined
           // The store has logged that it cannot read the document: skip the job.
-          if (err instanceof ApiError && err.code === 'job_unreadable') continue
-          // The store failed, or others keep changing the job: not the fault of this decision.
-          if (err instanceof ApiError) throw err
-          log.error({ err, job_id: id }, UNDECIDED)
-          undecided.push(err)
+          if (code === 'job_unreadable') continue
+          // The next job would fare no better.
+          if (code === 'store_unavailable' || code === 'shutting_down') throw err
+          if (code === 'conflict') conflict ??= err as ApiError
+          else {
+            log.error({ err, job_id: id }, UNDECIDED)
+            undecided.push(err)
+          }
         }
       }
+      // Others keep changing that job. The caller has to come again, but the rest is done.
+      if (conflict) throw conflict
       return undecided
     },
 

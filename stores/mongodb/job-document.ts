@@ -35,7 +35,7 @@ export function aboutJob ({ _id, system_manager: ours }: JobDocument): { kind: '
 export function toJob (document: JobDocument): Job {
   const ours = document.system_manager
   if (!ours) return fromOriginal(document)
-  const job = readJob(ours.job)
+  const job = readJob(ours.job, { id: document._id.toHexString(), revision: ours.revision })
   const found = foundByScheduler(document)
   if (!found) return job
   const reason = `the Cloud Scheduler found: ${found}`

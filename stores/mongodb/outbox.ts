@@ -1,6 +1,7 @@
 import type { Filter } from 'mongodb'
 import { asCommand, type Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
+import { parseStored } from '../../schemas/primitives.js'
 import type { OutboxStore } from '../store.js'
 import type { Draft, OutboxDocument } from './collections.js'
 import type { Connection } from './connection.js'
@@ -151,5 +152,5 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
 }
 
 function toCommand ({ _id, cluster_id: clusterId, open, job, ...command }: OutboxDocument): Command {
-  return asCommand({ ...command, command_id: _id, ...(job !== undefined && { job: JSON.parse(job) }) })
+  return asCommand({ ...command, command_id: _id, ...(job !== undefined && { job: parseStored(job) }) })
 }

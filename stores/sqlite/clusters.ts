@@ -1,5 +1,6 @@
 import { ObjectId } from 'bson'
 import { asCluster, type Cluster } from '../../schemas/cluster.js'
+import { parseStored } from '../../schemas/primitives.js'
 import type { ClusterStore, MaintenanceFields } from '../store.js'
 import type { Connection } from './connection.js'
 import { readPage } from './pages.js'
@@ -184,12 +185,12 @@ function parsed (row: ClusterRow): Cluster {
   return asCluster({
     ...columns,
     ...NO_MAINTENANCE,
-    ...JSON.parse(maintenance),
-    clusterinfo: JSON.parse(row.clusterinfo),
-    technology: row.technology === null ? null : JSON.parse(row.technology),
-    more: JSON.parse(row.more),
-    workers: row.workers === null ? null : JSON.parse(row.workers),
-    warnings: JSON.parse(row.warnings)
+    ...parseStored(maintenance) as object,
+    clusterinfo: parseStored(row.clusterinfo),
+    technology: row.technology === null ? null : parseStored(row.technology),
+    more: parseStored(row.more),
+    workers: row.workers === null ? null : parseStored(row.workers),
+    warnings: parseStored(row.warnings)
   })
 }
 

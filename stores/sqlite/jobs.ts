@@ -71,12 +71,12 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
   /** The job that was asked for; throws `job_unreadable`. */
   function toJob (row: JobRow | undefined): Job | undefined {
-    return row && documents.one(stored(row), () => readJob(row.doc))
+    return row && documents.one(stored(row), () => readJob(row.doc, row))
   }
 
   /** One job of many. */
   function toJobOfMany (row: JobRow | undefined): Job | undefined {
-    return row && documents.ofMany(stored(row), () => readJob(row.doc))
+    return row && documents.ofMany(stored(row), () => readJob(row.doc, row))
   }
 
   /** Of a live job that cannot be understood it is not known whether it is the one that is meant. */

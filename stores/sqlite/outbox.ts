@@ -1,5 +1,6 @@
 import { asCommand, type CommandDraft } from '../../schemas/channel.js'
 import { carriesDocument } from '../../schemas/job-facts.js'
+import { parseStored } from '../../schemas/primitives.js'
 import type { OutboxStore } from '../store.js'
 import type { Connection } from './connection.js'
 import { readPage } from './pages.js'
@@ -50,7 +51,7 @@ export function createOutbox ({ prepare, read, write, documents }: Connection): 
           (limit, offset) => pending.all(clusterId, after, limit, offset),
           ({ seq, command, job }) =>
             documents.ofMany({ kind: 'command', id: clusterId, revision: seq }, () =>
-              asCommand({ ...JSON.parse(command), seq, ...(job !== null && { job: JSON.parse(job) }) })),
+              asCommand({ ...parseStored(command) as object, seq, ...(job !== null && { job: parseStored(job) }) })),
           limit
         )
       ),

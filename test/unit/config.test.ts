@@ -22,7 +22,7 @@ t.test('a bad value is refused in one line that names the variable, the value an
     [{ PING_INTERVAL_S: '1e999' }, /^PING_INTERVAL_S=1e999 cannot be used: expected a number/],
     [{ CLUSTER_GRACE_S: '45s' }, /^CLUSTER_GRACE_S=45s cannot be used: expected a number of at least 1\./],
     [{ MY_PORT: '10000.5' }, /^MY_PORT=10000\.5 cannot be used: expected a whole number/],
-    [{ MY_PORT: ' ' }, /^MY_PORT=  cannot be used: expected a whole number/],
+    [{ MY_PORT: ' ' }, /^MY_PORT= {2}cannot be used: expected a whole number/],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL=loud cannot be used: expected one of fatal, error, warn/]
   ]
   for (const [env, message] of refusals) {

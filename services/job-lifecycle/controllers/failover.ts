@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import { isActive } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { lost, recovered } from '../state-machine/decisions/cluster-loss.js'
@@ -14,7 +15,7 @@ const FLAPPING_MS = 3_600_000
 
 /** What a turn needs. */
 export interface FailoverContext {
-  clusters: Pick<ClusterStore, 'silent' | 'returned' | 'update'>
+  clusters: Pick<ClusterStore, 'list' | 'silent' | 'returned' | 'update'>
   committer: Pick<Committer, 'changeOn'>
   /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
   graceMs: number
@@ -23,31 +24,39 @@ export interface FailoverContext {
   log: Pick<FastifyBaseLogger, 'info' | 'warn'>
 }
 
+/** One turn of the loop. `hasListened` is false while clusters have had no chance to report: silence means nothing. */
+export type SilenceWatch = (turn: Turn, hasListened: boolean, now?: number) => Promise<void>
+
 /**
- * One turn: recovers lost clusters that report again, then fails over those that have been silent for too long. Both
- * lists come from the store each time, so the next leader continues where this one stopped.
- * @param hasListened False while clusters have had no chance to report: their silence means nothing then.
- * @param now Unix milliseconds.
+ * Recovers lost clusters that report again, then fails over those that have been silent for too long. Both lists come
+ * from the store in each turn, so the next leader continues where this one stopped. A new leader first decides anew on
+ * the jobs of all lost clusters, for those that could not be decided on when their cluster was lost.
  */
-export async function watchSilence (
-  context: FailoverContext,
-  turn: Turn,
-  hasListened: boolean,
-  now = Date.now()
-): Promise<void> {
+export function createSilenceWatch (context: FailoverContext): SilenceWatch {
   const { clusters, graceMs, failoverMs } = context
   const about = ({ id, cluster_name: cluster }: Cluster) => ({ cluster_id: id, cluster })
-  await eachPage(
-    turn,
-    after => clusters.returned({ activeSince: now - graceMs, limit: PAGE, ...after }),
-    page => turn.each(page, cluster => recover(context, cluster, turn.fence, now), about)
-  )
-  if (!hasListened) return
-  await eachPage(
-    turn,
-    after => clusters.silent({ silentSince: now - failoverMs, limit: PAGE, ...after }),
-    page => turn.each(page, cluster => lose(context, cluster, turn.fence, now), about)
-  )
+  /** The leadership in which that was done. */
+  let settledFence: number | undefined
+
+  return async (turn, hasListened, now = Date.now()) => {
+    await eachPage(
+      turn,
+      after => clusters.returned({ activeSince: now - graceMs, limit: PAGE, ...after }),
+      page => turn.each(page, cluster => recover(context, cluster, turn.fence, now), about)
+    )
+    if (!hasListened) return
+    if (settledFence !== turn.fence) {
+      const known = await clusters.list({})
+      const stillLost = known.filter(cluster => cluster.lost_at !== null && !isActive(cluster, now, graceMs))
+      await turn.each(stillLost, cluster => failOver(context, cluster, turn.fence, now), about)
+      settledFence = turn.fence
+    }
+    await eachPage(
+      turn,
+      after => clusters.silent({ silentSince: now - failoverMs, limit: PAGE, ...after }),
+      page => turn.each(page, cluster => lose(context, cluster, turn.fence, now), about)
+    )
+  }
 }
 
 async function eachPage (
@@ -62,18 +71,27 @@ async function eachPage (
 }
 
 /** The cluster has been silent for too long: its instances fail over where their descriptors permit. */
-async function lose (
-  { clusters, committer, log }: FailoverContext,
-  { id, cluster_name: name, recovered_at: recoveredAt, losses }: Cluster,
+async function lose (context: FailoverContext, cluster: Cluster, fence: number, now: number): Promise<void> {
+  const { id, cluster_name: name, recovered_at: recoveredAt, losses } = cluster
+  context.log.warn(
+    { cluster: name, cluster_id: id },
+    'a cluster gives no sign of life, what it runs is started elsewhere'
+  )
+  // A decision that fails is logged and does not hold up the cluster. The jobs come first: if the process ends in
+  // between, the next leader finds the cluster not yet marked as lost and repeats this.
+  await failOver(context, cluster, fence, now)
+  const again = recoveredAt !== null && now - Date.parse(recoveredAt) < FLAPPING_MS
+  await context.clusters.update(id, { lost_at: new Date(now).toISOString(), losses: again ? losses + 1 : 1 })
+}
+
+/** Changes nothing for what has failed over already. */
+async function failOver (
+  { committer }: FailoverContext,
+  { id, cluster_name: name }: Cluster,
   fence: number,
   now: number
 ): Promise<void> {
-  log.warn({ cluster: name, cluster_id: id }, 'a cluster gives no sign of life, what it runs is started elsewhere')
-  // A decision that fails is logged and does not hold up the cluster. The jobs come first: if the process ends in
-  // between, the next leader finds the cluster not yet marked as lost and repeats this.
   await committer.changeOn(id, job => lost(job, id, name, 'system', new Date(now)), fence)
-  const again = recoveredAt !== null && now - Date.parse(recoveredAt) < FLAPPING_MS
-  await clusters.update(id, { lost_at: new Date(now).toISOString(), losses: again ? losses + 1 : 1 })
 }
 
 /** A lost cluster reports again. */
@@ -94,10 +112,11 @@ export function startFailover ({ lease, everyMs, startLoop, ...context }: Failov
   everyMs: number
   startLoop: StartLoop
 }): Loop {
+  const watchSilence = createSilenceWatch(context)
   /** After a start or a database outage, clusters have had no chance to report yet. */
   function hasListened (): boolean {
     const { answeredSince } = lease
     return answeredSince !== undefined && Date.now() - answeredSince >= context.failoverMs
   }
-  return startLoop({ name: 'failover', everyMs, lease, run: turn => watchSilence(context, turn, hasListened()) })
+  return startLoop({ name: 'failover', everyMs, lease, run: turn => watchSilence(turn, hasListened()) })
 }

@@ -19,7 +19,9 @@ const damages: Array<{ text: (job: Job) => string, why: RegExp }> = [
   { text: () => '{"a":1}', why: /not a job: \/\w+ / },
   { text: job => JSON.stringify({ ...job, instance_list: [{ ...job.instance_list[0], status: 'SOMEHOW' }] }), why: /not a job: \/instance_list\/0\/status / },
   { text: job => JSON.stringify({ ...job, document_version: NEWEST_VERSION + 1 }), why: /newer System Manager/ },
-  { text: job => JSON.stringify({ ...job, document_version: 'two' }), why: /no version/ }
+  { text: job => JSON.stringify({ ...job, document_version: 'two' }), why: /no version/ },
+  { text: job => storedJob({ ...job, id: 'f'.repeat(24) }), why: /document of another job/ },
+  { text: job => storedJob({ ...job, revision: job.revision - 1 }), why: /has revision \d, but the job has revision \d/ }
 ]
 
 const ids = (items: Array<{ id: string }>): string[] => items.map(({ id }) => id)
@@ -130,7 +132,7 @@ export function unreadableContract (t: Test, open: Open): void {
     const clusters = (await Promise.all(Array.from({ length: 12 }, () => registered(opened.store)))).sort((a, b) => a.id < b.id ? -1 : 1)
     const broken = clusters.filter((_, index) => index < 3 || index % 3 === 0)
     const good = clusters.filter(cluster => !broken.includes(cluster))
-    const store = await opened.tampered(broken.map(({ id }) => ({ cluster: id, text: '5' })))
+    const store = await opened.tampered(broken.map(({ id }) => ({ cluster: id, text: 'secret' })))
     const now = Date.now()
     t.strictSame(ids(await store.clusters.list({})), ids(good))
     t.strictSame(await paged(after => store.clusters.list({ limit: 2, ...(after && { after: after.id }) })), ids(good))
@@ -138,7 +140,7 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame(ids(await store.clusters.at('hpi')), ids(good))
     for (const { id } of clusters) await store.clusters.update(id, { lost_at: DUE })
     t.strictSame(await paged(after => store.clusters.returned({ activeSince: 0, limit: 2, ...(after && { after: after.id }) })), ids(good))
-    for (const { id } of broken) await t.rejects(store.clusters.get(id), { code: 'cluster_unreadable', status: 500 })
+    for (const { id } of broken) await t.rejects(store.clusters.get(id), { code: 'cluster_unreadable', status: 500, message: /understood: (?!.*secret)/ })
     t.strictSame(opened.errors.map(({ details }) => (details as { cluster_id: string }).cluster_id).sort(), ids(broken))
     await store.clusters.heartbeat(broken[0]!.id, { warnings: [] }, now)
     t.equal((await store.clusters.get(broken[0]!.id))!.id, broken[0]!.id, 'what a heartbeat brings anew is mended by it')

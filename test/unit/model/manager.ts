@@ -4,7 +4,7 @@ import type { ClusterId, Heartbeat } from '../../../schemas/cluster.js'
 import { createClusterRegistry, type ClusterRegistry } from '../../../services/cluster-registry/registry.js'
 import { createCommitter } from '../../../services/job-lifecycle/commit.js'
 import { expireDue } from '../../../services/job-lifecycle/controllers/deadlines.js'
-import { watchSilence } from '../../../services/job-lifecycle/controllers/failover.js'
+import { createSilenceWatch } from '../../../services/job-lifecycle/controllers/failover.js'
 import { placeUnplaced } from '../../../services/job-lifecycle/controllers/placement.js'
 import { createClusterMaintenance, type ClusterMaintenance } from '../../../services/job-lifecycle/operations/cluster-maintenance.js'
 import { createClusterReports, type ClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
@@ -58,6 +58,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
       for (const item of items) await act(item)
     }
   }
+  const watchSilence = createSilenceWatch({ clusters, committer, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, log })
   return {
     users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), policy: POLICY }),
     operators: createClusterMaintenance({ jobs, clusters, registry, committer }),
@@ -68,9 +69,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
       await drift.idle()
     },
     expireDue: () => expireDue({ jobs, committer, policy: POLICY }, turn),
-    watchSilence: () => watchSilence(
-      { clusters, committer, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, log }, turn, Date.now() - startedAt >= FAILOVER_MS
-    ),
+    watchSilence: () => watchSilence(turn, Date.now() - startedAt >= FAILOVER_MS),
     place: () => placeUnplaced({ jobs, scheduler, committer }, turn)
   }
 }

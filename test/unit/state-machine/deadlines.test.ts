@@ -87,6 +87,14 @@ t.test('a user starts what was given up afresh: another descriptor, a move, a de
   const moving = stored(moved(job, { from: new Set([at]), location: ETH, why: 'asked', order: 'stop-first' }, 'user'))
   t.match(moving.instance_list, [{ status: 'REQUESTED', cluster_id: '', given_up: false }])
   t.match(stored(forgotten(job, at, 'user')).instance_list, [{ status: 'REQUESTED', cluster_id: '', given_up: false }])
+  const drained = stored(moved(job, { from: new Set([at]), location: null, why: 'drain', order: 'start-first' }, 'user'))
+  t.match(drained.instance_list, [{ status: 'REQUESTED', cluster_id: '', move: null, given_up: false }])
+  t.equal(drained.instance_list.length, 1, 'nothing that does not run has to be replaced before it goes')
+})
+
+t.test('a reason for giving up does not repeat the one before it', async t => {
+  const again = stored(updated(givenUpJob(), { replicas: 2 }))
+  t.match(again.instance_list[0], { status: 'FAILED', status_reason: 'to be tried again', attempts: 0, given_up: false })
 })
 
 t.test('a refused removal is sent again, as the job is by then', async t => {

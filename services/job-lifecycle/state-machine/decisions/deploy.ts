@@ -151,6 +151,8 @@ function startRollout (
 function askAnew (edit: JobEdit): void {
   for (const entry of edit.job.instance_list) {
     if (entry.cluster_id === '') edit.move(entry, 'recalled', 'REQUESTED')
+    // Otherwise the next reason for giving up would repeat this one.
+    if (entry.given_up) entry.status_reason = 'to be tried again'
     Object.assign(entry, { refusals: [], attempts: 0, given_up: false })
   }
 }

@@ -35,6 +35,9 @@ export function moved (
     if (sourceOf(edit.job, entry)) {
       // It is only on its way here: a user who moves it means its source.
       if (options.why === 'drain') edit.recall(entry, 'removed', 'the cluster that it was to move to is being drained')
+    } else if (options.why === 'drain' && entry.given_up) {
+      // It does not run, so nothing has to replace it before it goes. Elsewhere it starts once more.
+      edit.recall(entry, 'removed', 'its cluster is being drained')
     } else if (options.why !== 'drain' || entry.status !== 'COMPLETED') {
       leave(edit, entry, options)
     }
