@@ -109,6 +109,14 @@ export function wantsJson ({ headers }: FastifyRequest): boolean {
   return headers.accept !== undefined && new Negotiator({ headers }).mediaType(FORMS)?.endsWith('json') === true
 }
 
+/** What users call the parts of a request that Fastify names. */
+const PARTS: Readonly<Record<string, string>> = {
+  body: 'body',
+  params: 'path',
+  querystring: 'query',
+  headers: 'header'
+}
+
 /** Maps the errors of Fastify and its plugins to the catalogue. */
 function toApiError (err: FastifyError): ApiError {
   if (err instanceof ApiError) return err
@@ -117,7 +125,7 @@ function toApiError (err: FastifyError): ApiError {
       field: dotted(instancePath),
       message: message ?? 'is not valid'
     }))
-    return new ApiError('bad_request', `The ${err.validationContext ?? 'request'} is not valid`, {
+    return new ApiError('bad_request', `The ${PARTS[err.validationContext ?? ''] ?? 'request'} is not valid`, {
       violations,
       cause: err
     })

@@ -18,6 +18,15 @@ export function isActive (cluster: Pick<Cluster, 'last_modified_timestamp'>, now
   return silenceOf(cluster, now) < graceMs
 }
 
+/** What operators and the lifecycle keep about a cluster, while none of them has set anything. */
+export const NO_MAINTENANCE = {
+  scheduling: 'active',
+  lost_at: null,
+  recovered_at: null,
+  losses: 0,
+  unknown_jobs: []
+} satisfies Partial<Cluster>
+
 /**
  * Milliseconds for which a cluster that refused an instance does not get it again: four heartbeats, so that its figures
  * can catch up.

@@ -4,7 +4,10 @@ import { DeployResult } from '../../schemas/job.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
 const ClusterRef = Type.Object({
-  id: Type.String({ description: 'Cluster id, as received in sc2', examples: ['65a1b2c3d4e5f60718293a4b'] })
+  id: Type.String({
+    description: 'Id of the cluster, as in GET /api/v1/clusters',
+    examples: ['65a1b2c3d4e5f60718293a4b']
+  })
 })
 
 /**

@@ -120,7 +120,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const address = params.ip.replaceAll('_', '.')
     if (!isIpv4(address)) {
       throw new ApiError('address_malformed', `${JSON.stringify(params.ip)} is not an IPv4 address`, {
-        hint: 'Write it as 172_30_0_1'
+        hint: 'Write it as 172.30.0.1 or 172_30_0_1'
       })
     }
     return instancesOf(await app.jobLifecycle.jobs.byAddress(address), '')

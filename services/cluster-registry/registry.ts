@@ -180,7 +180,7 @@ function withoutIpv4Mapping (address: string): string {
 function checkId (id: string): void {
   if (!isHexId(id)) {
     throw new ApiError('cluster_id_malformed', `${JSON.stringify(id)} is not a cluster id`, {
-      hint: 'A cluster id has 24 hexadecimal digits, as received in sc2'
+      hint: 'A cluster id has 24 hexadecimal digits; GET /api/v1/clusters lists them'
     })
   }
 }

@@ -1,15 +1,6 @@
 import { asCluster, type Cluster } from '../../schemas/cluster.js'
-import type { MaintenanceFields } from '../store.js'
+import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
 import type { ClusterDocument } from './collections.js'
-
-/** Of a cluster that nobody has set anything on. */
-const NO_MAINTENANCE: Required<MaintenanceFields> = {
-  scheduling: 'active',
-  lost_at: null,
-  recovered_at: null,
-  losses: 0,
-  unknown_jobs: []
-}
 
 /**
  * A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings.

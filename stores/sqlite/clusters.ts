@@ -1,5 +1,6 @@
 import { ObjectId } from 'bson'
 import { asCluster, type Cluster } from '../../schemas/cluster.js'
+import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
 import { parseStored } from '../../schemas/primitives.js'
 import type { ClusterStore, MaintenanceFields } from '../store.js'
 import type { Connection } from './connection.js'
@@ -16,15 +17,6 @@ type ClusterRow =
     warnings: string
     maintenance: string
   }
-
-/** Of a cluster that nobody has set anything on. */
-const NO_MAINTENANCE: Required<MaintenanceFields> = {
-  scheduling: 'active',
-  lost_at: null,
-  recovered_at: null,
-  losses: 0,
-  unknown_jobs: []
-}
 
 /** As the indexes have it, to the letter. */
 const LOST_AT = "json_extract(maintenance, '$.lost_at')"

@@ -4,7 +4,7 @@ import { as, asJson, checkRows, json, startScene, text, type Row } from './rows.
 
 const UNKNOWN = 'ffffffffffffffffffffffff'
 const unknown = text(`cluster_not_found: No cluster has the id ${UNKNOWN}\n  hint: Register first: the id is in sc2\n`, 404)
-const malformed = text('cluster_id_malformed: "42" is not a cluster id\n  hint: A cluster id has 24 hexadecimal digits, as received in sc2\n', 400)
+const malformed = text('cluster_id_malformed: "42" is not a cluster id\n  hint: A cluster id has 24 hexadecimal digits; GET /api/v1/clusters lists them\n', 400)
 
 const ok = text('ok')
 const heartbeats: Row[] = [
@@ -37,7 +37,7 @@ const lookUps: Row[] = [
   ['GET /api/job/ip/172_30_0_2/instances', json(instances)],
   ['GET /api/job/ip/172.30.0.2/instances', json(instances)],
   ['GET /api/job/ip/172_30_9_9/instances', none('')],
-  ['GET /api/job/ip/172_30_0_256/instances', text('address_malformed: "172_30_0_256" is not an IPv4 address\n  hint: Write it as 172_30_0_1\n', 400)],
+  ['GET /api/job/ip/172_30_0_256/instances', text('address_malformed: "172_30_0_256" is not an IPv4 address\n  hint: Write it as 172.30.0.1 or 172_30_0_1\n', 400)],
   ['GET /api/net/subnet', json('{"subnet_addr":"172.18.0.0"}')],
   ['GET /api/net/subnet', json('{"subnet_addr":"172.18.0.64"}')],
   ['GET /api/net/subnet', json('{"subnet_addr":"172.18.0.128"}')]

@@ -32,7 +32,7 @@ const MAX_NAMED = 5
 
 /**
  * @param scope The clusters at the requested location.
- * @param stopped The same clusters, each with its nearness (see feasibility.ts) as score. Takes ownership of it.
+ * @param stopped The same clusters, each with its feasibility (see feasibility.ts) as score. Takes ownership of it.
  */
 export function explainDeadEnd (
   request: PlacementRequest,

@@ -21,7 +21,7 @@ export const STOPPED_BY = {
   unknown: 11
 } as const
 
-/** Nearness of a cluster that fits: no filter stopped it. */
+/** Feasibility of a cluster that fits: no filter stopped it. */
 export const FITS = Infinity
 
 /**

@@ -162,7 +162,7 @@ function failureOf (decision: PlacementDecision): PlacementFailure | undefined {
   return decision.kind === 'waiting' ? undefined : decision.failure
 }
 
-/** Sorts the clusters by whether they fit. `stopped` has their nearness as score. */
+/** Sorts the clusters by whether they fit. `stopped` has their feasibility as score. */
 function survey (
   scope: ClusterCapacity[],
   request: PlacementRequest

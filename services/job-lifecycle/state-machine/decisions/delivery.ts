@@ -2,13 +2,14 @@ import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
+import { clusterCause } from '../wording.js'
 
 /**
- * Why a command is neither acknowledged nor refused yet, to show on the job until there is newer news.
+ * Why a command is neither acknowledged nor refused yet, to show on the job until something newer is known.
  * @param reason One sentence; null once the cluster was reached.
  */
 export function delivery (job: Job, clusterId: ClusterId, reason: string | null): JobChange | undefined {
-  const edit = editJob(job, `cluster ${clusterId}`)
+  const edit = editJob(job, clusterCause(clusterId))
   let changesStatus = false
   for (const instance of edit.job.instance_list) {
     if (
