@@ -40,7 +40,7 @@ const ROOMS: Record<string, Room> = {
   },
   'embedded-scheduler': {
     code: ['services/scheduler-client/embedded/'],
-    tests: ['test/unit/embedded-scheduler/'],
+    tests: ['test/unit/embedded-scheduler/', 'test/service/scheduler-client/'],
     together: true
   },
   'cloud-scheduler': {
