@@ -217,3 +217,17 @@ t.test('what was read while it was stopped is not sent', async t => {
   await stopping
   t.same(sent, [])
 })
+
+t.test('each command has its own time, also after the one before it was refused', async t => {
+  const { delivery, add, sent, reaches } = await open(t, { commands: 1, resendMs: 600 })
+  await reaches(1)
+  await aWhile(400)
+  await add(1)
+  delivery.wake()
+  await reaches(2)
+  const sentAt = performance.now()
+  delivery.dropped(1)
+  await reaches(3)
+  t.ok(performance.now() - sentAt > 550, 'not at the time of the first')
+  t.same(sent.slice(0, 3), [1, 2, 2])
+})
