@@ -31,6 +31,11 @@ interface Room {
   copies?: number
 }
 
+/** The raw WebSocket channel, without the plugin around it. */
+const CHANNEL_CORE = [
+  'acknowledgements', 'close-codes', 'delivery', 'frame-queue', 'frames', 'pings', 'session', 'sessions', 'sweep'
+]
+
 const ROOMS: Record<string, Room> = {
   'state-machine': {
     code: ['services/job-lifecycle/state-machine/'],
@@ -52,8 +57,14 @@ const ROOMS: Record<string, Room> = {
     tests: ['test/unit/loop.test.ts']
   },
   channel: {
-    code: ['services/cluster-channel/'],
-    tests: ['test/service/channel/', 'test/service/http-push/']
+    code: CHANNEL_CORE.map(name => `services/cluster-channel/${name}.ts`),
+    tests: ['test/service/channel/'],
+    copies: 4
+  },
+  'http-push': {
+    code: ['services/cluster-channel/http-push/'],
+    tests: ['test/service/http-push/'],
+    copies: 4
   },
   // MongoDB needs a server or the emulator: the stores' tests on SQLite alone.
   stores: {
