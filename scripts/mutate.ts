@@ -69,7 +69,7 @@ const ROOMS: Record<string, Room> = {
   // MongoDB needs a server or the emulator: the stores' tests on SQLite alone.
   stores: {
     code: ['stores/store.ts', 'stores/address-space.ts', 'stores/sqlite/'],
-    tests: ['test/service/stores/sqlite']
+    tests: ['test/unit/stores/', 'test/service/stores/sqlite']
   }
 }
 

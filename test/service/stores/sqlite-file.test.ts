@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync, readlinkSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -70,6 +71,22 @@ t.test('a file that is no database, or cannot be opened, is refused by name', as
   const folder = t.testdir({ 'text.db': 'these are not the pages of a database, but a letter to you; '.repeat(100) })
   await t.rejects(openSqliteStore({ file: join(folder, 'text.db') }), { code: 'store_unavailable', message: /text\.db cannot be opened: file is not a database/ })
   await t.rejects(openSqliteStore({ file: folder }), { code: 'store_unavailable', message: /cannot be opened: .*unable to open database file/ })
+  await t.rejects(openSqliteStore({ file: join(folder, 'text.db', 'more', 'a.db') }), {
+    code: 'store_unavailable', message: /The folder .*text\.db\/more for the database cannot be made: /
+  })
+})
+
+t.test('a file that is refused is not kept open', { skip: !existsSync('/proc/self/fd') && 'no /proc here' }, async t => {
+  const folder = t.testdir({ 'text.db': 'these are not the pages of a database, but a letter to you; '.repeat(100) })
+  await t.rejects(openSqliteStore({ file: join(folder, 'text.db') }))
+  const open = (await readdir('/proc/self/fd')).map(fd => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`)
+    } catch {
+      return ''
+    }
+  })
+  t.strictSame(open.filter(path => path.startsWith(folder)), [])
 })
 
 t.test('a new file gets the newest schema, which is logged once', async t => {

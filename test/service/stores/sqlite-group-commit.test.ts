@@ -191,6 +191,24 @@ t.test('slow writes do not keep the event loop for a whole batch', async t => {
   t.strictSame(notes(), ['0', '1', '2', '3', '4', '5'])
 })
 
+t.test('what a slow batch left for the next one does not fail with it', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const defer = connection.prepare('PRAGMA defer_foreign_keys = ON')
+  const orphan = connection.prepare("INSERT INTO outbox (cluster_id, seq, command) VALUES ('no cluster', 1, '{}')")
+  const results = await Promise.allSettled([
+    connection.write(() => {
+      defer.run()
+      orphan.run()
+      // Longer than a batch may take: the next write is one of the next batch.
+      const until = performance.now() + 100
+      while (performance.now() < until);
+    }),
+    connection.write(() => note('next'))
+  ])
+  t.match(results, [{ status: 'rejected', reason: { message: /FOREIGN KEY/ } }, { status: 'fulfilled' }])
+  t.strictSame(notes(), ['next'])
+})
+
 t.test('only a batch without any durable write leaves out the fsync', async t => {
   const { connection, note } = await withNotes(t)
   // SQLite answers a PRAGMA with what held when it was prepared, so each look is a statement of its own.
