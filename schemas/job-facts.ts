@@ -39,20 +39,27 @@ export function isReserving ({ cluster_id: clusterId, status }: Pick<Instance, '
 }
 
 /**
- * The requirements of each instance; 0 where the descriptor has none (contract section 6), or a stored one has no
- * figure.
+ * The requirements of each instance, as the descriptor has them; 0 where it has none (contract section 6). Those of a
+ * stored descriptor may be no figures: whoever decides by them has to check.
  */
 export function requirementsOf ({ requirements }: Pick<Descriptor, 'requirements'>): Resources {
-  return { cpu: figureOf(requirements?.cpu), memory: figureOf(requirements?.memory) }
+  return { cpu: requirements?.cpu ?? 0, memory: requirements?.memory ?? 0 }
+}
+
+/** What each instance reserves where it is placed: its requirements, as far as they are figures. */
+export function reservationOf (descriptor: Pick<Descriptor, 'requirements'>): Resources {
+  const { cpu, memory } = requirementsOf(descriptor)
+  return { cpu: figureOf(cpu), memory: figureOf(memory) }
 }
 
 function figureOf (value: unknown): number {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : 0
+  const number = typeof value === 'string' ? Number(value) : value
+  return typeof number === 'number' && Number.isFinite(number) && number > 0 ? number : 0
 }
 
 /** The resources that the instances of a job reserve, summed per cluster. */
 export function reservationsOf (job: Pick<Job, 'descriptor' | 'instance_list'>): Map<ClusterId, Resources> {
-  const { cpu, memory } = requirementsOf(job.descriptor)
+  const { cpu, memory } = reservationOf(job.descriptor)
   const sums = new Map<ClusterId, Resources>()
   for (const { cluster_id: clusterId } of job.instance_list.filter(isReserving)) {
     const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }

@@ -48,13 +48,17 @@ t.test('a job that others keep changing is a conflict, once the others of the li
 
 t.test('what is no figure in a stored descriptor reserves nothing, and does not fail the write of others', async t => {
   const { store, clusterId } = await open(t)
-  for (const cpu of ['lots', '0x1', ' ', -1, null, [2]]) {
+  for (const cpu of ['lots', '0x', ' ', -1, null, [2]]) {
     const odd = aJob()
     odd.descriptor.requirements = { cpu, memory: 100 } as never
     const [outcome, other] = await store.jobs.commit([on(odd, clusterId), on(aJob(), clusterId)].map(job => changeTo(job, {})))
     t.match([outcome, other], [{ outcome: 'saved' }, { outcome: 'saved' }], JSON.stringify(cpu))
   }
   t.same((await store.jobs.reserved()).get(clusterId), { cpu: 6 * 0.5, memory: 12 * 100 })
+  const inDigits = aJob()
+  inDigits.descriptor.requirements = { cpu: '0x1', memory: '50' } as never
+  await saved(store, on(inDigits, clusterId))
+  t.same((await store.jobs.reserved()).get(clusterId), { cpu: 6 * 0.5 + 1, memory: 12 * 100 + 50 })
 })
 
 t.test('a new leader decides once more on what lost clusters run, when they had time to report', async t => {
