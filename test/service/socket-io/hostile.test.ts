@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { aWhile, startChannel, until, type ChannelServer } from '../channel/channel-server.js'
 import { openRaw, upgradeRequest } from '../channel/peer.js'
@@ -71,7 +71,8 @@ t.test('an upgrade to a WebSocket of an unknown session is refused; the raw chan
   await until(() => raw.received().includes('"event":"sc1"'))
 })
 
-t.test('a failing store is an error of the catalogue, and the client is let go', async t => {
+/** A cluster that registers while the database hangs. */
+async function registeringInVain (t: Test) {
   const database = await startEmulator(t)
   const server = await startChannel(t, { MONGO_URI: database.uri })
   const peer = await openPolling(server.port, 4)
@@ -79,6 +80,11 @@ t.test('a failing store is an error of the catalogue, and the client is let go',
   await peer.poll()
   await database.signal('SIGSTOP')
   await peer.post('42/register,["cs1",{"cluster_name":"hpi"}]')
+  return { database, server, peer }
+}
+
+t.test('a failing store is an error of the catalogue, and the client is let go', async t => {
+  const { database, peer } = await registeringInVain(t)
   let text = ''
   while (!text.includes('41/register')) text += '\x1e' + (await peer.poll()).text
   await peer.poll()
@@ -87,13 +93,7 @@ t.test('a failing store is an error of the catalogue, and the client is let go',
 })
 
 t.test('a registration that is under way when the server closes is finished before the store is gone', async t => {
-  const database = await startEmulator(t)
-  const server = await startChannel(t, { MONGO_URI: database.uri })
-  const peer = await openPolling(server.port, 4)
-  await peer.post('40/register,')
-  await peer.poll()
-  await database.signal('SIGSTOP')
-  await peer.post('42/register,["cs1",{"cluster_name":"hpi"}]')
+  const { database, server } = await registeringInVain(t)
   const closing = server.close()
   await aWhile(300)
   await database.signal('SIGCONT')

@@ -1,4 +1,5 @@
 import type { Cluster } from '../../../schemas/cluster.js'
+import { NO_MAINTENANCE } from '../../../schemas/cluster-facts.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Candidate } from '../../../services/scheduler-client/scheduler.js'
 
@@ -29,11 +30,7 @@ export function candidate (n: number, name: string, more: Partial<Cluster> = {},
       more: null,
       workers: null,
       warnings: [],
-      scheduling: 'active',
-      lost_at: null,
-      recovered_at: null,
-      losses: 0,
-      unknown_jobs: [],
+      ...NO_MAINTENANCE,
       registered_at: new Date(PASS.now - 3_600_000).toISOString(),
       last_heartbeat_at: new Date(PASS.now - 5000).toISOString(),
       last_modified_timestamp: silentFor(5),

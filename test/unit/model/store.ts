@@ -1,5 +1,6 @@
 import type { Command } from '../../../schemas/channel.js'
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import { NO_MAINTENANCE } from '../../../schemas/cluster-facts.js'
 import type { Job, JobId } from '../../../schemas/job.js'
 import { carriesDocument, hasUnplaced, reservationsOf } from '../../../schemas/job-facts.js'
 import { jobWithPlainId } from '../../../schemas/job-document.js'
@@ -24,11 +25,7 @@ const NEW_CLUSTER: Omit<Cluster, 'id' | 'cluster_name' | 'ip' | 'port' | 'networ
   more: null,
   workers: null,
   warnings: [],
-  scheduling: 'active',
-  lost_at: null,
-  recovered_at: null,
-  losses: 0,
-  unknown_jobs: [],
+  ...NO_MAINTENANCE,
   last_heartbeat_at: null
 }
 
