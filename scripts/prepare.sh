@@ -51,15 +51,15 @@ prepare_quietly() {
   fi
 }
 
-# Runs a function under a lock: only one script at a time prepares this folder.
+# Runs a function under a lock on a folder: only one script at a time prepares what belongs there.
 prepare_alone() {
   if ! command -v flock >/dev/null; then
-    "$1"
+    "$2"
     return
   fi
-  exec 9<.
+  exec 9<"$1"
   flock 9
-  "$1"
+  "$2"
   # A process started later must not hold the lock.
   exec 9<&-
 }
@@ -67,7 +67,7 @@ prepare_alone() {
 # Installs the dependencies if package-lock.json is newer than npm's record of the installed packages.
 prepare_install() {
   prepare_node
-  prepare_installed || prepare_alone prepare_install_now
+  prepare_installed || prepare_alone . prepare_install_now
 }
 
 prepare_installed() {
@@ -96,7 +96,7 @@ prepare_changed_since() {
 
 # Builds dist if a source is newer than the last build, or was removed since.
 prepare_build() {
-  prepare_built || prepare_alone prepare_build_now
+  prepare_built || prepare_alone . prepare_build_now
 }
 
 prepare_built() {
@@ -126,7 +126,7 @@ prepare_checks() {
 
 # Builds the MongoDB-wire emulator, which only tests need, if its source is newer than the last build.
 prepare_mongo_wire() {
-  prepare_mongo_wire_built || prepare_alone prepare_mongo_wire_now
+  prepare_mongo_wire_built || prepare_alone test/support/mongo-wire prepare_mongo_wire_now
 }
 
 prepare_mongo_wire_built() {
@@ -148,7 +148,7 @@ prepare_mongo_wire_now() {
 
 # Installs the Python clients that the tests register with, one folder for each list of requirements.
 prepare_python() {
-  prepare_python_installed || prepare_alone prepare_python_now
+  prepare_python_installed || prepare_alone test/service/socket-io/python prepare_python_now
 }
 
 prepare_python_installed() {

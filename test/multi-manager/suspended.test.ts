@@ -1,6 +1,7 @@
 import t from 'tap'
 import { registerOverSocketIo, startClusterManager } from '../service/http-push/cluster-manager.js'
 import { connectCluster } from '../support/raw-cluster.js'
+import { suspend } from '../support/suspend.js'
 import { eventually } from '../support/waiting.js'
 import type { ServerProcess } from '../support/server-process.js'
 import { deploy, get, HUGE, portOf, post, startGate, startSeveral, wireCommand, type Gate } from './world.js'
@@ -40,7 +41,7 @@ t.test('a leader that was suspended past its lease changes nothing that another 
   const placement = gate.hold(wireCommand('update', 'jobs'))
   const job = await deploy(other, 'b', 'cluster_location: hpi\n')
   await placement
-  sleeper.child.kill('SIGSTOP')
+  await suspend(sleeper.child.pid!)
   const stoppedAt = performance.now()
 
   const newer = await connectCluster(t, other.url, { cluster_name: 'hpi', cluster_location: 'hpi', last_seq: 1 })
@@ -86,7 +87,7 @@ t.test('frames of a session that are read after a newer one took over change not
   older.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'RUNNING' }] })
   await eventually(() => get(other, `/api/v1/jobs/${job}`), ({ status }) => status === 'RUNNING')
 
-  sleeper.child.kill('SIGSTOP')
+  await suspend(sleeper.child.pid!)
   const newer = await connectCluster(t, other.url, { cluster_name: 'dus', cluster_location: 'dus', last_seq: 1 })
   newer.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'RUNNING' }] })
   for (let times = 0; times < 100; times++) older.send('information', { ...HUGE, jobs: [{ system_job_id: job, status: 'FAILED' }] })

@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import t from 'tap'
 import { run, tinyProject } from './tiny-project.js'
@@ -71,10 +71,35 @@ t.test('a run ends with its counts, and its exit code', async t => {
 
 t.test('a run that cannot begin counts as one failure', async t => {
   const script = projectWithRunner(t.testdir())
-  edit(join(script, '../package.json'), manifest => Object.assign(manifest.scripts, { lint: 'echo no semicolons; false' }))
+  edit(join(script, '../package.json'), manifest => Object.assign(manifest.scripts, { build: 'echo no build; false' }))
   const ended = await run(script, [], { env: { REPORT: '# { total: 1, pass: 1 }\n', CODE: '0' } })
-  t.equal(ended.code, 1)
-  t.equal(ended.stdout, 'no semicolons\n0 passed, 1 failed\n')
+  t.equal(ended.code, 1, ended.stderr)
+  t.equal(ended.stdout, '0 passed, 1 failed\n')
+  t.match(ended.stderr, 'no build')
+})
+
+t.test('failed checks are one failure beside those of the tests', async t => {
+  const script = projectWithRunner(t.testdir())
+  edit(join(script, '../package.json'), manifest => Object.assign(manifest.scripts, { lint: 'echo no semicolons; false' }))
+  for (const [report, code, last] of [['# { total: 1, pass: 1 }\n', 0, '1 passed, 1 failed'], ['# { total: 2, pass: 1, fail: 1 }\n', 1, '1 passed, 2 failed']] as const) {
+    const ended = await run(script, [], { env: { REPORT: report, CODE: String(code) } })
+    t.equal(ended.code, 1)
+    t.ok(ended.stdout.endsWith(`no semicolons\n${last}\n`), ended.stdout)
+  }
+})
+
+t.test('a run that is interrupted leaves nothing running', async t => {
+  const script = projectWithRunner(t.testdir())
+  const [began, ended] = ['began', 'ended'].map(name => join(dirname(script), name)) as [string, string]
+  edit(join(script, '../package.json'), manifest => Object.assign(manifest.scripts, { lint: `touch "${began}"; sleep 2; touch "${ended}"` }))
+  writeFileSync(join(script, '../scripts/run-tests.js'), `
+    import { existsSync } from 'node:fs'
+    while (!existsSync(${JSON.stringify(began)})) await new Promise(resolve => setTimeout(resolve, 20))
+    process.kill(process.ppid, 'SIGTERM')`)
+  const interrupted = await run(script, [])
+  t.match(interrupted, { code: 143, stdout: /\n?0 passed, 1 failed\n$/ })
+  await new Promise(resolve => setTimeout(resolve, 3000))
+  t.notOk(existsSync(ended))
 })
 
 t.test('checks are made again only when something has changed', async t => {

@@ -1,20 +1,18 @@
 import { ObjectId } from 'mongodb'
-import t from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
 import { startServer } from '../../support/server.js'
 import { eventually } from '../../support/waiting.js'
-import { emptied, rawMongo } from '../stores/mongo-store.js'
+import { emulated, uri } from '../stores/emulated.js'
+import { rawMongo } from '../stores/mongo-store.js'
 
 /** The server on the MongoDB store, over the whole of the contract's API; the store is the emulator (docs/database.md). */
 
-const { uri, port } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
+const port = Number(new URL(uri).port)
 
 const NAME = 'demo.default.service1.test'
 
-t.test('from deploy to RUNNING and to UNDEPLOYED, with what the original\'s neighbours read in the database', async t => {
+emulated('from deploy to RUNNING and to UNDEPLOYED, with what the original\'s neighbours read in the database', async t => {
   const server = await startServer(t, { CLOUD_MONGO_URL: '127.0.0.1', CLOUD_MONGO_PORT: port })
   const raw = await rawMongo(t, uri)
   const cluster = await connectCluster(t, server.url, { cluster_name: 'hpi', cluster_location: 'hpi' })
@@ -47,7 +45,7 @@ t.test('from deploy to RUNNING and to UNDEPLOYED, with what the original\'s neig
   t.match((await server.json(`/api/v1/jobs/${id}/events`)).items.map(({ type }: { type: string }) => type), ['deployed'])
 })
 
-t.test('a status that a Cloud Scheduler writes is shown, and the job is placed when there is room', async t => {
+emulated('a status that a Cloud Scheduler writes is shown, and the job is placed when there is room', async t => {
   const server = await startServer(t, { MONGO_URI: uri, PLACEMENT_RETRY_S: 3600 })
   const raw = await rawMongo(t, uri)
   const { job_id: id } = await (await server.fetch('/api/deploy', asYaml(yamlDescriptor()))).json() as { job_id: string }
@@ -59,7 +57,7 @@ t.test('a status that a Cloud Scheduler writes is shown, and the job is placed w
   t.match(await cluster.take('command'), { kind: 'deploy', job_id: id })
 })
 
-t.test('two servers on one database: changes through one are visible through the other', async t => {
+emulated('two servers on one database: changes through one are visible through the other', async t => {
   const [one, other] = [await startServer(t, { MONGO_URI: uri }), await startServer(t, { MONGO_URI: uri, DATA_DIR: t.testdir({ other: {} }) })]
   const { job_id: id } = await (await one.fetch('/api/deploy', asYaml(yamlDescriptor()))).json() as { job_id: string }
   t.match(await other.json('/api/jobs'), [{ _id: { $oid: id } }])
@@ -68,7 +66,7 @@ t.test('two servers on one database: changes through one are visible through the
   await eventually(() => one.json(`/api/v1/jobs/${id}`), seen => seen.status === 'UNDEPLOYED')
 })
 
-t.test('a descriptor and a heartbeat with names that MongoDB refuses are taken', async t => {
+emulated('a descriptor and a heartbeat with names that MongoDB refuses are taken', async t => {
   const server = await startServer(t, { MONGO_URI: uri })
   const answer = await server.fetch('/api/deploy', asYaml(yamlDescriptor('service1', 'environment: {"$where": 1, "a.b": 2}\n"$set": 4\n"x.y": 5\n')))
   t.equal(answer.status, 200)

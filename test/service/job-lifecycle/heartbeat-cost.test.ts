@@ -1,53 +1,58 @@
-import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import Fastify from 'fastify'
-import fp from 'fastify-plugin'
 import t from 'tap'
-import systemManager, { serverOptions } from '../../../app.js'
-import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
-import { connectCluster } from '../../support/raw-cluster.js'
-import { eventually } from '../../support/waiting.js'
+import type { Status } from '../../../schemas/status.js'
+import { createClusterRegistry } from '../../../services/cluster-registry/registry.js'
+import { createCommitter } from '../../../services/job-lifecycle/commit.js'
+import { createClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
+import { createDriftDetection } from '../../../services/job-lifecycle/operations/drift.js'
+import { createAddressPool } from '../../../stores/sqlite/addresses.js'
+import { createClusterStore } from '../../../stores/sqlite/clusters.js'
+import { openConnection } from '../../../stores/sqlite/connection.js'
+import { createJobStore } from '../../../stores/sqlite/jobs.js'
+import { createOutbox } from '../../../stores/sqlite/outbox.js'
+import { createSubnetStore } from '../../../stores/sqlite/subnets.js'
+import { POLICY } from '../../unit/state-machine/sample.js'
+import { aJob, on, registered } from '../stores/samples.js'
 
 const JOBS = 100
+/** One transaction for the sign of life and the figures. */
+const FIGURES = 1
 
 t.test('a heartbeat that changes nothing writes no job, and one that changes 100 jobs writes them in one batch', async t => {
-  const server = Fastify(serverOptions)
-  // Without encapsulation, to look at the store.
-  await server.register(fp(systemManager), { config: { DATA_DIR: t.testdir() }, env: {} })
-  await server.listen({ host: '127.0.0.1', port: 0 })
-  t.teardown(() => server.close())
-  const url = `http://127.0.0.1:${(server.server.address() as AddressInfo).port}`
-  const cluster = await connectCluster(t, url, { cluster_name: 'hpi' })
-  cluster.send('information', { cpu_cores: 1000, cumulative_memory_in_mb: 1e6, number_of_nodes: 10, technology: ['docker'] })
-  await Promise.all(Array.from({ length: JOBS }, (_, i) => fetch(`${url}/api/deploy`, asYaml(yamlDescriptor(`s${i}`)))))
-  const told: string[] = []
-  while (told.length < JOBS) {
-    const { seq, job_id } = await cluster.take('command')
-    cluster.send('ack', { seq })
-    told.push(job_id)
-  }
+  const connection = await openConnection({ file: join(t.testdir(), 'system-manager.db') })
+  t.teardown(() => connection.close())
+  const { log } = Fastify()
+  const clusters = createClusterStore(connection)
+  const jobs = createJobStore(connection, createAddressPool(connection), createOutbox(connection))
+  const registry = createClusterRegistry({ clusters, subnets: createSubnetStore(connection) }, 45_000)
+  const committer = createCommitter(jobs, POLICY, log)
+  const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 10_000, log })
+  const reports = createClusterReports({ jobs, registry, committer, drift })
 
-  const { jobs } = server.store
-  const batches: number[] = []
-  const commit = jobs.commit
-  jobs.commit = changes => {
-    batches.push(changes.length)
-    return commit(changes)
-  }
-  const beat = async (status: string): Promise<number[]> => {
-    batches.length = 0
-    const answer = await fetch(`${url}/api/information/${cluster.id}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ cpu_percent: 12, jobs: told.map(system_job_id => ({ system_job_id, status })) })
+  const { id: clusterId } = await registered({ clusters })
+  const ofCluster = Array.from({ length: JOBS }, () => on(aJob(), clusterId))
+  await committer.commit(ofCluster.map(job => ({ job, events: [], commands: [] })))
+
+  const beat = async (status: Status) => {
+    const before = connection.commits
+    const { warnings } = await reports.heartbeat(clusterId, {
+      cpu_percent: 12,
+      jobs: ofCluster.map(({ id }) => ({ system_job_id: id, status }))
     })
-    t.equal(await answer.text(), 'ok')
-    return [...batches]
+    t.same(warnings, [])
+    await drift.idle()
+    const stored = await jobs.getMany(ofCluster.map(({ id }) => id))
+    return {
+      transactions: connection.commits - before,
+      statuses: [...new Set(stored.map(job => job.status))],
+      revisions: [...new Set(stored.map(job => job.revision))]
+    }
   }
 
-  t.same(await beat('RUNNING'), [JOBS])
-  t.same(await beat('RUNNING'), [], 'said again')
-  t.same(await beat('CREATED'), [], 'a late message')
-  t.same(await beat('DEAD'), [JOBS])
-  const seen = await eventually(() => fetch(`${url}/api/jobs`).then(answer => answer.json()) as Promise<Array<{ status: string }>>, jobs => jobs.length === JOBS)
-  t.same(new Set(seen.map(({ status }) => status)), new Set(['DEAD']))
+  t.same(await beat('RUNNING'), { transactions: FIGURES + 1, statuses: ['RUNNING'], revisions: [2] })
+  const unchanged = { transactions: FIGURES, statuses: ['RUNNING'], revisions: [2] }
+  t.same(await beat('RUNNING'), unchanged, 'said again')
+  t.same(await beat('CREATED'), unchanged, 'a late message')
+  t.same(await beat('DEAD'), { transactions: FIGURES + 1, statuses: ['DEAD'], revisions: [3] })
 })

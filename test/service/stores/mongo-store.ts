@@ -47,7 +47,7 @@ export async function rawMongo (t: Test, uri: string): Promise<Collections & { c
   return { client, ...collectionsOf(client) }
 }
 
-export async function emptied (t: Test, uri: string): Promise<void> {
+export async function emptied (uri: string): Promise<void> {
   const client = new MongoClient(uri)
   for (const name of DATABASES) await client.db(name).dropDatabase()
   await client.close()
@@ -55,7 +55,7 @@ export async function emptied (t: Test, uri: string): Promise<void> {
 
 /** An empty store for a test of the contract. */
 export async function openEmpty (t: Test, uri: string): Promise<Opened> {
-  await emptied(t, uri)
+  await emptied(uri)
   const log = keptLog()
   let store = await openedMongo(t, uri, { log })
 

@@ -1,15 +1,12 @@
-import t, { type Test } from 'tap'
+import type { Test } from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { emptied, keptLog, loopsWith } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { keptLog, loopsWith } from './mongo-store.js'
 import { aCommand, aJob, on, registered, saved } from './samples.js'
 
 /** What the paths that thousands of clusters take cost, in commands to the database. */
-
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
 
 /** What maintenance asks for, once a second. */
 const OF_MAINTENANCE = /"system_manager.underscored_name":null|TargetCluster|drafts.command_id/
@@ -36,7 +33,7 @@ async function counted (t: Test) {
   }
 }
 
-t.test('a heartbeat that reports nothing new is one update and one query, whatever it reports', async t => {
+emulated('a heartbeat that reports nothing new is one update and one query, whatever it reports', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = await Promise.all(Array.from({ length: 30 }, async () => await saved(store, on(await saved(store, aJob()), id, 'RUNNING'))))
@@ -47,7 +44,7 @@ t.test('a heartbeat that reports nothing new is one update and one query, whatev
   }), ['find jobs', 'update clusters'])
 })
 
-t.test('100 jobs that a heartbeat changes are written in one command', async t => {
+emulated('100 jobs that a heartbeat changes are written in one command', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = await Promise.all(Array.from({ length: 100 }, async () => await saved(store, on(await saved(store, aJob()), id))))
@@ -57,7 +54,7 @@ t.test('100 jobs that a heartbeat changes are written in one command', async t =
   }), ['find jobs', 'update jobs'])
 })
 
-t.test('commits that come together share their commands, those for the outbox too', async t => {
+emulated('commits that come together share their commands, those for the outbox too', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = Array.from({ length: 200 }, () => aJob())

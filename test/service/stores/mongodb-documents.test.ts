@@ -1,19 +1,15 @@
 import { Double, ObjectId } from 'mongodb'
-import t from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { NEWEST_VERSION } from '../../../schemas/job-versions.js'
-import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, on, registered, saved, undeployed } from './samples.js'
 
 /** What others find in the collections of the contract (section 7), field by field. */
 
-const { uri } = await startEmulator(t)
 /** Numbers as they are stored: the driver would make one kind of all. */
 const RAW = { promoteValues: false }
 
-t.beforeEach(t => emptied(t, uri))
-
-t.test('a cluster is stored in the fields and types of the contract, what is ours under system_manager', async t => {
+emulated('a cluster is stored in the fields and types of the contract, what is ours under system_manager', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store, 'hpi', 1_769_860_800_000)
@@ -40,7 +36,7 @@ t.test('a cluster is stored in the fields and types of the contract, what is our
   t.match(ours, { warnings: ['w'], workers: [], last_heartbeat_at: '2026-01-31T12:00:15.000Z' })
 })
 
-t.test('a pong is a sign of life to us, and none of figures to the Cloud Scheduler', async t => {
+emulated('a pong is a sign of life to us, and none of figures to the Cloud Scheduler', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store, 'hpi', 1000)
@@ -50,7 +46,7 @@ t.test('a pong is a sign of life to us, and none of figures to the Cloud Schedul
   t.equal((await store.clusters.get(id))!.last_modified_timestamp, 9)
 })
 
-t.test('a job is stored in the fields and types of the contract, what is ours under system_manager', async t => {
+emulated('a job is stored in the fields and types of the contract, what is ours under system_manager', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -72,7 +68,7 @@ t.test('a job is stored in the fields and types of the contract, what is ours un
   t.strictSame(JSON.parse(ours!.job), { ...placed, document_version: NEWEST_VERSION })
 })
 
-t.test('what a later descriptor does not have is gone from the document', async t => {
+emulated('what a later descriptor does not have is gone from the document', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const job = await saved(store, aJob({ due_at: '2026-01-31T12:00:00.000Z', descriptor: { ...aJob().descriptor, cmd: ['a'], volumes: 'v' } }))
@@ -88,7 +84,7 @@ t.test('what a later descriptor does not have is gone from the document', async 
   for (const name of ['addresses', 'live_name', 'unplaced', 'on_the_way']) t.notOk(name in gone.system_manager!, name)
 })
 
-t.test('names of fields that MongoDB refuses cost neither the job nor the heartbeat', async t => {
+emulated('names of fields that MongoDB refuses cost neither the job nor the heartbeat', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const bad = { $where: 1, 'a.b': 2, 'nul\0': 3, '': 4, inner: { $set: 5, 'com.example.label': 'kept', deep: [{ $x: 1, y: 2 }] }, system_manager: 'mine', _id: 'mine' }
@@ -104,7 +100,7 @@ t.test('names of fields that MongoDB refuses cost neither the job nor the heartb
   t.match((await store.clusters.get(id))!.workers, [{ name: 'a' }])
 })
 
-t.test('counters and free addresses of netcache are four numbers each', async t => {
+emulated('counters and free addresses of netcache are four numbers each', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const job = await saved(store, aJob())
@@ -119,7 +115,7 @@ t.test('counters and free addresses of netcache are four numbers each', async t 
   ])
 })
 
-t.test('a command stands in the outbox once its job is stored, and no longer in the job', async t => {
+emulated('a command stands in the outbox once its job is stored, and no longer in the job', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store)
@@ -134,7 +130,7 @@ t.test('a command stands in the outbox once its job is stored, and no longer in 
   t.ok(settled.settled_at instanceof Date)
 })
 
-t.test('opening again creates no index twice, and the error for one that the data contradict names its collection', async t => {
+emulated('opening again creates no index twice, and the error for one that the data contradict names its collection', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   await openedMongo(t, uri)

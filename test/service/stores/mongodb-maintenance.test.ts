@@ -1,16 +1,12 @@
 import { ObjectId } from 'mongodb'
-import t from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { eventually } from '../../support/waiting.js'
-import { emptied, keptLog, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 
 /** What the store does without being asked. */
 
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
-
-t.test('a step of maintenance that fails is logged, and does not keep the others from their work', async t => {
+emulated('a step of maintenance that fails is logged, and does not keep the others from their work', async t => {
   const raw = await rawMongo(t, uri)
   const log = keptLog()
   const store = await openedMongo(t, uri, { log })
@@ -25,7 +21,7 @@ t.test('a step of maintenance that fails is logged, and does not keep the others
   await eventually(() => store.outbox.pending(id, { after: 0, limit: 9 }), commands => commands.length === 1, 30_000)
 })
 
-t.test('maintenance ends with the store', async t => {
+emulated('maintenance ends with the store', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   await store.close()

@@ -1,18 +1,14 @@
 import { Double, ObjectId } from 'mongodb'
-import t from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { eventually } from '../../support/waiting.js'
-import { emptied, keptLog, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, addressesOf, commit, registered, saved } from './samples.js'
 
 /** A database in which the original System Manager left its documents. */
 
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
-
 const descriptor = { api_version: 'v0.1', app_name: 'old', app_ns: 'default', service_name: 'web', service_ns: 'test', image: 'nginx', image_runtime: 'docker', port: 80, requirements: { cpu: 1, memory: 100 } }
 
-t.test('clusters of the original are read, strings and missing fields and all', async t => {
+emulated('clusters of the original are read, strings and missing fields and all', async t => {
   const raw = await rawMongo(t, uri)
   const [_id, bare] = [new ObjectId(), new ObjectId()]
   const now = Date.now() / 1000
@@ -32,7 +28,7 @@ t.test('clusters of the original are read, strings and missing fields and all', 
   t.equal((await registered(store, 'hpi')).id, _id.toHexString(), 'registering again keeps its id')
 })
 
-t.test('jobs of the original are taken over where they are, with their addresses', async t => {
+emulated('jobs of the original are taken over where they are, with their addresses', async t => {
   const raw = await rawMongo(t, uri)
   const cluster = new ObjectId()
   const [running, fresh, gone] = [new ObjectId(), new ObjectId(), new ObjectId()]
@@ -76,7 +72,7 @@ t.test('jobs of the original are taken over where they are, with their addresses
   t.equal(later.revision, job.revision + 1)
 })
 
-t.test('of several jobs of one name the newest has it; of two of one address the one that comes first', async t => {
+emulated('of several jobs of one name the newest has it; of two of one address the one that comes first', async t => {
   const raw = await rawMongo(t, uri)
   const [older, newer] = [ObjectId.createFromTime(1_700_000_000), ObjectId.createFromTime(1_700_000_001)]
   const both = { ...descriptor, job_name: 'old.default.web.test', status: 'RUNNING', service_ip_list: [{ IpType: 'RR', Address: '172.30.7.7' }], instance_list: [] }
@@ -92,7 +88,7 @@ t.test('of several jobs of one name the newest has it; of two of one address the
   t.equal((await store.jobs.byName('old.default.web.test'))!.id, newer.toHexString())
 })
 
-t.test('a job that another program puts there is read at once, and taken over soon', async t => {
+emulated('a job that another program puts there is read at once, and taken over soon', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   const _id = new ObjectId()
@@ -105,7 +101,7 @@ t.test('a job that another program puts there is read at once, and taken over so
   t.equal((await store.jobs.documents()).length, 1)
 })
 
-t.test('addresses that were given back are used again at the end of the range, the original\'s too', async t => {
+emulated('addresses that were given back are used again at the end of the range, the original\'s too', async t => {
   const raw = await rawMongo(t, uri)
   await raw.net.insertMany([
     { type: 'next_service_ip', ipv4: [172, 30, 255, 254] }, { type: 'free_service_ip', ipv4: [172, 30, 3, 3] },
@@ -119,7 +115,7 @@ t.test('addresses that were given back are used again at the end of the range, t
   t.equal(await store.subnets.next(), undefined)
 })
 
-t.test('a document that cannot be understood keeps neither the store from starting nor the others from being taken over', async t => {
+emulated('a document that cannot be understood keeps neither the store from starting nor the others from being taken over', async t => {
   const raw = await rawMongo(t, uri)
   const late = Array.from({ length: 150 }, (_, index) => ObjectId.createFromTime(1_700_000_100 + index))
   const good = [ObjectId.createFromTime(1_700_000_000), ObjectId.createFromTime(1_700_009_000)]

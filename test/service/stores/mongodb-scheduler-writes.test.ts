@@ -1,17 +1,13 @@
 import { ObjectId } from 'mongodb'
-import t from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, anEvent, anInstance, commit, on, registered, saved } from './samples.js'
 
 /** The Cloud Scheduler writes jobs.jobs.status when it finds no cluster (contract section 4). */
 
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
-
 const FOUND = 'TargetClusterNoCapacity'
 
-t.test('what the Cloud Scheduler wrote shows immediately, on what has no cluster', async t => {
+emulated('what the Cloud Scheduler wrote shows immediately, on what has no cluster', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -28,7 +24,7 @@ t.test('what the Cloud Scheduler wrote shows immediately, on what has no cluster
   t.match(JSON.parse((await store.jobs.documents())[0]!), { status: FOUND })
 })
 
-t.test('a change that was decided before it comes too late, and the next one is decided on it', async t => {
+emulated('a change that was decided before it comes too late, and the next one is decided on it', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -44,7 +40,7 @@ t.test('a change that was decided before it comes too late, and the next one is 
   t.match(await store.jobs.get(job.id), { status: 'CLUSTER_SCHEDULED', revision: placed.revision })
 })
 
-t.test('a write of the Cloud Scheduler in the very moment of ours is not lost', async t => {
+emulated('a write of the Cloud Scheduler in the very moment of ours is not lost', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   for (let round = 0; round < 30; round++) {
@@ -58,7 +54,7 @@ t.test('a write of the Cloud Scheduler in the very moment of ours is not lost', 
   }
 })
 
-t.test('a late answer of the Cloud Scheduler on what is placed by now changes nothing', async t => {
+emulated('a late answer of the Cloud Scheduler on what is placed by now changes nothing', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -70,7 +66,7 @@ t.test('a late answer of the Cloud Scheduler on what is placed by now changes no
   t.equal((await raw.jobs.findOne({}))!.status, 'RUNNING')
 })
 
-t.test('every process is notified of it', async t => {
+emulated('every process is notified of it', async t => {
   const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
   const raw = await rawMongo(t, uri)
   const job = await saved(one, aJob())

@@ -24,11 +24,11 @@ if (!skip && await isUsed()) t.bailout('the server of MONGO_URI holds clusters o
 
 t.test('the contract of the store', { skip }, async t => {
   storeContract(t, t => openEmpty(t, uri))
-  t.teardown(() => emptied(t, uri))
+  t.teardown(() => emptied(uri))
 })
 
 t.test('writes are acknowledged by a majority, and credentials and TLS of the URI are used', { skip }, async t => {
-  await emptied(t, uri)
+  await emptied(uri)
   const store = await openedMongo(t, uri)
   await saved(store, aJob())
   t.strictSame(createClient(uri).options.writeConcern, { w: 'majority' })
@@ -36,7 +36,7 @@ t.test('writes are acknowledged by a majority, and credentials and TLS of the UR
 })
 
 t.test('notifications come by change streams where the server is a replica set', { skip }, async t => {
-  await emptied(t, uri)
+  await emptied(uri)
   const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
   const { id } = await registered(one)
   const claimed = new Promise(resolve => other.notifications.once('claims', resolve))
@@ -45,7 +45,7 @@ t.test('notifications come by change streams where the server is a replica set',
 })
 
 t.test('frequent queries use an index', { skip }, async t => {
-  await emptied(t, uri)
+  await emptied(uri)
   const store = await openedMongo(t, uri)
   await saved(store, aJob())
   const { jobs, clusters, outbox } = await rawMongo(t, uri)

@@ -1,22 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ObjectId } from 'mongodb'
-import t from 'tap'
 import { jobWithPlainId } from '../../../schemas/job-document.js'
 import type { Store } from '../../../stores/store.js'
 import { startEmulator } from '../../support/mongo-wire/emulator.js'
 import { eventually } from '../../support/waiting.js'
-import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, addressesOf, commit, registered, saved } from './samples.js'
 
 /** Several System Managers on one database: each store here is one with a client of its own. */
 
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
-
 const several = (t: Parameters<typeof openedMongo>[0], count: number) => Promise.all(Array.from({ length: count }, () => openedMongo(t, uri)))
 const numbersOf = (length: number) => Array.from({ length }, (_, index) => index + 1)
 
-t.test('of many that change the same revision one is saved', async t => {
+emulated('of many that change the same revision one is saved', async t => {
   const stores = await several(t, 3)
   for (let round = 0; round < 10; round++) {
     const job = await saved(stores[0]!, aJob())
@@ -26,7 +23,7 @@ t.test('of many that change the same revision one is saved', async t => {
   }
 })
 
-t.test('of many that create a job of one name, or ask for one address, one is saved', async t => {
+emulated('of many that create a job of one name, or ask for one address, one is saved', async t => {
   const stores = await several(t, 3)
   const names = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ job_name: 'a.b.c.d' })))))
   t.equal(names.filter(({ outcome }) => outcome === 'saved').length, 1)
@@ -36,7 +33,7 @@ t.test('of many that create a job of one name, or ask for one address, one is sa
   t.equal(claims.filter(({ outcome }) => outcome === 'address_taken').length, 29)
 })
 
-t.test('1,500 jobs created by three at the same time lease 4,500 different addresses, whatever is undeployed meanwhile', async t => {
+emulated('1,500 jobs created by three at the same time lease 4,500 different addresses, whatever is undeployed meanwhile', async t => {
   const stores = await several(t, 3)
   const jobs = await Promise.all(stores.flatMap(store => Array.from({ length: 500 }, () => saved(store, aJob({ instances: 2 })))))
   t.equal(new Set(jobs.flatMap(addressesOf)).size, 4500)
@@ -45,13 +42,13 @@ t.test('1,500 jobs created by three at the same time lease 4,500 different addre
   t.equal(stored.length, 4500)
 })
 
-t.test('subnets taken by three processes at the same time are all different', async t => {
+emulated('subnets taken by three processes at the same time are all different', async t => {
   const stores = await several(t, 3)
   const subnets = await Promise.all(stores.flatMap(store => Array.from({ length: 200 }, () => store.subnets.next())))
   t.equal(new Set(subnets).size, 600)
 })
 
-t.test('commands of three for the same clusters are numbered without a gap, each once, those of a job in order', async t => {
+emulated('commands of three for the same clusters are numbered without a gap, each once, those of a job in order', async t => {
   const stores = await several(t, 3)
   const clusters = await Promise.all(numbersOf(3).map(() => registered(stores[0]!)))
   const chains = stores.flatMap(store => numbersOf(8).map(async () => {
@@ -76,7 +73,7 @@ t.test('commands of three for the same clusters are numbered without a gap, each
   }
 })
 
-t.test('commands that a process left in a job when it died are brought into the outbox by the others, and at the next start', async t => {
+emulated('commands that a process left in a job when it died are brought into the outbox by the others, and at the next start', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store)
@@ -99,7 +96,7 @@ t.test('commands that a process left in a job when it died are brought into the 
   t.equal(await raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } }), 0)
 })
 
-t.test('a process notifies the others of its commits and claims, but not itself', async t => {
+emulated('a process notifies the others of its commits and claims, but not itself', async t => {
   const [one, other] = await several(t, 2) as [Store, Store]
   const { id } = await registered(one)
   const heard: string[] = []
@@ -118,7 +115,7 @@ t.test('a process notifies the others of its commits and claims, but not itself'
   t.strictSame(heard.sort(), [`other claims ${id}`, `other commands ${id}`, 'other unplaced'], 'each once')
 })
 
-t.test('where the server has change streams, notifications come by them', async t => {
+emulated('where the server has change streams, notifications come by them', async t => {
   const { uri } = await startEmulator(t, { changeStreams: true })
   const one = await openedMongo(t, uri)
   const other = await openedMongo(t, uri)

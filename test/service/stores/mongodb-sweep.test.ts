@@ -1,20 +1,16 @@
 import { ObjectId } from 'mongodb'
-import t from 'tap'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { createConnection } from '../../../stores/mongodb/connection.js'
 import { createOutbox } from '../../../stores/mongodb/outbox.js'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
-import { emptied, keptLog, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 
 /** What the store forgets of its outbox. */
 
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
-
 const HOUR_MS = 3_600_000
 
-t.test('a sweep forgets what was settled long ago, and the numbers of a cluster go on', async t => {
+emulated('a sweep forgets what was settled long ago, and the numbers of a cluster go on', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const connection = createConnection(createClient(uri), keptLog())
@@ -46,7 +42,7 @@ t.test('a sweep forgets what was settled long ago, and the numbers of a cluster 
   t.equal(await raw.outbox.countDocuments(), 2, 'what is not settled is never forgotten')
 })
 
-t.test('a sweep forgets all that was settled long ago, however much, also of clusters that are gone', async t => {
+emulated('a sweep forgets all that was settled long ago, however much, also of clusters that are gone', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const connection = createConnection(createClient(uri), keptLog())
@@ -62,7 +58,7 @@ t.test('a sweep forgets all that was settled long ago, however much, also of clu
   t.equal((await store.outbox.position(id)).last, 2500)
 })
 
-t.test('a sweep forgets commands that wait for clusters that are gone, and no others', async t => {
+emulated('a sweep forgets commands that wait for clusters that are gone, and no others', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const connection = createConnection(createClient(uri), keptLog())

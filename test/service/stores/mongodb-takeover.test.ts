@@ -1,14 +1,11 @@
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import t, { type Test } from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import type { Test } from 'tap'
 import { spawnProgram } from '../../support/program.js'
 import { eventually } from '../../support/waiting.js'
-import { emptied, openedMongo, rawMongo } from './mongo-store.js'
+import { emulated, uri } from './emulated.js'
+import { openedMongo, rawMongo } from './mongo-store.js'
 import { registered } from './samples.js'
-
-const { uri } = await startEmulator(t)
-t.beforeEach(t => emptied(t, uri))
 
 /** Starts a writer; gives the ids of the jobs that it printed, and its end. */
 function startWriter (t: Test, clusterId: string) {
@@ -25,7 +22,7 @@ function startWriter (t: Test, clusterId: string) {
   return { acknowledged, kill }
 }
 
-t.test('kill -9 of a process that commits loses none of its commands: others bring them into the outbox, each once, in order', async t => {
+emulated('kill -9 of a process that commits loses none of its commands: others bring them into the outbox, each once, in order', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store)

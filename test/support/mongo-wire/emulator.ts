@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
+import { suspend } from '../suspend.js'
 
 const TARGET = join(import.meta.dirname, 'target')
 
@@ -12,7 +13,7 @@ export interface Emulator {
   port: number
   /** mongodb://127.0.0.1:port */
   uri: string
-  /** Sends it a signal; resolves once it has ended, or at once for SIGSTOP and SIGCONT. */
+  /** Sends it a signal; resolves once it has ended, or stands still for SIGSTOP, or at once for SIGCONT. */
   signal (signal: NodeJS.Signals): Promise<void>
 }
 
@@ -40,8 +41,9 @@ export async function startEmulator (t: Test, { file, port = 0, changeStreams = 
     port: bound,
     uri: `mongodb://127.0.0.1:${bound}`,
     async signal (signal) {
+      if (signal === 'SIGSTOP') return await suspend(child.pid!)
       child.kill(signal)
-      if (!['SIGSTOP', 'SIGCONT'].includes(signal)) await ended
+      if (signal !== 'SIGCONT') await ended
     }
   }
 }
