@@ -29,8 +29,8 @@ export interface LoopOptions {
   lease?: { held (signal: AbortSignal): Promise<number> }
   /** Milliseconds between a wake and its turn, so that wakes which come together share a turn. Default 0. */
   gatherMs?: number
-  /** Shortest rest after a turn of `tookMs`, in milliseconds, even if the loop is woken. Default none. */
-  restMs?: (tookMs: number) => number
+  /** Shortest pause after a turn of `tookMs`, in milliseconds, even if the loop is woken. Default none. */
+  cooldownMs?: (tookMs: number) => number
   /** Whether the loop begins with a turn instead of a wait. Default true. */
   atOnce?: boolean
   log: LoopLog
@@ -57,11 +57,11 @@ export interface Loop {
  * end the process, since nothing else would do this work.
  */
 export function startLoop (options: LoopOptions): Loop {
-  const { name, everyMs, run, lease, gatherMs = 0, restMs, atOnce = true, log } = options
+  const { name, everyMs, run, lease, gatherMs = 0, cooldownMs, atOnce = true, log } = options
   const stopping = new AbortController()
   const { signal } = stopping
   let isWoken = atOnce
-  let endNap = () => {}
+  let endPause = () => {}
   let turnBegan: number | undefined
 
   const each: Turn['each'] = async (items, act, about) => {
@@ -85,11 +85,11 @@ export function startLoop (options: LoopOptions): Loop {
   }
 
   /** Waits for a wake, the stop or `everyMs`, whichever comes first. */
-  async function nap (): Promise<void> {
+  async function pause (): Promise<void> {
     if (isWoken) return
     await new Promise<void>(resolve => {
       const timer = setTimeout(resolve, everyMs).unref()
-      endNap = () => {
+      endPause = () => {
         clearTimeout(timer)
         resolve()
       }
@@ -98,7 +98,7 @@ export function startLoop (options: LoopOptions): Loop {
 
   async function loop (): Promise<void> {
     while (!signal.aborted) {
-      await nap()
+      await pause()
       const fence = lease ? await lease.held(signal) : 0
       if (gatherMs > 0) await sleep(gatherMs, undefined, { signal, ref: false })
       if (signal.aborted) return
@@ -110,8 +110,8 @@ export function startLoop (options: LoopOptions): Loop {
         if (!signal.aborted) log.error({ err }, `${name} failed, it is tried again`)
       }
       turnBegan = undefined
-      const rest = restMs?.(performance.now() - began) ?? 0
-      if (rest > 0) await sleep(rest, undefined, { signal, ref: false })
+      const cooldown = cooldownMs?.(performance.now() - began) ?? 0
+      if (cooldown > 0) await sleep(cooldown, undefined, { signal, ref: false })
     }
   }
 
@@ -124,11 +124,11 @@ export function startLoop (options: LoopOptions): Loop {
     busyMs: () => turnBegan === undefined ? 0 : performance.now() - turnBegan,
     wake () {
       isWoken = true
-      endNap()
+      endPause()
     },
     async stop () {
       stopping.abort()
-      endNap()
+      endPause()
       // Only `ended` reports a dead loop: an error here would keep the caller from stopping the others.
       await ended.catch(() => {})
     },

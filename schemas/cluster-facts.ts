@@ -31,12 +31,12 @@ export const NO_MAINTENANCE = {
  * Milliseconds for which a cluster that refused an instance does not get it again: four heartbeats, so that its figures
  * can catch up.
  */
-export const REFUSAL_REST_MS = 60_000
+export const REFUSAL_BACKOFF_MS = 60_000
 
 /** A cluster lost more often than this gets no new instances for a while after its return, twice as long each time. */
 const TRUSTED_LOSSES = 1
-const FIRST_REST_MS = 60_000
-const LONGEST_REST_MS = 3_600_000
+const FIRST_HOLD_MS = 60_000
+const LONGEST_HOLD_MS = 3_600_000
 
 /**
  * Why a cluster gets no new instances, without a subject: "is cordoned"; undefined when it does get them. Maintenance
@@ -49,10 +49,10 @@ export function closedReason (
   if (scheduling === 'cordoned') return 'is cordoned'
   if (scheduling === 'draining') return 'is being drained'
   if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined
-  const rest = Math.min(LONGEST_REST_MS, FIRST_REST_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
+  const holdMs = Math.min(LONGEST_HOLD_MS, FIRST_HOLD_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
   const steady = now - Date.parse(recoveredAt)
-  return steady < rest
-    ? `was lost ${losses} times recently, and has to be steady for ${rest / 1000} s before it gets new instances ` +
+  return steady < holdMs
+    ? `was lost ${losses} times recently, and has to be steady for ${holdMs / 1000} s before it gets new instances ` +
       `(${Math.floor(steady / 1000)} s so far)`
     : undefined
 }

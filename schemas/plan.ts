@@ -56,13 +56,13 @@ export const Plan = Type.Object({
 }, {
   $id: 'Plan',
   examples: [{
-    summary: '1 service: 1 updated; 1 instance placed, 1 renewed in place',
+    summary: '1 service: 1 to update; 1 instance to place, 1 to renew in place',
     scheduler: 'embedded',
     services: [{
       job_name: 'demo.default.service1.test',
       job_id: '65a1b2c3d4e5f60718293a4b',
       outcome: 'update',
-      summary: 'demo.default.service1.test would be updated (image, replicas): 1 instance placed, 1 renewed in place',
+      summary: 'demo.default.service1.test would be updated (image, replicas): 1 instance to place, 1 to renew in place',
       changes: [{ path: 'image', from: 'nginx:1', to: 'nginx:2' }, { path: 'replicas', from: 1, to: 2 }],
       instances: {
         placed: [{ instance_number: 1, ...example }],

@@ -59,7 +59,7 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
     running = run()
   }
 
-  /** One round at a time; a wake meanwhile causes the next. */
+  /** One pass at a time; a wake meanwhile causes the next. */
   async function run (): Promise<void> {
     while (isWanted) {
       isWanted = false

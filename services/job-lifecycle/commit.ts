@@ -51,7 +51,7 @@ const PAGE = 200
 
 const UNDECIDED = 'a decision on a job failed, the others go on'
 
-/** Most attempts at one change while others change the same job. In each round at least one of them succeeds. */
+/** Most attempts at one change while others change the same job. Of those made at the same time one succeeds. */
 export const MAX_TRIES = 200
 
 /** Events that are logged for debugging only: there is one per status and instance. */

@@ -82,9 +82,9 @@ export function createJobCommit (
     while (left.length > 0) {
       // Of several changes of one job each is a step of its own, in order.
       const ids = new Set<JobId>()
-      const round = left.filter(({ change: { job } }) => !ids.has(job.id) && ids.add(job.id))
-      const again = new Set(await commitRound(round, outcomes))
-      left = left.filter(entry => again.has(entry.index) || !round.includes(entry))
+      const batch = left.filter(({ change: { job } }) => !ids.has(job.id) && ids.add(job.id))
+      const again = new Set(await commitBatch(batch, outcomes))
+      left = left.filter(entry => again.has(entry.index) || !batch.includes(entry))
     }
     return outcomes
   }
@@ -92,13 +92,13 @@ export function createJobCommit (
   /**
    * One change each of different jobs. Writes their outcomes; gives the indexes of those that have to be tried again.
    */
-  async function commitRound (
-    round: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>,
+  async function commitBatch (
+    batch: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>,
     outcomes: CommitOutcome[]
   ): Promise<number[]> {
-    const stored = await readStored(round.map(({ change }) => change.job.id))
+    const stored = await readStored(batch.map(({ change }) => change.job.id))
     const steps: Step[] = []
-    for (const { change, index, named } of round) {
+    for (const { change, index, named } of batch) {
       const found = stored.get(change.job.id)
       if (revisionOf(found) === change.job.revision && !(found && foundByScheduler(found))) {
         steps.push({ change, index, stored: found, named: named ?? ownsName(found), next: change.job, taken: [] })

@@ -72,7 +72,7 @@ export function createAddressPool ({ prepare }: Connection): AddressPool {
 
       let exhausted = false
       const settled = fillAddresses(job, () => {
-        const offset = exhausted ? undefined : nextOffset()
+        const offset = nextOffset()
         if (offset === undefined) {
           exhausted = true
           return ''

@@ -4,7 +4,7 @@ import { ApiError } from '../../schemas/errors.js'
  * Result codes of SQLite for trouble around it (disk, locks, memory, file), not for a mistake in a statement:
  * BUSY, LOCKED, NOMEM, READONLY, INTERRUPT, IOERR, CORRUPT, FULL, CANTOPEN, PROTOCOL, NOLFS, AUTH, NOTADB.
  */
-const OUTAGES: ReadonlySet<number> = new Set([5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 22, 23, 26])
+const OUTAGES: ReadonlySet<number | undefined> = new Set([5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 22, 23, 26])
 
 const SQLITE_BUSY = 5
 
@@ -20,8 +20,7 @@ export function isBusy (err: unknown): boolean {
 
 /** An outage of the database as `store_unavailable`; everything else, a mistake of ours included, as it is. */
 export function asStoreFailure (err: unknown): unknown {
-  const code = resultCode(err)
-  if (code === undefined || !OUTAGES.has(code)) return err
+  if (!OUTAGES.has(resultCode(err))) return err
   return new ApiError('store_unavailable', `The embedded database failed: ${(err as Error).message}`, { cause: err })
 }
 

@@ -75,7 +75,7 @@ export function createGroupCommit (db: Database): GroupCommit {
       // Counted from here: after a BEGIN that was slow each write would be a batch of its own.
       const deadline = performance.now() + MAX_BATCH_MS
       for (const [index, write] of batch.entries()) {
-        if (index > 0 && performance.now() > deadline) {
+        if (performance.now() > deadline) {
           queue = [...batch.slice(index), ...queue]
           batch = batch.slice(0, index)
           break

@@ -250,9 +250,9 @@ t.test('gatherMs: what arrives within it shares a turn', async t => {
   t.equal(turns.length, 1)
 })
 
-t.test('restMs: between two turns there is at least the rest, whatever wakes the loop', async t => {
+t.test('cooldownMs: between two turns there is at least the cooldown, whatever wakes the loop', async t => {
   const took: number[] = []
-  const { loop, begun, end } = probe(t, { restMs: ms => { took.push(ms); return 60 } })
+  const { loop, begun, end } = probe(t, { cooldownMs: ms => { took.push(ms); return 60 } })
   const started = performance.now()
   await begun(1)
   await new Promise(resolve => setTimeout(resolve, 30))
@@ -267,8 +267,8 @@ t.test('restMs: between two turns there is at least the rest, whatever wakes the
   t.ok(took[0]! >= 25 && took[0]! <= performance.now() - started, 'it gets the time that the turn took')
 })
 
-t.test('restMs: a turn that fails is followed by its rest too', async t => {
-  const { loop, begun, end } = probe(t, { restMs: () => 60 })
+t.test('cooldownMs: a turn that fails is followed by its cooldown too', async t => {
+  const { loop, begun, end } = probe(t, { cooldownMs: () => 60 })
   await begun(1)
   const ended = performance.now()
   end(new Error('broken'))
@@ -309,7 +309,7 @@ for (const [when, options] of [
   ['before the first turn', { atOnce: false }],
   ['while it waits for its lease', { lease: aLease() }],
   ['while it gathers', { gatherMs: NEVER }],
-  ['while it rests', { isQuick: true, restMs: () => NEVER }]
+  ['while it cools down', { isQuick: true, cooldownMs: () => NEVER }]
 ] as const) {
   t.test(`stop ${when} resolves at once, and so does every later stop`, async t => {
     const { loop, turns } = probe(t, options)
@@ -344,8 +344,8 @@ t.test('ended rejects when something outside of the turn breaks: nobody would do
   t.equal(turns.length, 0, 'it is dead')
 })
 
-t.test('ended rejects when restMs breaks', async t => {
-  const { loop } = probe(t, { isQuick: true, restMs: () => { throw new Error('no number') } })
+t.test('ended rejects when cooldownMs breaks', async t => {
+  const { loop } = probe(t, { isQuick: true, cooldownMs: () => { throw new Error('no number') } })
   await t.rejects(loop.ended, /no number/)
 })
 

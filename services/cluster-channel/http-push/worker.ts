@@ -58,8 +58,8 @@ const BACKOFF = new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000, ge
 /** Milliseconds between two tries at least, however many signs of life the cluster gives. */
 const SHORTEST_HURRY_MS = 1000
 
-/** What follows a turn: the end, the next command, another try after a nap, or a nap until a redeploy delay ends. */
-type Next = 'done' | 'next' | 'nap' | { delayedUntil: number }
+/** What follows a turn: the end, the next command, another try after a pause, or a pause until a redeploy delay ends. */
+type Next = 'done' | 'next' | 'pause' | { delayedUntil: number }
 
 /** @param onDone Called in the same step in which the worker decides to end: a later wake needs a new worker. */
 export function startPushWorker (clusterId: ClusterId, onDone: () => void, context: PushContext): PushWorker {
@@ -69,12 +69,12 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   let isWanted = false
   /** In a call, or storing its outcome. */
   let isCalling = false
-  /** In a nap that a new command ends. */
-  let isResting = false
-  /** The last nap before a try, while none gets through. */
+  /** In a pause that a new command ends. */
+  let isDelayed = false
+  /** The last pause before a try, while none gets through. */
   let backoff: IBackoff<unknown> | undefined
   let failing: { seq: number, times: number } | undefined
-  let endNap: (earliestMs: number) => void = () => {}
+  let endPause: (earliestMs: number) => void = () => {}
 
   async function run (): Promise<void> {
     while (!stopping.signal.aborted) {
@@ -83,20 +83,20 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
         // It was removed, and its outbox with it.
         if (err instanceof ApiError && err.code === 'cluster_not_found') return 'done'
         log.error({ err, cluster_id: clusterId }, 'pushing commands failed, it is tried again')
-        return 'nap'
+        return 'pause'
       })
       if (next === 'done' && !isWanted) break
       if (stopping.signal.aborted) break
-      if (next === 'nap') {
+      if (next === 'pause') {
         backoff = (backoff ?? BACKOFF).next(undefined)
-        await nap(backoff.duration)
+        await pause(backoff.duration)
         continue
       }
       backoff = undefined
       if (typeof next === 'object' && !isWanted) {
-        isResting = true
-        await nap(next.delayedUntil - performance.now())
-        isResting = false
+        isDelayed = true
+        await pause(next.delayedUntil - performance.now())
+        isDelayed = false
       }
     }
     onDone()
@@ -131,16 +131,16 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     let delayedUntil = Infinity
     for (let after = 0; ;) {
       const page = await outbox.pending(clusterId, { after, limit: LOOKAHEAD })
-      const resting = new Set<JobId>()
+      const held = new Set<JobId>()
       for (const [index, command] of page.entries()) {
         if (isSuperseded(page, index)) continue
         const end = redeployDelays.end(clusterId, command.job_id)
         if (end <= now) return { page, command, delayedUntil }
-        resting.add(command.job_id)
+        held.add(command.job_id)
         delayedUntil = Math.min(delayedUntil, end)
       }
-      if (resting.size > 0) {
-        await reports.delivery(clusterId, [...resting], 'the cluster has just removed it, and is given time for that')
+      if (held.size > 0) {
+        await reports.delivery(clusterId, [...held], 'the cluster has just removed it, and is given time for that')
       }
       if (page.length < LOOKAHEAD) return { page, delayedUntil }
       after = page.at(-1)!.seq
@@ -178,14 +178,14 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     if (aborter.signal.aborted || !context.leads()) return 'done'
     log.debug({ cluster_id: clusterId, reason }, 'a command could not be pushed')
     await reports.delivery(clusterId, page.map(command => command.job_id), reason)
-    return 'nap'
+    return 'pause'
   }
 
-  function nap (ms: number): Promise<void> {
+  function pause (ms: number): Promise<void> {
     const began = performance.now()
     return new Promise(resolve => {
       let timer = setTimeout(resolve, ms).unref()
-      endNap = earliestMs => {
+      endPause = earliestMs => {
         clearTimeout(timer)
         timer = setTimeout(resolve, Math.min(ms, earliestMs) - (performance.now() - began)).unref()
       }
@@ -197,12 +197,12 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   return {
     wake () {
       isWanted = true
-      if (isResting) endNap(0)
+      if (isDelayed) endPause(0)
     },
-    hurry: () => endNap(SHORTEST_HURRY_MS),
+    hurry: () => endPause(SHORTEST_HURRY_MS),
     async stop (patienceMs) {
       stopping.abort()
-      endNap(0)
+      endPause(0)
       if (!isCalling) return
       const patience = setTimeout(() => aborter.abort(), patienceMs)
       await stopped

@@ -14,8 +14,8 @@ const PAGE = 256
 /** Milliseconds in which deploys gather to share a pass. */
 const GATHER_MS = 5
 
-/** After a pass the loop rests this many times as long as the pass took: placement uses at most a tenth of the time. */
-const REST_FACTOR = 9
+/** After a pass the loop pauses for this many times as long: placement uses at most a tenth of the time. */
+const COOLDOWN_FACTOR = 9
 
 /** What a pass needs. */
 export interface PlacementContext {
@@ -65,7 +65,7 @@ export function startPlacement ({ lease, retryMs, startLoop, ...context }: Place
     everyMs: retryMs,
     lease,
     gatherMs: GATHER_MS,
-    restMs: tookMs => tookMs * REST_FACTOR,
+    cooldownMs: tookMs => tookMs * COOLDOWN_FACTOR,
     run: turn => placeUnplaced(context, turn)
   })
 }

@@ -9,10 +9,10 @@ export interface Asked {
   /**
    * - `asking`: on its way to the scheduler.
    * - `pending`: the scheduler has accepted it and is to call back.
-   * - `resting`: it came to nothing, and is asked again at `again`.
+   * - `backoff`: it came to nothing, and is asked again at `again`.
    */
-  state: 'asking' | 'pending' | 'resting'
-  /** Unix milliseconds from which a resting question may be asked again. */
+  state: 'asking' | 'pending' | 'backoff'
+  /** Unix milliseconds from which a question that backs off may be asked again. */
   again: number
   /** Times in a row that it came to nothing. */
   failures: number
@@ -30,8 +30,8 @@ export interface Asked {
 /** Milliseconds, at least, after which a question that no pass looks up is forgotten: its job is placed or gone. */
 const FORGET_MS = 120_000
 
-/** Longest rest of a question that came to nothing again and again, ms. */
-const MAX_REST_MS = 60_000
+/** Longest back-off of a question that came to nothing again and again, ms. */
+const MAX_BACKOFF_MS = 60_000
 
 /** The questions by job. */
 export interface Questions {
@@ -42,15 +42,15 @@ export interface Questions {
   byId (id: JobId): Asked | undefined
   /** The job has moved on, and the question is of no use any more. */
   forget (id: JobId): void
-  /** Lets one rest, each time for twice as long, less up to half of it by chance. */
-  rest (asked: Asked, failed: boolean, now?: number): void
-  /** All that rest because they could not be sent may be asked at once. */
+  /** Backs off from one, each time for twice as long, less up to half of it by chance. */
+  backOff (asked: Asked, failed: boolean, now?: number): void
+  /** All that back off because they could not be sent may be asked at once. */
   wakeAll (): void
   /** Questions that the scheduler has accepted and not called back about. */
   pending (): number
 }
 
-/** @param retryMs First rest of a question that came to nothing. */
+/** @param retryMs First back-off of a question that came to nothing. */
 export function createQuestions (retryMs: number): Questions {
   const forgetMs = Math.max(FORGET_MS, 3 * retryMs)
   // In the order in which they were last looked up.
@@ -96,10 +96,10 @@ export function createQuestions (retryMs: number): Questions {
       byJob.delete(id)
     },
 
-    rest (asked, failed, now = Date.now()) {
-      const longest = Math.min(retryMs * 2 ** Math.min(asked.failures, 10), Math.max(retryMs, MAX_REST_MS))
+    backOff (asked, failed, now = Date.now()) {
+      const longest = Math.min(retryMs * 2 ** Math.min(asked.failures, 10), Math.max(retryMs, MAX_BACKOFF_MS))
       Object.assign(asked, {
-        state: 'resting',
+        state: 'backoff',
         failed,
         failures: asked.failures + 1,
         again: now + longest * (1 + Math.random()) / 2

@@ -63,7 +63,7 @@ export function createCloudScheduler (
       if (asked.state !== 'asking') return
       const { message } = err as Error
       asked.explanation = err instanceof SchedulerDown ? silent(Date.now(), message) : refusing(Date.now(), message)
-      questions.rest(asked, true)
+      questions.backOff(asked, true)
     }
     changed()
   }
@@ -86,7 +86,7 @@ export function createCloudScheduler (
     const asked = questions.get(job, now)
     if (!asked || !unplaced(job).some(({ status_since: since }) => Date.parse(since) > asked.at)) return
     if (!hasVerdict(job)) questions.forget(job.id)
-    else if (asked.state !== 'resting') questions.rest(asked, false, now)
+    else if (asked.state !== 'backoff') questions.backOff(asked, false, now)
   }
 
   /**
@@ -114,7 +114,7 @@ export function createCloudScheduler (
     const asked = questions.get(job, now)
     const isDue = asked === undefined ||
       (asked.state !== 'asking' && hasCapacity && asked.lackedCapacity) ||
-      (asked.state === 'resting' && now >= asked.again) ||
+      (asked.state === 'backoff' && now >= asked.again) ||
       (asked.state === 'pending' && now - asked.at >= callbackMs)
     const known = verdict ?? asked?.explanation
     if (asked && verdict && !hasCapacity) asked.lackedCapacity = true
@@ -157,7 +157,7 @@ export function createCloudScheduler (
 
     answered (id) {
       const asked = questions.byId(id)
-      if (asked && asked.state !== 'resting') questions.rest(asked, false)
+      if (asked && asked.state !== 'backoff') questions.backOff(asked, false)
     },
 
     async test () {

@@ -1,5 +1,5 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
-import { REFUSAL_REST_MS } from '../../../schemas/cluster-facts.js'
+import { REFUSAL_BACKOFF_MS } from '../../../schemas/cluster-facts.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
 import type { PlacementFailure } from '../../../schemas/status.js'
@@ -38,13 +38,13 @@ interface PassOptions {
   /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
   graceMs: number
   /** Milliseconds that a cluster is left alone after it refused a job for the first time. */
-  refusalRestMs?: number
+  refusalBackoffMs?: number
 }
 
 /** Starts a pass over all clusters, active or not. Changes neither `candidates` nor the jobs. */
 export function createPass (
   candidates: Candidate[],
-  { now, graceMs, refusalRestMs = REFUSAL_REST_MS }: PassOptions
+  { now, graceMs, refusalBackoffMs = REFUSAL_BACKOFF_MS }: PassOptions
 ): Pass {
   const capacities = createCapacities(candidates, now, graceMs)
   const deadEnds = new Map<string, DeadEnd>()
@@ -135,7 +135,7 @@ export function createPass (
     decide (job) {
       const before = instancesPerCluster(job)
       const { placement: policy } = job.descriptor
-      const decisions = requestsOf(job, now, refusalRestMs).map(group => decideGroup(group, before, policy))
+      const decisions = requestsOf(job, now, refusalBackoffMs).map(group => decideGroup(group, before, policy))
       return decisions.length > 0
         ? together(decisions)
         : {

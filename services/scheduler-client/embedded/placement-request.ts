@@ -37,21 +37,21 @@ export interface RequestGroup {
 }
 
 /** Longest time that a cluster is left alone after refusals, ms. */
-const LONGEST_REST_MS = 1_800_000
+const LONGEST_BACKOFF_MS = 1_800_000
 
 /**
  * What the unplaced instances of a job ask for. They differ only in where a move sends them, so a cluster that refused
  * one of them gets none of the others either. Each further refusal doubles the time that it is left alone.
  * @param now Unix milliseconds.
- * @param refusalRestMs How long a cluster is left alone after its first refusal.
+ * @param refusalBackoffMs How long a cluster is left alone after its first refusal.
  * @throws TypeError when the requirements are no numbers: a database that another program filled may hold anything.
  */
-export function requestsOf (job: Job, now: number, refusalRestMs: number): RequestGroup[] {
+export function requestsOf (job: Job, now: number, refusalBackoffMs: number): RequestGroup[] {
   const { descriptor } = job
   const { requirements } = descriptor
   const waiting = job.instance_list.filter(isUnplaced).sort((a, b) => a.instance_number - b.instance_number)
   const resources = numbersOf(requirementsOf(descriptor))
-  const refusals = refusalsOf(waiting, now, refusalRestMs)
+  const refusals = refusalsOf(waiting, now, refusalBackoffMs)
   const removing = job.retiring.map(({ cluster_id: id }): [ClusterId, string] =>
     [id, 'still has to remove an earlier instance of it'])
 
@@ -89,7 +89,7 @@ function numbersOf ({ cpu, memory }: Resources): Resources {
 }
 
 /** Of each cluster that refused an instance and is still left alone for it, the newest refusal. */
-function refusalsOf (instances: Instance[], now: number, restMs: number): Map<ClusterId, Refusal> {
+function refusalsOf (instances: Instance[], now: number, backoffMs: number): Map<ClusterId, Refusal> {
   const newest = new Map<ClusterId, Refusal & { times: number }>()
   for (const { refusals } of instances) {
     for (const { cluster_id: id, at, error } of refusals) {
@@ -100,7 +100,7 @@ function refusalsOf (instances: Instance[], now: number, restMs: number): Map<Cl
   }
   return new Map(
     [...newest].filter(([, { ago, times }]) =>
-      ago < Math.min(LONGEST_REST_MS, restMs * 2 ** ((times - 1) / instances.length | 0))
+      ago < Math.min(LONGEST_BACKOFF_MS, backoffMs * 2 ** ((times - 1) / instances.length | 0))
     )
   )
 }

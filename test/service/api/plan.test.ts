@@ -33,7 +33,7 @@ t.test('a plan of a new service shows where it would go and why nowhere else, wi
   const tum = await cluster(t, server, 'tum', { cpu_cores: 0.2 })
   const planned = await plan(server, yamlDescriptor('service1', 'replicas: 2\n'))
   t.match(planned, {
-    summary: '1 service: 1 created; 2 instances placed',
+    summary: '1 service: 1 to create; 2 instances to place',
     scheduler: 'embedded',
     services: [{
       job_name: 'demo.default.service1.test',
@@ -53,7 +53,7 @@ t.test('instances that would find no room are listed, with the nearest cluster',
   t.match(await plan(server, yamlDescriptor()), { services: [{ summary: 'demo.default.service1.test would be created, but 1 instance would have to wait: no cluster is registered', instances: { waiting: [0] } }] })
   await cluster(t, server, 'hpi', { cpu_cores: 1.5 })
   t.match(await plan(server, yamlDescriptor('service1', 'replicas: 2\n')), {
-    summary: '1 service: 1 created; 1 instance placed; 1 instance would have to wait',
+    summary: '1 service: 1 to create; 1 instance to place; 1 instance would have to wait',
     services: [{
       summary: 'demo.default.service1.test would be created, but 1 instance would have to wait: placed 1 of 2 instances; hpi: 0.5 cores free of 1 asked',
       instances: { placed: [{ instance_number: 0 }], waiting: [1] }
@@ -70,12 +70,12 @@ t.test('a plan of an update shows the fields, and what is renewed, placed, remov
   const { id } = await job(server)
   const on = { cluster_id: hpi.id, cluster_name: 'hpi' }
 
-  t.match(await plan(server, yamlDescriptor()), { summary: '1 service: 1 left as it is', services: [{ job_id: id, outcome: 'unchanged', changes: [], instances: { placed: [], renewed: [] } }] })
+  t.match(await plan(server, yamlDescriptor()), { summary: '1 service: 1 unchanged', services: [{ job_id: id, outcome: 'unchanged', changes: [], instances: { placed: [], renewed: [] } }] })
   t.match(await plan(server, yamlDescriptor('service1', 'replicas: 2\nenvironment: {a: 1}\n').replace('alpine', '2').replace('port: 80\n', '')), {
     services: [{
       job_id: id,
       outcome: 'update',
-      summary: 'demo.default.service1.test would be updated (image, port, replicas, environment): 1 instance placed, 1 renewed in place',
+      summary: 'demo.default.service1.test would be updated (image, port, replicas, environment): 1 instance to place, 1 to renew in place',
       changes: [
         { path: 'image', from: 'docker.io/library/nginx:alpine', to: 'docker.io/library/nginx:2' },
         { path: 'port', from: 80 },
@@ -92,7 +92,7 @@ t.test('a plan of an update shows the fields, and what is renewed, placed, remov
   t.match(await plan(server, elsewhere), { services: [{ instances: { moved: [{ instance_number: 0, from: on, to: null }], waiting: [0] }, summary: /would have to wait: no cluster named tum is registered$/ }] })
   const tum = await cluster(t, server, 'tum')
   t.match(await plan(server, elsewhere), {
-    summary: '1 service: 1 updated; 1 instance moved',
+    summary: '1 service: 1 to update; 1 instance to move',
     services: [{ instances: { moved: [{ instance_number: 0, from: on, to: { cluster_id: tum.id, cluster_name: 'tum' } }], placed: [], removed: [], waiting: [] } }]
   })
 })
@@ -109,7 +109,7 @@ t.test('a plan of several services shares the room among them', async t => {
   await cluster(t, server, 'hpi', { cpu_cores: 1 })
   const answer = await server.fetch('/api/v1/jobs/plan', asForm(`${yamlDescriptor('a')}---\n${yamlDescriptor('b')}`))
   t.match(await answer.json(), {
-    summary: '2 services: 2 created; 1 instance placed; 1 instance would have to wait',
+    summary: '2 services: 2 to create; 1 instance to place; 1 instance would have to wait',
     services: [{ instances: { placed: [{ cluster_name: 'hpi' }] } }, { instances: { waiting: [0] }, explanation: { summary: 'hpi: 0 cores free of 1 asked' } }]
   })
 })

@@ -7,17 +7,17 @@ import { sampleDescriptor, stored } from '../../unit/state-machine/sample.js'
 const NOW = 1_000_000
 const aJob = () => stored(created(sampleDescriptor(), 'user'))
 
-t.test('a question rests longer each time that it comes to nothing, up to a minute', async t => {
+t.test('a question backs off for longer each time that it comes to nothing, up to a minute', async t => {
   const questions = createQuestions(5000)
   const job = aJob()
-  const rests = Array.from({ length: 12 }, () => {
+  const backoffs = Array.from({ length: 12 }, () => {
     const asked = questions.begin(job, NOW, awaited(NOW))
-    questions.rest(asked, true, NOW)
+    questions.backOff(asked, true, NOW)
     return asked.again - NOW
   })
-  for (const [index, rest] of rests.entries()) {
+  for (const [index, backoff] of backoffs.entries()) {
     const longest = Math.min(5000 * 2 ** index, 60_000)
-    t.ok(rest >= longest / 2 && rest <= longest, `${index}: ${rest}`)
+    t.ok(backoff >= longest / 2 && backoff <= longest, `${index}: ${backoff}`)
   }
   questions.wakeAll()
   t.equal(questions.get(job, NOW)?.again, 0, 'unless the scheduler is back')
@@ -26,7 +26,7 @@ t.test('a question rests longer each time that it comes to nothing, up to a minu
 t.test('what was answered is not asked again earlier because the scheduler is back', async t => {
   const questions = createQuestions(5000)
   const asked = questions.begin(aJob(), NOW, awaited(NOW))
-  questions.rest(asked, false, NOW)
+  questions.backOff(asked, false, NOW)
   questions.wakeAll()
   t.ok(asked.again > NOW)
 })
@@ -34,7 +34,7 @@ t.test('what was answered is not asked again earlier because the scheduler is ba
 t.test('a newer descriptor is a new question, that has not failed yet', async t => {
   const questions = createQuestions(5000)
   const job = aJob()
-  questions.rest(questions.begin(job, NOW, awaited(NOW)), true, NOW)
+  questions.backOff(questions.begin(job, NOW, awaited(NOW)), true, NOW)
   const updated = { ...job, generation: 2 }
   t.equal(questions.get(updated, NOW), undefined)
   t.match(questions.begin(updated, NOW, awaited(NOW)), { failures: 0, failed: false })

@@ -109,7 +109,8 @@ export function commitContract (t: Test, open: Open): void {
     t.strictSame(await (await reopen()).jobs.events(job.id, { limit: 10 }), events)
   })
 
-  t.test(`only the newest ${MAX_EVENTS_PER_JOB} events of a job are kept`, async t => {
+  t.test('only the newest 500 events of a job are kept', async t => {
+    t.equal(MAX_EVENTS_PER_JOB, 500)
     const { store } = await open(t)
     const many = Array.from({ length: MAX_EVENTS_PER_JOB + 20 }, (_, index) => anEvent(String(index)))
     const job = await saved(store, aJob(), { events: many })
@@ -130,6 +131,10 @@ export function commitContract (t: Test, open: Open): void {
     const edge = await end('2026-01-02T00:00:00.000Z')
     const leaving = await end('2026-01-01T00:00:00.000Z', { status: 'DEAD' })
     const live = await saved(store, aJob({ updated_at: '2026-01-01T00:00:00.000Z' }))
+    // Its end has given back its addresses; this one has kept one.
+    const service_ip_list = [{ IpType: 'RR' as const, Address: '172.30.77.7' }]
+    old.push(await end('2026-01-01T00:00:00.000Z', { service_ip_list }))
+    t.match(await commit(store, aJob({ service_ip_list })), { outcome: 'address_taken' })
     t.equal(await store.jobs.purge('2026-01-02T00:00:00.000Z'), old.length)
     t.equal(await store.jobs.purge('2026-01-02T00:00:00.000Z'), 0)
     t.equal(await store.jobs.get(old[0]!.id), undefined)
@@ -138,5 +143,6 @@ export function commitContract (t: Test, open: Open): void {
     t.strictSame((await store.jobs.list({})).map(({ id }) => id), [edge.id, leaving.id, live.id].sort())
     t.equal((await store.jobs.events(edge.id, { limit: 9 })).length, 1)
     t.ok(addressesOf(live).every(address => address !== ''))
+    t.match(await commit(store, aJob({ service_ip_list })), { outcome: 'saved' }, 'the address that it had kept is free')
   })
 }

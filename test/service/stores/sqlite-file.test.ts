@@ -111,6 +111,12 @@ t.test('a file of an older version is brought up step by step and keeps its data
   t.strictSame(db.prepare('SELECT name, size FROM things').all().map(row => ({ ...row as object })), [{ name: 'kept', size: 3 }, { name: 'added', size: 3 }])
 })
 
+t.test('a step that ends its transaction fails with its own error', async t => {
+  const db = openDatabase(join(t.testdir(), 'ended.db'))
+  t.teardown(() => db.close())
+  t.throws(() => migrate(db, ['ROLLBACK; nonsense']), { message: /nonsense/ })
+})
+
 t.test('a step that fails leaves the version before it', async t => {
   const db = openDatabase(join(t.testdir(), 'failing.db'))
   t.teardown(() => db.close())

@@ -158,6 +158,17 @@ t.test('a part of a write that is not kept is undone, the rest stays', async t =
   t.strictSame(notes(), ['a', 'c', 'd'])
 })
 
+t.test('a write that fails after a part of it was not kept is undone as a whole', async t => {
+  const { connection, note, notes } = await withNotes(t)
+  const failed = connection.write(() => {
+    note('a')
+    connection.attempt(() => note('b'), () => false)
+    throw new Error('changed my mind')
+  })
+  await t.rejects(failed, { message: 'changed my mind' })
+  t.strictSame(notes(), [])
+})
+
 t.test('a write is not acknowledged before its transaction is committed, nor seen by a reader', async t => {
   const { connection, note, notes } = await withNotes(t)
   const commits = connection.commits
@@ -219,6 +230,22 @@ t.test('only a batch without any durable write leaves out the fsync', async t =>
   t.equal(mode(), normal)
   await Promise.all([connection.write(() => note('b'), { durable: false }), connection.write(() => note('c'))])
   t.equal(mode(), full)
+})
+
+t.test('whether a batch waits for the disk is said to SQLite only when it changes', async t => {
+  const db = openDatabase(join(t.testdir(), 'modes.db'))
+  t.teardown(() => db.close())
+  const said: string[] = []
+  const group = createGroupCommit({
+    ...db,
+    get isTransaction () { return db.isTransaction },
+    exec (sql) {
+      said.push(sql)
+      db.exec(sql)
+    }
+  })
+  for (const durable of [true, true, false, false, true]) await group.write(() => {}, { durable })
+  t.strictSame(said, ['FULL', 'NORMAL', 'FULL'].map(mode => `PRAGMA synchronous = ${mode}`))
 })
 
 t.test('a full disk is an outage for the writers it hits, and over when there is room again', async t => {

@@ -28,9 +28,9 @@ export function serviceSummary (
 /** Summary over all services of a plan. */
 export function planSummary (services: ServicePlan[]): string {
   const outcomes = [
-    counted(services, 'create', 'created'),
-    counted(services, 'update', 'updated'),
-    counted(services, 'unchanged', 'left as it is')
+    counted(services, 'create', 'to create'),
+    counted(services, 'update', 'to update'),
+    counted(services, 'unchanged', 'unchanged')
   ].filter(part => part !== '')
   const first = `${services.length} service${services.length === 1 ? '' : 's'}: ${outcomes.join(', ')}`
   const found = services.map(service => service.instances)
@@ -45,9 +45,9 @@ function counted (services: ServicePlan[], outcome: ServicePlan['outcome'], word
   return count === 0 ? '' : `${count} ${word}`
 }
 
-/** "2 instances placed, 1 moved, 3 renewed in place, 1 removed", without the kinds that have none. */
+/** "2 instances to place, 1 to move, 3 to renew in place, 1 to remove", without the kinds that have none. */
 function movementsSentence (found: Movements[]): string {
-  const words = { placed: 'placed', moved: 'moved', renewed: 'renewed in place', removed: 'removed' } as const
+  const words = { placed: 'to place', moved: 'to move', renewed: 'to renew in place', removed: 'to remove' } as const
   const parts = (Object.keys(words) as Array<keyof typeof words>)
     .map(kind => ({ word: words[kind], count: found.reduce((sum, movements) => sum + movements[kind].length, 0) }))
     .filter(({ count }) => count > 0)

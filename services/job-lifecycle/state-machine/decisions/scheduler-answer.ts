@@ -1,5 +1,5 @@
 import type { Cluster } from '../../../../schemas/cluster.js'
-import { closedReason, REFUSAL_REST_MS } from '../../../../schemas/cluster-facts.js'
+import { closedReason, REFUSAL_BACKOFF_MS } from '../../../../schemas/cluster-facts.js'
 import type { Explanation, Job } from '../../../../schemas/job.js'
 import { isForCloudScheduler, isUnplaced } from '../../../../schemas/job-facts.js'
 import type { SchedulerAnswer } from '../../../../schemas/scheduler.js'
@@ -60,7 +60,7 @@ export function answered (
 
   const unplaced = job.instance_list.filter(isForCloudScheduler)
   const welcome = unplaced.filter(({ refusals }) =>
-    !refusals.some(({ cluster_id: id, at }) => id === cluster.id && now - Date.parse(at) < REFUSAL_REST_MS)
+    !refusals.some(({ cluster_id: id, at }) => id === cluster.id && now - Date.parse(at) < REFUSAL_BACKOFF_MS)
   )
   if (welcome.length < unplaced.length) {
     const refused = `the Cloud Scheduler named ${cluster.cluster_name}, which refused ` +
