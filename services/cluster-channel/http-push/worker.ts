@@ -58,7 +58,7 @@ const BACKOFF = new ExponentialBackoff({ initialDelay: 500, maxDelay: 30_000, ge
 /** Milliseconds between two tries at least, however many signs of life the cluster gives. */
 const SHORTEST_HURRY_MS = 1000
 
-/** What follows a turn: the end, the next command, another try after a pause, or a pause until a redeploy delay ends. */
+/** What follows a turn: the end, the next command, another try after a pause, or the end of a redeploy delay. */
 type Next = 'done' | 'next' | 'pause' | { delayedUntil: number }
 
 /** @param onDone Called in the same step in which the worker decides to end: a later wake needs a new worker. */
