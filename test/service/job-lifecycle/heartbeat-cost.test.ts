@@ -1,38 +1,17 @@
-import { join } from 'node:path'
-import Fastify from 'fastify'
 import t from 'tap'
 import type { Status } from '../../../schemas/status.js'
-import { createClusterRegistry } from '../../../services/cluster-registry/registry.js'
-import { createCommitter } from '../../../services/job-lifecycle/commit.js'
-import { createClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
-import { createDriftDetection } from '../../../services/job-lifecycle/operations/drift.js'
-import { createAddressPool } from '../../../stores/sqlite/addresses.js'
-import { createClusterStore } from '../../../stores/sqlite/clusters.js'
-import { openConnection } from '../../../stores/sqlite/connection.js'
-import { createJobStore } from '../../../stores/sqlite/jobs.js'
-import { createOutbox } from '../../../stores/sqlite/outbox.js'
-import { createSubnetStore } from '../../../stores/sqlite/subnets.js'
-import { POLICY } from '../../unit/state-machine/sample.js'
 import { aJob, on, registered } from '../stores/samples.js'
+import { openReports } from './reports.js'
 
 const JOBS = 100
 /** One transaction for the sign of life and the figures. */
 const FIGURES = 1
 
 t.test('a heartbeat that changes nothing writes no job, and one that changes 100 jobs writes them in one batch', async t => {
-  const connection = await openConnection({ file: join(t.testdir(), 'system-manager.db') })
-  t.teardown(() => connection.close())
-  const { log } = Fastify()
-  const clusters = createClusterStore(connection)
-  const jobs = createJobStore(connection, createAddressPool(connection), createOutbox(connection))
-  const registry = createClusterRegistry({ clusters, subnets: createSubnetStore(connection) }, 45_000)
-  const committer = createCommitter(jobs, POLICY, log)
-  const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 10_000, log })
-  const reports = createClusterReports({ jobs, registry, committer, drift })
-
+  const { connection, clusters, jobs, drift, reports } = await openReports(t)
   const { id: clusterId } = await registered({ clusters })
   const ofCluster = Array.from({ length: JOBS }, () => on(aJob(), clusterId))
-  await committer.commit(ofCluster.map(job => ({ job, events: [], commands: [] })))
+  await jobs.commit(ofCluster.map(job => ({ job, events: [], commands: [] })))
 
   const beat = async (status: Status) => {
     const before = connection.commits
