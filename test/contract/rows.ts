@@ -21,7 +21,7 @@ export const problem = (status: number, bytes: string): Answer => ({ status, typ
 
 export const asJson = (value: unknown): Body => ({ type: 'application/json', bytes: JSON.stringify(value) })
 export const as = (type: string, bytes: string | Buffer): Body => ({ type, bytes })
-/** Nothing but a wish for the form of the answer. */
+/** Only the preferred form of the answer. */
 export const accepting = (accept: string): Body => ({ type: '', bytes: '', accept })
 /** As curl sends `-F file=@deploy.yaml`. */
 export const form = (content: string, part = 'file'): Body => as('multipart/form-data; boundary=------------------------d74496d66958873e',
@@ -62,17 +62,17 @@ export async function checkRows (t: Test, { server, cluster, job }: Scene, rows:
 }
 
 /** What differs from run to run, as the rows write it. Ids that the row names stay. */
-function steady (text: string, wanted: string): string {
+function steady (text: string, expected: string): string {
   return text
-    .replaceAll(/\b[0-9a-f]{24}\b/g, id => wanted.includes(id) ? id : '<id>')
+    .replaceAll(/\b[0-9a-f]{24}\b/g, id => expected.includes(id) ? id : '<id>')
     .replaceAll(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, '<time>')
     .replaceAll(/("last_modified_timestamp":)\d+(\.\d+)?/g, '$1<unix>')
     .replaceAll(/("instance":)"req-\w+"/g, '$1"<request>"')
 }
 
-function check (t: Test, sent: string, came: string, wanted: string): void {
+function check (t: Test, sent: string, came: string, expected: string): void {
   // As one pattern, so that the difference is shown in full.
-  const pattern = wanted.split('…').map(part => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^]*?')
-  if (wanted.includes('…')) t.match(came, new RegExp(`^${pattern}$`), sent)
-  else t.equal(came, wanted, sent)
+  const pattern = expected.split('…').map(part => part.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('[^]*?')
+  if (expected.includes('…')) t.match(came, new RegExp(`^${pattern}$`), sent)
+  else t.equal(came, expected, sent)
 }

@@ -4,7 +4,7 @@ import t from 'tap'
 import { rest, step, take, type Step } from './model/steps.js'
 import { World } from './model/world.js'
 
-/** Rounds in which all has to come to rest: hours, since clusters that come and go are left alone for so long. */
+/** Turns within which all has to converge: hours, since a flapping cluster is held back for so long. */
 const ROUNDS = 400
 /** Deploys of a user who sees what was given up. */
 const MENDINGS = 6

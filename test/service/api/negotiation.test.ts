@@ -25,7 +25,7 @@ t.test('text or JSON, as the client would rather have it, for answers and for er
   await server.fetch('/api/deploy', asYaml(yamlDescriptor()))
   for (const [accept, form] of wishes) {
     const headers = accept === undefined ? [] : [['accept', accept] as [string, string]]
-    // fetch would add */* where nothing is wished for: it means the same.
+    // fetch would add */* where no header is given: it means the same.
     const status = await server.fetch('/api/job/status/demo.default.service1.test', { headers })
     t.equal(status.headers.get('content-type'), form === 'json' ? 'application/json; charset=utf-8' : 'text/plain; charset=utf-8', `Accept: ${accept}`)
     const error = await server.fetch('/api/job/status/no.such.job.here', { headers })

@@ -44,7 +44,7 @@ t.test('an acknowledgement settles everything up to its seq, and nothing beyond,
   t.same(await events('acknowledged'), { of: upTo(200), total: 200 })
 })
 
-t.test('a command that is taken by itself leaves earlier ones waiting', async t => {
+t.test('a command that is acknowledged alone leaves earlier ones waiting', async t => {
   const { acknowledgements, clusterId, waiting, events, commands } = await withCommands(t, 3)
   const [first, second] = await commands()
   await acknowledgements.take(clusterId, second!)

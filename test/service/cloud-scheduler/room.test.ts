@@ -16,7 +16,7 @@ t.test('room that comes back is a reason to ask at once, and once', async t => {
   await scheduler.take()
   await callBack(server.url, { job_id: id, status: 'NoActiveClusterWithCapacity' })
   await until(id, 'NoActiveClusterWithCapacity')
-  // Asked again after its rest, it says nothing: the same verdict, written again, could not be seen.
+  // Asked again after its back-off, it says nothing: the same verdict, written again, could not be seen.
   await scheduler.take()
   t.equal((await askedAbout('a')).filter(asked => asked === id).length, 2, 'not while there is no room')
   hpi.send('information', ROOMY)

@@ -18,7 +18,7 @@ export interface Emulator {
 }
 
 /**
- * Starts an emulator of its own, ended when the test ends. Files of tests start one each: it costs half a second.
+ * Starts an emulator of its own, ended when the test ends. It costs half a second: tests that need no failures share one.
  * @param options.file Keeps the data in this file instead of memory, for tests of restarts.
  * @param options.port A port that is known to be free, else any.
  * @param options.changeStreams Lets collections be watched.

@@ -129,7 +129,7 @@ t.test('what the services inherit is bounded as what aliases repeat is', async (
   t.ok(performance.now() - started < 5000)
 })
 
-t.test('where one service is wanted, several are refused with a hint', async (t) => {
+t.test('where one service is expected, several are refused with a hint', async (t) => {
   t.throws(() => readDescriptor(application('- {service_name: a, image: x}\n- {service_name: b, image: x}\n')), { code: 'descriptor_invalid', message: 'expected one service, got 2', hint: /POST \/api\/v1\/applications/ })
 })
 

@@ -70,7 +70,7 @@ t.test('a wrong port is one violation and not one per form that a port may have'
   t.match(about('port: http').hint, 'Write the port as 80, or as "8080:80"')
 })
 
-t.test('numbers and booleans where text is wanted come with the advice to quote them as they were written', async (t) => {
+t.test('numbers and booleans where text is expected come with the advice to quote them as they were written', async (t) => {
   t.equal(refusal(least.replace('demo', '007')).hint, 'app_name: Put quotes around it to make it a string: "007".')
   t.equal(about('api_version: 0.10').hint, 'api_version: Put quotes around it to make it a string: "0.10".')
   t.equal(about('node: true').hint, 'node: Put quotes around it to make it a string: "true".')

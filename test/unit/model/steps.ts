@@ -17,7 +17,7 @@ export type Step =
   | { do: 'stop', cluster: number, status: 'FAILED' | 'DEAD' }
   | { do: 'ghost', cluster: number }
   | { do: 'rest' | 'wait', seconds: number }
-  | { do: 'place' | 'upkeep' | 'restart' | 'former leader' }
+  | { do: 'place' | 'maintain' | 'restart' | 'former leader' }
   | { do: 'at once', steps: Step[] }
 
 /** Errors for those who ask for what cannot be, or speak for a cluster that was just deleted. */
@@ -50,7 +50,7 @@ const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: kind('ghost'), cluster }) },
   { weight: 4, arbitrary: fc.record({ do: kind('wait'), seconds: fc.constantFrom(1, 15, 50, 125, 310) }) },
   { weight: 5, arbitrary: fc.record({ do: kind('place') }) },
-  { weight: 4, arbitrary: fc.record({ do: kind('upkeep') }) },
+  { weight: 4, arbitrary: fc.record({ do: kind('maintain') }) },
   { weight: 4, arbitrary: fc.record({ do: kind('rest'), seconds: fc.constantFrom(15, 125) }) },
   { weight: 2, arbitrary: fc.record({ do: kind('restart', 'former leader') }) }
 )
@@ -93,11 +93,11 @@ async function tryTo (world: World, step: Step): Promise<unknown> {
     case 'ghost': return ghost(world, member!)
     case 'wait': return world.wait(step.seconds)
     case 'place': return world.manager.place()
-    case 'upkeep': return world.upkeep()
+    case 'maintain': return world.maintain()
     case 'rest': return rest(world, step.seconds)
     case 'restart': return world.restart()
     case 'at once': return Promise.all(step.steps.map(one => take(world, one)))
-    case 'former leader': return world.former && (await world.upkeep(world.former), await world.former.place())
+    case 'former leader': return world.former && (await world.maintain(world.former), await world.former.place())
   }
 }
 
@@ -109,7 +109,7 @@ export async function rest (world: World, seconds: number): Promise<void> {
     if (member.alive) for (let climbs = 0; climbs < 2; climbs++) member.model.climb(world.failing)
     await world.heartbeat(member)
   }
-  await world.upkeep()
+  await world.maintain()
   await world.manager.place()
 }
 

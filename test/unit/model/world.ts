@@ -106,7 +106,7 @@ export class World {
   }
 
   /** What time brings. */
-  async upkeep (manager = this.manager): Promise<void> {
+  async maintain (manager = this.manager): Promise<void> {
     const now = new Date(Date.now()).toISOString()
     const due = () => this.jobs.filter(job => job.due_at !== null && job.due_at <= now)
     await manager.expireDue()
