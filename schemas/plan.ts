@@ -62,7 +62,8 @@ export const Plan = Type.Object({
       job_name: 'demo.default.service1.test',
       job_id: '65a1b2c3d4e5f60718293a4b',
       outcome: 'update',
-      summary: 'demo.default.service1.test would be updated (image, replicas): 1 instance to place, 1 to renew in place',
+      summary: 'demo.default.service1.test would be updated (image, replicas): 1 instance to place, ' +
+        '1 to renew in place',
       changes: [{ path: 'image', from: 'nginx:1', to: 'nginx:2' }, { path: 'replicas', from: 1, to: 2 }],
       instances: {
         placed: [{ instance_number: 1, ...example }],

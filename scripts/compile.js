@@ -19,6 +19,12 @@ async function filesOf (folder, isWanted, path = '') {
   return found.flat()
 }
 
+/** All sources of ours in TypeScript, as paths from the project's folder. `leftOut` are folders to pass over. */
+export async function sources (leftOut = []) {
+  const files = await filesOf(ROOT, name => !name.startsWith('.') && !LEFT_OUT.has(name) && !leftOut.includes(name))
+  return files.filter(name => /(?<!\.d)\.ts$/.test(name))
+}
+
 /** Compiles one file, unless its output is up to date: it has the modification time of the source. */
 async function compile (name) {
   const source = join(ROOT, name)
@@ -57,13 +63,12 @@ export async function compileAll () {
   if (await readFile(stamp, 'utf8').catch(() => '') !== made) await rm(OUT, { recursive: true, force: true })
   await mkdir(OUT, { recursive: true })
 
-  const sources = (await filesOf(ROOT, name => !name.startsWith('.') && !LEFT_OUT.has(name)))
-    .filter(name => /(?<!\.d)\.ts$/.test(name))
-  await Promise.all(sources.map(compile))
-  const targets = new Set(sources.map(name => name.replace(/\.ts$/, '.js')))
+  const all = await sources()
+  await Promise.all(all.map(compile))
+  const targets = new Set(all.map(name => name.replace(/\.ts$/, '.js')))
   for (const name of await filesOf(OUT, () => true)) {
     if (!targets.has(name)) await rm(join(OUT, name))
   }
   await writeFile(stamp, made)
-  return sources.filter(name => name.endsWith('.test.ts')).sort()
+  return all.filter(name => name.endsWith('.test.ts')).sort()
 }
