@@ -36,7 +36,7 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
       // `seq` rises by one, so that there cannot be more than this up to `seq`.
       const limit = Math.min(PAGE, seq - after)
       const commands = (await outbox.pending(clusterId, { after, limit })).filter(command => command.seq <= seq)
-      if (commands.length > 0) await reports.acknowledged(clusterId, commands)
+      await reports.acknowledged(clusterId, commands)
       after = commands.length < limit ? seq : commands.at(-1)!.seq
     }
     await outbox.ack(clusterId, seq)
@@ -48,7 +48,7 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
       const resumed = lastSeq !== undefined && acked <= lastSeq && lastSeq <= last
       if (resumed) await settle(clusterId, acked, lastSeq)
       const [next] = await outbox.pending(clusterId, { after: resumed ? lastSeq : acked, limit: 1 })
-      const isUnknown = !resumed && (acked > 0 || (lastSeq !== undefined && lastSeq > last))
+      const isUnknown = !resumed && (acked > 0 || (lastSeq ?? 0) > last)
       return {
         resumed,
         nextSeq: next?.seq ?? last + 1,

@@ -52,7 +52,6 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
   let resendTimer: NodeJS.Timeout | undefined
 
   function wake (): void {
-    if (isStopped) return
     isWanted = true
     if (isRunning) return
     isRunning = true
@@ -100,21 +99,20 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
 
   function watchOldest (): void {
     clearTimeout(resendTimer)
-    const [sentAt] = inFlight.values()
-    if (sentAt !== undefined && !isStopped) {
-      resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()))
-    }
+    const [oldest] = inFlight
+    if (oldest === undefined || isStopped) return
+    const [seq, sentAt] = oldest
+    resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()), seq)
   }
 
-  function resend (): void {
-    const [oldest] = inFlight.keys()
-    if (oldest === undefined) return
+  /** Begins anew with this command, the oldest that is not settled. */
+  function resend (seq: number): void {
     // Still on its way out of here: a repetition would only queue up behind it.
     if (port.backlog() > 0) {
-      resendTimer = setTimeout(resend, resendMs)
+      resendTimer = setTimeout(resend, resendMs, seq)
       return
     }
-    sent = oldest - 1
+    sent = seq - 1
     inFlight.clear()
     wake()
   }

@@ -76,7 +76,7 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
       return cluster?.id
     },
     get isOpen () {
-      return !over && socket.readyState === socket.OPEN
+      return socket.readyState === socket.OPEN
     },
     wake: () => delivery?.wake(),
     end,
@@ -103,7 +103,6 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
   }
 
   async function take (text: string | undefined): Promise<void> {
-    if (over) return
     const frame = readFrame(text)
     if ('code' in frame) return refuseFrame(frame)
     badFrames = 0

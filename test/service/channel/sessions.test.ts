@@ -150,3 +150,23 @@ t.test('a look that fails is made again, and an end that cannot be stored is log
   await sessions.ended()
   t.same(log.warnings, ['the end of a channel could not be stored'])
 })
+
+t.test('a session that ends while claims are read is passed over', async t => {
+  const { store, sessions, id, claimed } = await open(t)
+  const { session, end } = await claimed()
+  await store.channels.claim(id, THERE)
+  end()
+  await t.resolves(sessions.yieldToNewer())
+  await sessions.ended()
+  t.equal(sessions.open(), 0)
+  t.same(session.ends, [])
+})
+
+t.test('a session that never registered ends without a claim', async t => {
+  const { store, sessions } = await open(t)
+  const { session, end } = aSession()
+  sessions.add(session)
+  end()
+  await sessions.ended()
+  t.same([...await store.channels.current(['undefined'])], [])
+})

@@ -24,5 +24,5 @@ export async function openReports (t: Test) {
   const registry = createClusterRegistry({ clusters, subnets: createSubnetStore(connection) }, 45_000)
   const committer = createCommitter(jobs, POLICY, log)
   const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 10_000, log })
-  return { connection, clusters, outbox, jobs, drift, reports: createClusterReports({ jobs, registry, committer, drift }) }
+  return { connection, clusters, outbox, jobs, registry, drift, reports: createClusterReports({ jobs, registry, committer, drift }) }
 }

@@ -1,0 +1,141 @@
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import t, { type Test } from 'tap'
+import { WebSocketServer } from 'ws'
+import { createAcknowledgements } from '../../../services/cluster-channel/acknowledgements.js'
+import { startSession, type SessionContext } from '../../../services/cluster-channel/session.js'
+import { createSessions } from '../../../services/cluster-channel/sessions.js'
+import { createChannelStore } from '../../../stores/sqlite/channels.js'
+import { createLeaseStore } from '../../../stores/sqlite/leases.js'
+import { eventually } from '../../support/waiting.js'
+import { openReports } from '../job-lifecycle/reports.js'
+import { aWhile } from './channel-server.js'
+import { openPeer } from './peer.js'
+
+const HERE = 'here'
+const THERE = 'there'
+
+/** Sessions on real sockets, over all that takes part in them but the server around. */
+async function open (t: Test, more: Partial<SessionContext> = {}) {
+  const { connection, clusters, outbox, registry, reports } = await openReports(t)
+  const channels = createChannelStore(connection)
+  const leases = createLeaseStore(connection)
+  for (const holder of [HERE, THERE]) await leases.acquire(`process/${holder}`, holder, 60_000)
+  const lease = { token: 1 as number | undefined, answeredSince: 100, held: async () => 1 }
+  const log: Array<{ level: string, message: string }> = []
+  const write = (level: string) => (_details: object, message: string) => { log.push({ level, message }) }
+  const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), child: () => logger }
+  const sessions = createSessions(channels, { holder: HERE, processLease: lease } as never, logger as never)
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+  t.teardown(() => server.close())
+  server.on('connection', socket => startSession(socket, { address: '127.0.0.1', log: logger as never }, {
+    registry,
+    reports,
+    outbox,
+    acknowledgements: createAcknowledgements(outbox, reports),
+    sessions,
+    leaveToChannel: async () => {},
+    registrationTimeoutMs: 20_000,
+    heartbeatIntervalS: 15,
+    pingIntervalMs: 60_000,
+    resendMs: 60_000,
+    ...more
+  }))
+  await once(server, 'listening')
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return {
+    connection,
+    clusters,
+    channels,
+    sessions,
+    lease,
+    log,
+    async connect () {
+      const peer = await openPeer(t, url)
+      await peer.next('sc1')
+      return peer
+    },
+    async registered () {
+      const peer = await openPeer(t, url)
+      await peer.next('sc1')
+      peer.send('cs1', { cluster_name: 'hpi' })
+      return { peer, id: (await peer.next('sc2')).id as string }
+    }
+  }
+}
+
+t.test('pongs before the registration are nobody\'s, those after it are signs of life', async t => {
+  const { clusters, connect, registered } = await open(t, { pingIntervalMs: 20 })
+  await connect()
+  await aWhile(100)
+  const { id } = await registered()
+  const { last_modified_timestamp: at } = (await clusters.get(id))!
+  await eventually(() => clusters.get(id), cluster => cluster!.last_modified_timestamp > at)
+})
+
+t.test('after its lease had run out, no frame counts before it is known that no newer session is elsewhere', async t => {
+  const { clusters, channels, lease, registered } = await open(t)
+  const { peer, id } = await registered()
+  peer.send('nodes', { count: 2 })
+  await eventually(() => clusters.get(id), cluster => cluster!.nodes === 2)
+  await channels.claim(id, THERE)
+  lease.answeredSince = 200
+  peer.send('nodes', { count: 7 })
+  t.match(await peer.closed, { code: 4001 })
+  t.equal((await clusters.get(id))!.nodes, 2)
+})
+
+t.test('a cluster that hangs up while it registers leaves no channel behind', async t => {
+  let letGo = () => {}
+  const { clusters, channels, sessions, connect } = await open(t, { leaveToChannel: () => new Promise<void>(resolve => { letGo = resolve }) })
+  const peer = await connect()
+  peer.send('cs1', { cluster_name: 'hpi' })
+  const [cluster] = await eventually(() => clusters.list({ limit: 1 }), all => all.length > 0)
+  await eventually(async () => sessions.isConnected(cluster!.id), connected => connected)
+  peer.close()
+  await peer.closed
+  await aWhile(50)
+  t.equal(sessions.isConnected(cluster!.id), false)
+  letGo()
+  await eventually(() => channels.current([cluster!.id]), held => held.size === 0)
+  t.same(peer.all('sc2'), [])
+})
+
+t.test('what waits behind the end of a session does not count', async t => {
+  const { clusters, sessions, registered } = await open(t)
+  const { peer, id } = await registered()
+  for (let count = 1; count <= 50; count++) peer.send('nodes', { count })
+  await eventually(() => clusters.get(id), cluster => cluster!.nodes > 0)
+  sessions.remove(id)
+  t.match(await peer.closed, { code: 4004, reason: 'cluster_removed' })
+  const { nodes } = (await clusters.get(id))!
+  await aWhile(50)
+  t.equal((await clusters.get(id))!.nodes, nodes)
+  await sessions.ended()
+  t.equal(sessions.open(), 0)
+})
+
+t.test('what a cluster did wrong is told to it; what failed here is logged too', async t => {
+  const { connection, log, registered } = await open(t)
+  const errors = () => log.filter(({ level }) => level === 'error').map(({ message }) => message)
+  const { peer } = await registered()
+  peer.send('result', { job_id: '65a1b2c3d4e5f60718293a4b', instances: [] })
+  t.match(await peer.next('error'), { code: 'job_not_found', event: 'result' })
+  t.same(errors(), [])
+  await connection.close()
+  peer.send('nodes', { count: 1 })
+  t.match(await peer.next('error'), { code: 'shutting_down', event: 'nodes' })
+  t.same(errors(), ['a frame could not be handled'])
+})
+
+t.test('who never registers is seen when debugging only, a cluster that goes is logged', async t => {
+  const { log, connect, registered } = await open(t)
+  const closings = () => log.filter(({ message }) => message === 'the channel closed').map(({ level }) => level)
+  const stranger = await connect()
+  stranger.close()
+  await eventually(async () => closings(), found => found.length === 1)
+  const { peer } = await registered()
+  peer.close()
+  await eventually(async () => closings(), found => found.length === 2)
+  t.same(closings(), ['debug', 'info'])
+})
