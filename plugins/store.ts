@@ -23,7 +23,7 @@ export default fp(async function store (app) {
 
 /**
  * @fastify/mongodb gets our client: its own one cannot wait for a database that starts later. The driver is loaded only
- * here, since a server with the embedded store starts a sixth faster without it.
+ * here, since a server with the embedded store starts a seventh faster without it.
  */
 async function openMongo (app: FastifyInstance, uri: string): Promise<Store> {
   const [{ default: mongodb }, { createClient }, { openMongoStore }] = await Promise.all([
