@@ -65,6 +65,14 @@ t.test('a refusal settles its command alone, once', async t => {
   t.same(await events('refused'), { of: [2], total: 1 })
 })
 
+t.test('an acknowledgement behind a refusal reaches no further for it', async t => {
+  const { acknowledgements, clusterId, waiting, events } = await withCommands(t, 5)
+  await acknowledgements.refuse(clusterId, 2, 'no disk')
+  await acknowledgements.acknowledge(clusterId, 3)
+  t.same(await waiting(), [4, 5])
+  t.same((await events('acknowledged')).of, [1, 3])
+})
+
 t.test('where a session goes on', async t => {
   const { acknowledgements, clusterId, waiting } = await withCommands(t, 5)
   t.same(await acknowledgements.start(clusterId, undefined), { resumed: false, nextSeq: 1, desired: undefined }, 'a new cluster')

@@ -101,6 +101,7 @@ t.test('no more than 64 are on their way; each that is settled makes room for on
 t.test('with more than 1 MiB not taken by the network nothing is sent, until it takes some', async t => {
   const { delivery, add, sent, wire, reads, reaches } = await open(t)
   await eventually(async () => reads.length, count => count === 1)
+  t.equal(MAX_BACKLOG_BYTES, 1_048_576)
   wire.backlog = MAX_BACKLOG_BYTES + 1
   await add(2)
   delivery.wake()
