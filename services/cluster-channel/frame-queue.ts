@@ -63,7 +63,6 @@ export function openFrameQueue (
     drop () {
       dropped = true
       waiting = []
-      size = 0
       // Else the answer to the closing frame would not be read.
       socket.resume()
     },

@@ -117,6 +117,13 @@ t.test('with more than 1 MiB not taken by the network nothing is sent, until it 
   t.equal(reads.length, before, 'a network that is not behind causes no read')
 })
 
+t.test('as many as may be on their way are sent again, too', async t => {
+  const { sent, delivery } = await open(t, { commands: 70, resendMs: 200 })
+  await eventually(async () => sent.length, length => length >= 128)
+  await delivery.stop()
+  t.same(sent.slice(0, 128), [...upTo(64), ...upTo(64)])
+})
+
 t.test('what was not settled in time is sent again in order, and only then', async t => {
   const { delivery, sent, reaches } = await open(t, { commands: 3, resendMs: 150 })
   await reaches(3)

@@ -92,6 +92,7 @@ t.test('a cluster that hangs up while it registers leaves no channel behind', as
   peer.send('cs1', { cluster_name: 'hpi' })
   const [cluster] = await eventually(() => clusters.list({ limit: 1 }), all => all.length > 0)
   await eventually(async () => sessions.isConnected(cluster!.id), connected => connected)
+  t.doesNotThrow(() => sessions.wake([cluster!.id]), 'commands that come meanwhile wait in the outbox')
   peer.close()
   await peer.closed
   await aWhile(50)
