@@ -3,7 +3,7 @@ import { aWhile, until } from '../channel/channel-server.js'
 import { aCommand, saved } from '../stores/samples.js'
 import { deployed, settled, startPair } from './pair.js'
 
-async function startResting (t: Test, REDEPLOY_AFTER_S: number) {
+async function startDelayed (t: Test, REDEPLOY_AFTER_S: number) {
   const { server, manager, id } = await startPair(t, { REDEPLOY_AFTER_S })
   /** Puts further commands about a job that is there into the outbox. */
   async function add (jobId: string, kinds: Array<'deploy' | 'delete' | 'replicate' | 'move'>): Promise<void> {
@@ -14,14 +14,14 @@ async function startResting (t: Test, REDEPLOY_AFTER_S: number) {
 }
 
 t.test('after a delete, the same job is deployed there only when the cluster had time for it; other jobs pass', async t => {
-  const { server, manager, id, add } = await startResting(t, 3)
+  const { server, manager, id, add } = await startDelayed(t, 3)
   const job = await server.command(id, ['deploy', 'delete', 'deploy', 'replicate'])
   const deleted = await manager.take()
   t.equal(deleted.path, `/api/delete/${job.id}`)
   const other = await server.command(id, ['deploy'])
   const passing = await manager.take()
   t.equal(deployed(passing), other.id)
-  t.ok(passing.at - deleted.at < 2900, 'a new command ends the nap')
+  t.ok(passing.at - deleted.at < 2900, 'a new command ends the pause')
   await until(async () => /just removed it/.test((await server.job(job.id)).status_reason ?? ''))
 
   const again = await manager.take()
@@ -31,11 +31,11 @@ t.test('after a delete, the same job is deployed there only when the cluster had
   await settled(server, id)
   await until(async () => (await server.job(job.id)).status_reason === null)
   await add(job.id, ['deploy'])
-  t.ok((await manager.take()).at - again.at < 2900, 'the rest is over')
+  t.ok((await manager.take()).at - again.at < 2900, 'the delay is over')
 })
 
-t.test('many commands that rest hold up nobody, keep their order, and a delete among them makes those before it needless', async t => {
-  const { server, manager, id, add } = await startResting(t, 4)
+t.test('many commands that are delayed hold up nobody, keep their order, and a delete among them makes those before it needless', async t => {
+  const { server, manager, id, add } = await startDelayed(t, 4)
   const job = await server.command(id, ['delete'])
   await manager.take()
   await add(job.id, Array.from({ length: 40 }, (_, index) => index % 2 === 0 ? 'deploy' : 'replicate'))
@@ -54,22 +54,23 @@ t.test('many commands that rest hold up nobody, keep their order, and a delete a
   t.ok(rest.every((path, index) => path === (index % 2 === 0 ? '/api/replicate/' : '/api/deploy')), 'in turns, as they were given out')
 })
 
-t.test('a rest is about one job: while two rest, each is deployed at the end of its own', async t => {
-  const { server, manager, id } = await startResting(t, 1.5)
+t.test('a delay is about one job: of two, each is deployed at the end of its own', async t => {
+  const { server, manager, id } = await startDelayed(t, 3)
   const first = await server.command(id, ['delete', 'deploy'])
   const firstDeleted = await manager.take()
-  await aWhile(700)
+  await aWhile(1500)
   const second = await server.command(id, ['delete', 'deploy'])
   const secondDeleted = await manager.take()
   const again = [await manager.take(), await manager.take()]
   t.same(again.map(deployed), [first.id, second.id])
-  t.ok(again[0]!.at - firstDeleted.at >= 1490)
-  t.ok(again[1]!.at - secondDeleted.at >= 1490)
+  t.ok(again[0]!.at - firstDeleted.at >= 2990)
+  t.ok(again[0]!.at - secondDeleted.at < 2900, 'the first does not wait for the second')
+  t.ok(again[1]!.at - secondDeleted.at >= 2990)
   await settled(server, id)
 })
 
-t.test('a delete that the cluster did not take begins no rest', async t => {
-  const { server, manager, id } = await startResting(t, 30)
+t.test('a delete that the cluster did not take begins no delay', async t => {
+  const { server, manager, id } = await startDelayed(t, 30)
   manager.answer = ({ path }, reply) => { reply.writeHead(path.startsWith('/api/delete') ? 400 : 200).end('no') }
   await server.command(id, ['delete', 'deploy'])
   t.match([(await manager.take()).path, (await manager.take()).path], [/delete/, '/api/deploy'])
