@@ -30,7 +30,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
       $set: {
         ip: identity.ip,
         port: identity.port,
-        clusterinfo: storable(identity.clusterinfo ?? null),
+        clusterinfo: storable(identity.clusterinfo),
         cluster_location: identity.cluster_location,
         'system_manager.network_component_port': identity.network_component_port,
         'system_manager.delivery': identity.delivery

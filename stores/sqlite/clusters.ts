@@ -98,7 +98,7 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
             identity.port,
             identity.network_component_port,
             identity.delivery,
-            JSON.stringify(identity.clusterinfo ?? null),
+            JSON.stringify(identity.clusterinfo),
             identity.cluster_location,
             new Date(now).toISOString(),
             now / 1000

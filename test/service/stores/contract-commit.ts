@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import { MAX_EVENTS_PER_JOB } from '../../../stores/store.js'
 import type { Open } from './opened.js'
-import { aCommand, aJob, addressesOf, anEvent, commit, registered, saved, undeployed } from './samples.js'
+import { aCommand, aJob, addressesOf, anEvent, commit, on, registered, saved, undeployed } from './samples.js'
 
 /** Promises of JobStore.commit, events and purge. Addresses and commands have files of their own. */
 export function commitContract (t: Test, open: Open): void {
@@ -66,7 +66,8 @@ export function commitContract (t: Test, open: Open): void {
 
   t.test('a live job keeps its name until it is undeployed', async t => {
     const { store } = await open(t)
-    const first = await saved(store, aJob({ job_name: 'a.b.c.d' }))
+    // Placed, so that nothing else of what is looked up changes with the name.
+    const first = await saved(store, on(aJob({ job_name: 'a.b.c.d' }), (await registered(store)).id))
     const other = aJob({ job_name: 'a.b.c.d' })
     t.strictSame(await commit(store, other, { events: [anEvent('lost')] }), { outcome: 'name_taken' })
     t.equal(await store.jobs.get(other.id), undefined)
