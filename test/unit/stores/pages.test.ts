@@ -1,0 +1,16 @@
+import t from 'tap'
+import { readPage } from '../../../stores/sqlite/pages.js'
+
+/** The rows 1 to 10, of which those divisible by three cannot be understood. */
+const rows = Array.from({ length: 10 }, (_, index) => index + 1)
+const select = (limit: number, offset: number) => rows.slice(offset, limit < 0 ? undefined : offset + limit)
+const toItem = (row: number) => row % 3 === 0 ? undefined : row
+
+t.test('a page is filled up behind rows that cannot be understood, and never more than full', async t => {
+  t.same(readPage(select, toItem, 2), [1, 2])
+  t.same(readPage(select, toItem, 3), [1, 2, 4], 'the rows 4 to 6 are read for one of them')
+  t.same(readPage(select, toItem, 5), [1, 2, 4, 5, 7])
+  t.same(readPage(select, toItem, 7), [1, 2, 4, 5, 7, 8, 10])
+  t.same(readPage(select, toItem, 8), [1, 2, 4, 5, 7, 8, 10], 'a shorter one is the last')
+  t.same(readPage(select, toItem), [1, 2, 4, 5, 7, 8, 10], 'all')
+})
