@@ -53,9 +53,9 @@ async function compile (name) {
 }
 
 /**
- * Compiles every source and every test into .compiled/, file by file, with source maps, so that Node.js runs them without
- * a loader, which would cost each of the many processes seconds. Types are not checked. Quick when nothing has changed.
- * Returns the test files, as paths from the project's folder.
+ * Compiles every source and every test into .compiled/, file by file, with source maps, so that Node.js runs them
+ * without a loader, which would cost each of the many processes seconds. Types are not checked. Quick when nothing has
+ * changed. Returns the test files, as paths from the project's folder.
  */
 export async function compileAll () {
   const made = `${version} ${(await stat(import.meta.filename)).mtimeMs}`
