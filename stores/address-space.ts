@@ -52,7 +52,7 @@ export function toSubnet (number: number): string {
   return `172.${FIRST_NETWORK + (offset >> 16)}.${offset >> 8 & 255}.${offset & 255}`
 }
 
-/** The number of the subnet that an address is in; past the end for one beyond the range. */
-export function subnetNumber ([, network = 0, high = 0, low = 0]: readonly number[]): number {
+/** The number of the subnet that an address is in; past the end for one beyond the range, NaN for half an address. */
+export function subnetNumber ([, network = NaN, high = NaN, low = NaN]: readonly number[]): number {
   return Math.floor(((network - FIRST_NETWORK) * 65536 + high * 256 + low) / SUBNET_SIZE)
 }

@@ -30,6 +30,12 @@ export interface Acknowledgements {
 const PAGE = 64
 
 export function createAcknowledgements (outbox: OutboxStore, reports: ClusterReports): Acknowledgements {
+  /** The oldest command behind `after` that waits for an answer. */
+  async function oldest (clusterId: ClusterId, after: number): Promise<Command | undefined> {
+    const [command] = await outbox.pending(clusterId, { after, limit: 1 })
+    return command
+  }
+
   /** The jobs first: a crash in between repeats a step that changes nothing the second time. */
   async function settle (clusterId: ClusterId, acked: number, seq: number): Promise<void> {
     for (let after = acked; after < seq;) {
@@ -47,7 +53,7 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
       const { acked, last } = await outbox.position(clusterId)
       const resumed = lastSeq !== undefined && acked <= lastSeq && lastSeq <= last
       if (resumed) await settle(clusterId, acked, lastSeq)
-      const [next] = await outbox.pending(clusterId, { after: resumed ? lastSeq : acked, limit: 1 })
+      const next = await oldest(clusterId, resumed ? lastSeq : acked)
       const isUnknown = !resumed && (acked > 0 || (lastSeq ?? 0) > last)
       return {
         resumed,
@@ -65,14 +71,14 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
 
     async take (clusterId, command) {
       await reports.acknowledged(clusterId, [command])
-      const [first] = await outbox.pending(clusterId, { after: 0, limit: 1 })
+      const first = await oldest(clusterId, 0)
       // The oldest one moves the place from which a channel would go on.
       if (first?.seq === command.seq) await outbox.ack(clusterId, command.seq)
       else await outbox.drop(clusterId, command.seq)
     },
 
     async refuse (clusterId, seq, error) {
-      const [command] = await outbox.pending(clusterId, { after: seq - 1, limit: 1 })
+      const command = await oldest(clusterId, seq - 1)
       if (command?.seq !== seq) return false
       await reports.refused(clusterId, command, error)
       await outbox.drop(clusterId, seq)

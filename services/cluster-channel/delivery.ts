@@ -102,7 +102,7 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
     const [oldest] = inFlight
     if (oldest === undefined || isStopped) return
     const [seq, sentAt] = oldest
-    resendTimer = setTimeout(resend, Math.max(1, sentAt + resendMs - performance.now()), seq)
+    resendTimer = setTimeout(resend, Math.max(0, sentAt + resendMs - performance.now()), seq)
   }
 
   /** Begins anew with this command, the oldest that is not settled. */

@@ -187,7 +187,6 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
     const known = await registry.register(registration, peer.address, 'channel')
     if (!session.isOpen) return
     await delivery?.stop()
-    delivery = undefined
     cluster = known
     log = peer.log.child({ cluster: known.cluster_name, cluster_id: known.id })
     await sessions.claim(known.id, session)

@@ -95,7 +95,7 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
 }
 
 /** The offset that a counter points to; the original began with that of the network itself. */
-function toNextOffset ([, , high = 0, low = 0]: number[]): number {
+function toNextOffset ([, , high = NaN, low = NaN]: number[]): number {
   return Math.max(FIRST_OFFSET, high * 256 + low)
 }
 

@@ -179,12 +179,14 @@ function parsed (row: ClusterRow): Cluster {
     ...NO_MAINTENANCE,
     ...parseStored(maintenance) as object,
     clusterinfo: parseStored(row.clusterinfo),
-    technology: row.technology === null ? null : parseStored(row.technology),
+    technology: parsedOrNull(row.technology),
     more: parseStored(row.more),
-    workers: row.workers === null ? null : parseStored(row.workers),
+    workers: parsedOrNull(row.workers),
     warnings: parseStored(row.warnings)
   })
 }
+
+const parsedOrNull = (text: string | null) => text === null ? null : parseStored(text)
 
 /** A figure that was not reported is NULL; one that was reported as null is the text of it. */
 function jsonOrNull (value: unknown): string | null {

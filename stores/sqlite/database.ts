@@ -80,7 +80,6 @@ function withStatements (db: DatabaseSyncInstance): Database {
     },
 
     close () {
-      statements.clear()
       try {
         // Closing alone would keep the lock until the last statement is collected as garbage, and SQLite gives up an
         // exclusive lock only outside of WAL mode. The next one who opens the file finds it in one piece, too.

@@ -10,7 +10,8 @@ const SQLITE_BUSY = 5
 
 /** The primary result code of an error of SQLite, undefined for any other error. */
 function resultCode (err: unknown): number | undefined {
-  return err instanceof Error && 'errcode' in err && typeof err.errcode === 'number' ? err.errcode & 0xff : undefined
+  const code = err instanceof Error ? (err as { errcode?: unknown }).errcode : undefined
+  return typeof code === 'number' ? code & 0xff : undefined
 }
 
 /** True when another connection holds the lock. */

@@ -90,19 +90,18 @@ export function createGroupCommit (db: Database): GroupCommit {
       }
       commit.run()
       commits++
+      for (const confirm of confirmations) confirm()
     } catch (err) {
       for (const { reject } of batch) reject(asStoreFailure(err))
       giveUp()
-      return
     }
-    for (const confirm of confirmations) confirm()
   }
 
   function giveUp (): void {
     try {
-      if (db.isTransaction) rollback.run()
+      rollback.run()
     } catch {
-      // The writers have their errors. A transaction that stays open fails the next BEGIN, which ends up here again.
+      // There is none any more, or it stays open: then it fails the next BEGIN, which ends up here again.
     }
   }
 

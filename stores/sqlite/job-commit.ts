@@ -61,9 +61,7 @@ export function createJobCommit (
     const stored = selectStored.get(job.id)
     if ((stored?.revision ?? 0) !== job.revision) return { outcome: 'stale' }
     const liveName = job.desired_state === 'running' ? job.job_name : null
-    if (liveName !== null && liveName !== stored?.live_name && selectLive.get(liveName)) {
-      return { outcome: 'name_taken' }
-    }
+    if (liveName !== stored?.live_name && selectLive.get(liveName)) return { outcome: 'name_taken' }
     const settled = addresses.settle(job)
     if (settled.outcome !== 'settled') return settled
 
@@ -75,7 +73,7 @@ export function createJobCommit (
     for (const [index, event] of events.entries()) {
       insertEvent.run(job.id, lastEvent - events.length + 1 + index, JSON.stringify(event))
     }
-    if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
+    trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
 
     if (commands.length > 0) {
       const jobJson = JSON.stringify(jobWithPlainId(saved))

@@ -171,8 +171,11 @@ export function jobQueryContract (t: Test, open: Open): void {
     const [first, second, third] = job.instance_list
     const later = await saved(store, { ...job, instance_list: [{ ...first!, status: 'RUNNING' }, { ...second!, status: 'FAILED' }, { ...third!, cluster_id: there.id, status: 'DEPLOYED' }] })
     t.strictSame(await store.jobs.reserved(), new Map([[there.id, { cpu: 0.5, memory: 100 }]]))
-    await saved(store, { ...later, descriptor: { ...later.descriptor, requirements: { cpu: 2, memory: 7 } } })
-    t.strictSame((await store.jobs.reserved()).get(there.id), { cpu: 2, memory: 7 }, 'a new descriptor asks for something else')
+    let changed = later
+    for (const requirements of [{ cpu: 2, memory: 7 }, { cpu: 3, memory: 7 }, { cpu: 3, memory: 8 }]) {
+      changed = await saved(store, { ...changed, descriptor: { ...changed.descriptor, requirements } })
+      t.strictSame((await store.jobs.reserved()).get(there.id), requirements, 'a new descriptor asks for something else')
+    }
   })
 
   t.test('due are the jobs whose time has come, the longest due first', async t => {

@@ -59,6 +59,13 @@ t.test('a file that a server has open is refused to a second one, until it is cl
   t.equal(await second.jobs.status(job.id), 'FAILED')
 })
 
+t.test('a statement is compiled once for its text', async t => {
+  const db = openDatabase(join(t.testdir(), 'statements.db'))
+  t.teardown(() => db.close())
+  t.equal(db.prepare('SELECT 1'), db.prepare('SELECT 1'))
+  t.not(db.prepare('SELECT 1'), db.prepare('SELECT 2'))
+})
+
 t.test('a closed database is one file', async t => {
   const folder = t.testdir()
   const store = await openSqliteStore({ file: join(folder, 'a.db') })

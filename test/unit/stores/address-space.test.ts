@@ -22,4 +22,5 @@ t.test('subnets of 64 addresses follow each other from 172.18.0.0 to 172.29.255.
   for (let number = 0; number < SUBNETS; number += 17) t.equal(subnetNumber(numbers(toSubnet(number))), number)
   t.equal(subnetNumber(numbers('172.18.2.70')), 9, 'an address in the middle of one')
   t.ok(subnetNumber(numbers('172.30.0.0')) >= SUBNETS, 'beyond the range')
+  for (const half of [[], [172], [172, 18], [172, 18, 0]]) t.ok(Number.isNaN(subnetNumber(half)), `half an address: ${half}`)
 })

@@ -21,7 +21,7 @@ t.test('a mistake of ours, and what is no error of SQLite, stays as it is', asyn
     const err = error(code)
     t.equal(asStoreFailure(err), err, name)
   }
-  for (const other of [undefined, null, 'text', 5, { errcode: 5 }, new Error('no code'), error('5'), error(undefined)]) {
+  for (const other of [undefined, null, 'text', 5, { errcode: 5 }, new Error('no code'), error('5'), error(undefined), error(5 | 128)]) {
     t.equal(asStoreFailure(other), other)
     t.equal(isBusy(other), false)
   }
