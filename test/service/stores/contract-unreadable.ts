@@ -85,12 +85,23 @@ export function unreadableContract (t: Test, open: Open): void {
     const once = await tampered([{ job: newer.id, text: '{' }])
     t.strictSame(await once.jobs.byName('a.b.c.d'), older)
     t.strictSame(await once.jobs.byUnderscoredName('a_b_c_d'), [older])
-    const again = await tampered([{ job: older.id, text: '{' }])
+    const alone = await saved(once, undeployed(await saved(once, aJob({ job_name: 'alone.b.c.d' }))))
+    const again = await tampered([older, alone].map(({ id }) => ({ job: id, text: '{' })))
+    await t.rejects(again.jobs.byUnderscoredName('alone_b_c_d'), UNREADABLE)
     t.equal(await again.jobs.byName('a.b.c.d'), undefined, 'it can be deployed anew')
     await t.rejects(again.jobs.byUnderscoredName('a_b_c_d'), UNREADABLE)
     const live = await saved(again, aJob(at(3)))
     t.strictSame(await again.jobs.byName('a.b.c.d'), live)
     t.strictSame(await again.jobs.byUnderscoredName('a_b_c_d'), [live])
+  })
+
+  t.test('a live job that cannot be understood is not passed over for an older one of its name', async t => {
+    const { store, tampered } = await open(t)
+    await saved(store, undeployed(await saved(store, aJob({ job_name: 'a.b.c.d' }))))
+    const live = await saved(store, aJob({ job_name: 'a.b.c.d' }))
+    const { jobs } = await tampered([{ job: live.id, text: '{' }])
+    await t.rejects(jobs.byName('a.b.c.d'), UNREADABLE)
+    await t.rejects(jobs.byUnderscoredName('a_b_c_d'), UNREADABLE)
   })
 
   t.test('deadlines and placement go on without the jobs that cannot be understood', async t => {
