@@ -146,3 +146,19 @@ t.test('a file of a newer version is refused, untouched', async t => {
   t.teardown(() => again.close())
   t.doesNotThrow(() => again.exec('PRAGMA user_version = 99; CREATE TABLE free (x)'), 'and it is not locked')
 })
+
+t.test('a contract document that is not JSON is left out of the list, and logged by its id', async t => {
+  const file = join(t.testdir(), 'contract.db')
+  const store = await openSqliteStore({ file })
+  const [broken, whole] = [await saved(store, aJob()), await saved(store, aJob())]
+  await store.close()
+  const db = new DatabaseSync(file)
+  db.prepare('UPDATE jobs SET contract = ? WHERE id = ?').run('{', broken.id)
+  db.close()
+  const errors: Array<{ details: object, message: string }> = []
+  const again = await openSqliteStore({ file, log: { info () {}, error: (details, message) => { errors.push({ details, message }) } } })
+  t.teardown(() => again.close())
+  const documents = (await again.jobs.documents()).map(text => JSON.parse(text) as { job_name: string })
+  t.strictSame(documents.map(({ job_name: name }) => name), [whole.job_name])
+  t.match(errors, [{ details: { job_id: broken.id, err: { message: 'its contract document is not JSON' } }, message: 'a stored job cannot be understood' }])
+})
