@@ -162,3 +162,25 @@ t.test('a contract document that is not JSON is left out of the list, and logged
   t.strictSame(documents.map(({ job_name: name }) => name), [whole.job_name])
   t.match(errors, [{ details: { job_id: broken.id, err: { message: 'its contract document is not JSON' } }, message: 'a stored job cannot be understood' }])
 })
+
+t.test('leases of the process that had the file before are free at once', async t => {
+  const file = join(t.testdir(), 'leases.db')
+  const before = await openSqliteStore({ file })
+  t.equal(await before.leases.acquire('reconciler', 'before', 60_000), 1)
+  await before.close()
+  const store = await openSqliteStore({ file })
+  t.teardown(() => store.close())
+  t.equal(await store.leases.acquire('reconciler', 'now', 60_000), 2)
+})
+
+t.test('a check writes: a database that can only be read does not pass it', async t => {
+  const file = join(t.testdir(), 'read-only.db')
+  await (await openSqliteStore({ file })).close()
+  const db = new DatabaseSync(file)
+  db.exec("CREATE TRIGGER no_room BEFORE UPDATE ON counters BEGIN SELECT RAISE(ABORT, 'no room'); END")
+  db.close()
+  const store = await openSqliteStore({ file })
+  t.teardown(() => store.close())
+  t.strictSame(await store.jobs.list({}), [])
+  await t.rejects(store.check(), { message: 'no room' })
+})
