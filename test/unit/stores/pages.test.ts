@@ -14,3 +14,18 @@ t.test('a page is filled up behind rows that cannot be understood, and never mor
   t.same(readPage(select, toItem, 8), [1, 2, 4, 5, 7, 8, 10], 'a shorter one is the last')
   t.same(readPage(select, toItem), [1, 2, 4, 5, 7, 8, 10], 'all')
 })
+
+t.test('no more is read than the page needs', async t => {
+  const reads = (limit: number | undefined) => {
+    const read: Array<[number, number]> = []
+    readPage((limit, offset) => {
+      read.push([limit, offset])
+      return select(limit, offset)
+    }, toItem, limit)
+    return read
+  }
+  t.same(reads(2), [[2, 0]], 'a full page is read once')
+  t.same(reads(3), [[3, 0], [3, 3]])
+  t.same(reads(8), [[8, 0], [8, 8]], 'to the last row')
+  t.same(reads(undefined), [[-1, 0]])
+})
