@@ -150,7 +150,7 @@ t.test('at its deadline an update is rolled back and shows why', async t => {
   const job = stored(updated(runningJob([HPI]), { image: 'nginx:2' }, undefined, T))
   const change = expireDeadlines(job, { ...POLICY, scheduledMs: 1e9 }, 'system', new Date(after(600)))
   t.same(events(change), [
-    `rolled_back: generation 2 is given up: it did not get through all instances by ${after(600)}; generation 3 is as generation 1 was`
+    `rolled_back: generation 2 failed: it did not get through all instances by ${after(600)}; generation 3 restores generation 1`
   ])
   t.same(commands(change), [`deploy ${HPI}`])
   t.match(change?.job.revisions, [{ generation: 2, replaced_at: after(600), cause: `rolled back: it did not get through all instances by ${after(600)}`, descriptor: { image: 'nginx:2' } }, { generation: 1 }])
@@ -180,7 +180,7 @@ t.test('in a rollback what is down is renewed, and the rest has the generation t
   ])
   t.same(events(back), [
     'status 0 @hpi CLUSTER_SCHEDULED>FAILED: instance 0 is FAILED',
-    'rolled_back: generation 2 is given up: instance 0 is FAILED; generation 3 is as generation 1 was',
+    'rolled_back: generation 2 failed: instance 0 is FAILED; generation 3 restores generation 1',
     'status 0 @hpi FAILED>CLUSTER_SCHEDULED: instance 0 is CLUSTER_SCHEDULED: being updated to the new descriptor'
   ])
   t.ok(events(reported(stored(acknowledged(stored(back), HPI, sent(back).command_id)), HPI, 'RUNNING')).includes('rolled_out: generation 3 is rolled out, as before the update'))
@@ -189,7 +189,7 @@ t.test('in a rollback what is down is renewed, and the rest has the generation t
 t.test('the event of a rollback has the reason of the failure', async t => {
   const change = updated(runningJob([HPI]), { image: 'broken' })
   const back = refused(stored(change), HPI, sent(change), 'boom')
-  t.ok(events(back).includes('rolled_back: generation 2 is given up: instance 0 is FAILED (the cluster refused: boom); generation 3 is as generation 1 was'))
+  t.ok(events(back).includes('rolled_back: generation 2 failed: instance 0 is FAILED (the cluster refused: boom); generation 3 restores generation 1'))
 })
 
 t.test('only a failure of the new generation since the update began is one of the update', async t => {
@@ -243,7 +243,7 @@ t.test('whatever a cluster calls it, an instance of the new generation that stop
   const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
   for (const told of ['FAILED', 'DEAD', 'NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const) {
     const back = reported(taken, HPI, told)
-    t.ok(events(back).includes(`rolled_back: generation 2 is given up: instance 0 is ${told}; generation 3 is as generation 1 was`), told)
+    t.ok(events(back).includes(`rolled_back: generation 2 failed: instance 0 is ${told}; generation 3 restores generation 1`), told)
   }
 })
 

@@ -81,8 +81,7 @@ export function rollBack (edit: JobEdit, rollout: NonNullable<Job['rollout']>, w
   }
   edit.event(
     'rolled_back',
-    `generation ${failedGeneration} is given up: ${why}; generation ${job.generation} is as generation ` +
-      `${good.generation} was`
+    `generation ${failedGeneration} failed: ${why}; generation ${job.generation} restores generation ${good.generation}`
   )
 
   for (const entry of [...job.instance_list]) {
