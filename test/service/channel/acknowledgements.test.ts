@@ -14,10 +14,20 @@ async function withCommands (t: Test, count: number) {
     return { job, events: [], commands: [command] }
   }))
   const commands = () => outbox.pending(clusterId, { after: 0, limit: 1000 })
+  const reads: Array<{ after: number, limit: number }> = []
+  const counted: typeof outbox = {
+    ...outbox,
+    pending (id, page) {
+      reads.push(page)
+      return outbox.pending(id, page)
+    }
+  }
   return {
     clusterId,
-    acknowledgements: createAcknowledgements(outbox, reports),
+    acknowledgements: createAcknowledgements(counted, reports),
     commands,
+    /** What was read of the outbox to acknowledge. */
+    reads,
     /** The seqs that wait. */
     waiting: async () => (await commands()).map(({ seq }) => seq),
     /** The seqs of the commands whose jobs have an event of this type, and how many such events there are in all. */
@@ -42,6 +52,18 @@ t.test('an acknowledgement settles everything up to its seq, and nothing beyond,
   t.equal(await acknowledgements.acknowledge(clusterId, 200), true)
   t.same(await waiting(), [])
   t.same(await events('acknowledged'), { of: upTo(200), total: 200 })
+})
+
+t.test('64 commands are read at a time, and none beyond the seq; one where one is asked for', async t => {
+  const { acknowledgements, clusterId, commands, reads } = await withCommands(t, 200)
+  await acknowledgements.acknowledge(clusterId, 100)
+  t.same(reads.splice(0), [{ after: 0, limit: 64 }, { after: 64, limit: 36 }])
+  await acknowledgements.start(clusterId, 101)
+  t.same(reads.splice(0), [{ after: 100, limit: 1 }, { after: 101, limit: 1 }])
+  await acknowledgements.take(clusterId, (await commands())[0]!)
+  t.same(reads.splice(0), [{ after: 0, limit: 1 }])
+  await acknowledgements.refuse(clusterId, 150, 'no disk')
+  t.same(reads.splice(0), [{ after: 149, limit: 1 }])
 })
 
 t.test('a command that is acknowledged alone leaves earlier ones waiting', async t => {
