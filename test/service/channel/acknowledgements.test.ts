@@ -5,7 +5,7 @@ import { aCommand, aJob, on, registered } from '../stores/samples.js'
 
 /** A cluster with the commands 1 to `count`, each for a job of its own, whose instance awaits that it is acknowledged. */
 async function withCommands (t: Test, count: number) {
-  const { clusters, outbox, jobs, reports } = await openReports(t)
+  const { connection, clusters, outbox, jobs, reports } = await openReports(t)
   const { id: clusterId } = await registered({ clusters })
   const all = Array.from({ length: count }, () => on(aJob(), clusterId))
   await jobs.commit(all.map(job => {
@@ -23,6 +23,7 @@ async function withCommands (t: Test, count: number) {
     }
   }
   return {
+    connection,
     clusterId,
     acknowledgements: createAcknowledgements(counted, reports),
     commands,
@@ -41,13 +42,15 @@ async function withCommands (t: Test, count: number) {
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, n) => n + first)
 
 t.test('an acknowledgement settles everything up to its seq, and nothing beyond, however much it is', async t => {
-  const { acknowledgements, clusterId, waiting, events } = await withCommands(t, 200)
+  const { connection, acknowledgements, clusterId, waiting, events } = await withCommands(t, 200)
   t.equal(await acknowledgements.acknowledge(clusterId, 150), true)
   t.same(await waiting(), upTo(200, 151))
   t.same(await events('acknowledged'), { of: upTo(150), total: 150 })
+  const { commits } = connection
   t.equal(await acknowledgements.acknowledge(clusterId, 150), true, 'again')
   t.equal(await acknowledgements.acknowledge(clusterId, 3), true, 'an old one')
   t.equal(await acknowledgements.acknowledge(clusterId, 201), false, 'one that was never given out')
+  t.equal(connection.commits, commits, 'none of them writes')
   t.same(await waiting(), upTo(200, 151))
   t.equal(await acknowledgements.acknowledge(clusterId, 200), true)
   t.same(await waiting(), [])
@@ -75,6 +78,15 @@ t.test('a command that is acknowledged alone leaves earlier ones waiting', async
   t.same(await waiting(), [3])
   t.same(await acknowledgements.start(clusterId, 1), { resumed: true, nextSeq: 3, desired: undefined }, 'the oldest moved the place to go on from')
   t.same(await events('acknowledged'), { of: [1, 2], total: 2 })
+  await acknowledgements.acknowledge(clusterId, 3)
+  await t.resolves(acknowledgements.take(clusterId, first!), 'again, with none waiting')
+})
+
+t.test('what a cluster should have is not told while a job on it cannot be understood', async t => {
+  const { connection, acknowledgements, clusterId } = await withCommands(t, 2)
+  await acknowledgements.acknowledge(clusterId, 1)
+  await connection.write(() => connection.prepare("UPDATE jobs SET doc = '{' WHERE id = (SELECT min(id) FROM jobs)").run())
+  t.same(await acknowledgements.start(clusterId, undefined), { resumed: false, nextSeq: 2, desired: undefined })
 })
 
 t.test('a refusal settles its command alone, once', async t => {

@@ -176,6 +176,21 @@ t.test('a resend while the outbox is read sends nothing out of order', async t =
   t.same(sent.slice(0, 6), [1, 2, 1, 2, 3, 4])
 })
 
+t.test('however often it is woken while the outbox is read, it is read once more', async t => {
+  const { delivery, sent, reads, holdReads, add } = await open(t)
+  await eventually(async () => reads.length, count => count === 1)
+  const letGo = holdReads()
+  await add(1)
+  for (let count = 0; count < 10; count++) delivery.wake()
+  await aWhile(50)
+  t.equal(reads.length, 2, 'one read at a time')
+  letGo()
+  await eventually(async () => sent.length, count => count === 1)
+  await aWhile(50)
+  t.equal(reads.length, 3)
+  t.same(sent, [1])
+})
+
 t.test('an outbox that cannot be read is logged, and read again when it is woken', async t => {
   const { delivery, add, sent, log, fail, reaches } = await open(t)
   await aWhile(50)
