@@ -77,12 +77,8 @@ export function startDelivery ({ clusterId, after, outbox, port, resendMs, log }
     if (isStopped || window <= 0 || isBacklogged()) return
     const from = sent
     const commands = await outbox.pending(clusterId, { after: from, limit: window })
-    if (isStopped) return
-    // An ack or the resend timer has moved the place: what was read is not what follows.
-    if (sent !== from) {
-      isWanted = true
-      return
-    }
+    // When an ack or the resend timer has moved the place, what was read is not what follows. Both have woken it.
+    if (isStopped || sent !== from) return
     for (const command of commands) {
       if (isBacklogged()) break
       port.send(command)

@@ -221,7 +221,12 @@ t.test('once stopped it sends nothing, reads nothing, and its end waits for a re
   await stopping
   const { length } = reads
   const { length: count } = sent
-  for (const act of [delivery.wake, () => delivery.settled(1), () => delivery.dropped(1), delivery.flushed]) act()
+  const timers = () => process.getActiveResourcesInfo().filter(resource => resource === 'Timeout').length
+  const running = timers()
+  for (const act of [delivery.wake, () => delivery.settled(0), () => delivery.dropped(2), () => delivery.settled(1), delivery.flushed]) {
+    act()
+    t.equal(timers(), running, 'no timer is left behind')
+  }
   await aWhile(150)
   t.equal(reads.length, length)
   t.equal(sent.length, count)
