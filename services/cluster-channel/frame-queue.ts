@@ -54,7 +54,7 @@ export function openFrameQueue (
       const text = waiting.shift()
       size -= text?.length ?? 0
       await take(text)
-      if (socket.isPaused && !isAhead()) socket.resume()
+      if (!isAhead()) socket.resume()
     }
     taking = undefined
   }
