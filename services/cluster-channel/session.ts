@@ -92,8 +92,9 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
   sessions.add(session)
   send('sc1', { 'Hello-Cluster_Manager': 'please send your cluster info', protocol: PROTOCOL_VERSION })
 
+  /** What comes after the close goes nowhere. */
   function send (event: string, data: unknown): void {
-    if (session.isOpen) socket.send(JSON.stringify({ event, data }), () => delivery?.flushed())
+    socket.send(JSON.stringify({ event, data }), () => delivery?.flushed())
   }
 
   function complain (complaint: Complaint): void {
@@ -115,10 +116,7 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
   }
 
   function refuseFrame (complaint: Complaint): void {
-    if (!cluster) {
-      end(CLOSE.notRegistered, complaint)
-      return
-    }
+    if (!cluster) return end(CLOSE.notRegistered, complaint)
     complain(complaint)
     if (++badFrames >= MAX_BAD_FRAMES) {
       end(CLOSE.badFrames, { code: 'too_many_bad_frames', message: `${MAX_BAD_FRAMES} bad frames came in a row` })

@@ -1,23 +1,25 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
-import { WebSocketServer } from 'ws'
+import { WebSocketServer, type WebSocket } from 'ws'
 import { createAcknowledgements } from '../../../services/cluster-channel/acknowledgements.js'
+import { MAX_BACKLOG_BYTES } from '../../../services/cluster-channel/delivery.js'
 import { startSession, type SessionContext } from '../../../services/cluster-channel/session.js'
 import { createSessions } from '../../../services/cluster-channel/sessions.js'
 import { createChannelStore } from '../../../stores/sqlite/channels.js'
 import { createLeaseStore } from '../../../stores/sqlite/leases.js'
 import { eventually } from '../../support/waiting.js'
 import { openReports } from '../job-lifecycle/reports.js'
+import { aCommand, aJob, on } from '../stores/samples.js'
 import { aWhile } from './channel-server.js'
-import { openPeer } from './peer.js'
+import { openPeer, openRaw } from './peer.js'
 
 const HERE = 'here'
 const THERE = 'there'
 
 /** Sessions on real sockets, over all that takes part in them but the server around. */
 async function open (t: Test, more: Partial<SessionContext> = {}) {
-  const { connection, clusters, outbox, registry, reports } = await openReports(t)
+  const { connection, clusters, jobs, outbox, registry, reports } = await openReports(t)
   const channels = createChannelStore(connection)
   const leases = createLeaseStore(connection)
   for (const holder of [HERE, THERE]) await leases.acquire(`process/${holder}`, holder, 60_000)
@@ -28,25 +30,48 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
   const sessions = createSessions(channels, { holder: HERE, processLease: lease } as never, logger as never)
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
-  server.on('connection', socket => startSession(socket, { address: '127.0.0.1', log: logger as never }, {
-    registry,
-    reports,
-    outbox,
-    acknowledgements: createAcknowledgements(outbox, reports),
-    sessions,
-    leaveToChannel: async () => {},
-    registrationTimeoutMs: 20_000,
-    heartbeatIntervalS: 15,
-    pingIntervalMs: 60_000,
-    resendMs: 60_000,
-    ...more
-  }))
+  const sockets: WebSocket[] = []
+  const reads = { hold: undefined as Promise<void> | undefined }
+  server.on('connection', socket => {
+    sockets.push(socket)
+    startSession(socket, { address: '127.0.0.1', log: logger as never }, {
+      registry,
+      reports,
+      outbox: {
+        ...outbox,
+        async pending (id, page) {
+          await reads.hold
+          return await outbox.pending(id, page)
+        }
+      },
+      acknowledgements: createAcknowledgements(outbox, reports),
+      sessions,
+      leaveToChannel: async () => {},
+      registrationTimeoutMs: 20_000,
+      heartbeatIntervalS: 15,
+      pingIntervalMs: 60_000,
+      resendMs: 60_000,
+      ...more
+    })
+  })
   await once(server, 'listening')
-  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { port } = server.address() as AddressInfo
+  const url = `ws://127.0.0.1:${port}`
   return {
+    port,
+    /** The server's ends of all connections, in order. */
+    sockets,
+    /** What reads of the outbox for a delivery wait for. */
+    reads,
     connection,
     clusters,
     channels,
+    /** Puts commands into the outbox of a cluster, each with a document of this many bytes; wakes nobody. */
+    async command (clusterId: string, count: number, bytes = 0) {
+      const job = on(aJob(), clusterId)
+      job.descriptor.environment = { FILLER: 'x'.repeat(bytes) }
+      await jobs.commit([{ job, events: [], commands: Array.from({ length: count }, () => aCommand(job, clusterId)) }])
+    },
     sessions,
     lease,
     log,
@@ -139,4 +164,43 @@ t.test('who never registers is seen when debugging only, a cluster that goes is 
   peer.close()
   await eventually(async () => closings(), found => found.length === 2)
   t.same(closings(), ['debug', 'info'])
+})
+
+t.test('a cluster that does not read gets no complaints that pile up, and all of its commands once it reads', async t => {
+  const { port, sockets, clusters, command, registered } = await open(t)
+  const { peer, id } = await registered()
+  peer.close()
+  await peer.closed
+  await command(id, 64, 200_000)
+  const slow = await openRaw(t, port)
+  slow.socket.pause()
+  slow.event('cs1', { cluster_name: 'hpi' })
+  const backlog = () => sockets[1]?.bufferedAmount ?? 0
+  await eventually(async () => backlog(), bytes => bytes > MAX_BACKLOG_BYTES)
+  await aWhile(200)
+  const before = backlog()
+  for (let count = 1; count <= 5; count++) slow.send(1, 'bad')
+  slow.event('nodes', { count: 3 })
+  await eventually(() => clusters.get(id), cluster => cluster!.nodes === 3)
+  t.equal(backlog(), before)
+  slow.socket.resume()
+  await eventually(async () => slow.received().match(/"event":"command"/g)?.length, count => count === 64)
+})
+
+t.test('a session has not ended while its outbox is being read', async t => {
+  const { reads, sessions, command, registered } = await open(t)
+  let letGo = () => {}
+  reads.hold = new Promise(resolve => { letGo = resolve })
+  const { peer, id } = await registered()
+  await command(id, 1)
+  peer.close()
+  await peer.closed
+  await eventually(async () => sessions.isConnected(id), connected => !connected)
+  let isOver = false
+  const ended = sessions.ended().then(() => { isOver = true })
+  await aWhile(50)
+  t.equal(isOver, false)
+  letGo()
+  await ended
+  t.same(peer.all('command'), [])
 })
