@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import t, { type Test } from 'tap'
 import { WebSocketServer, type WebSocket } from 'ws'
+import type { Cluster } from '../../../schemas/cluster.js'
 import { createAcknowledgements } from '../../../services/cluster-channel/acknowledgements.js'
 import { MAX_BACKLOG_BYTES } from '../../../services/cluster-channel/delivery.js'
 import { startSession, type SessionContext } from '../../../services/cluster-channel/session.js'
@@ -17,6 +18,19 @@ import { openPeer, openRaw } from './peer.js'
 const HERE = 'here'
 const THERE = 'there'
 
+/** What answers wait for: those of the outbox to a delivery, those of the registry to a registration. */
+interface Gates {
+  read?: Promise<void> | undefined
+  register?: Promise<void> | undefined
+}
+
+/** A gate, and what opens it. */
+function aGate () {
+  let open!: () => void
+  const gate = new Promise<void>(resolve => { open = resolve })
+  return { gate, open }
+}
+
 /** Sessions on real sockets, over all that takes part in them but the server around. */
 async function open (t: Test, more: Partial<SessionContext> = {}) {
   const { connection, clusters, jobs, outbox, registry, reports } = await openReports(t)
@@ -31,17 +45,25 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
   const sockets: WebSocket[] = []
-  const reads = { hold: undefined as Promise<void> | undefined }
+  const gates: Gates = {}
   server.on('connection', socket => {
     sockets.push(socket)
     startSession(socket, { address: '127.0.0.1', log: logger as never }, {
-      registry,
+      registry: {
+        ...registry,
+        async register (...registration) {
+          const cluster = await registry.register(...registration)
+          await gates.register
+          return cluster
+        }
+      },
       reports,
       outbox: {
         ...outbox,
         async pending (id, page) {
-          await reads.hold
-          return await outbox.pending(id, page)
+          const commands = await outbox.pending(id, page)
+          await gates.read
+          return commands
         }
       },
       acknowledgements: createAcknowledgements(outbox, reports),
@@ -61,10 +83,10 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
     port,
     /** The server's ends of all connections, in order. */
     sockets,
-    /** What reads of the outbox for a delivery wait for. */
-    reads,
+    gates,
     connection,
     clusters,
+    outbox,
     channels,
     /** Puts commands into the outbox of a cluster, each with a document of this many bytes; wakes nobody. */
     async command (clusterId: string, count: number, bytes = 0) {
@@ -112,7 +134,7 @@ t.test('after its lease had run out, no frame counts before it is known that no 
 
 t.test('a cluster that hangs up while it registers leaves no channel behind', async t => {
   let letGo = () => {}
-  const { clusters, channels, sessions, connect } = await open(t, { leaveToChannel: () => new Promise<void>(resolve => { letGo = resolve }) })
+  const { clusters, channels, sessions, connect, log } = await open(t, { leaveToChannel: () => new Promise<void>(resolve => { letGo = resolve }) })
   const peer = await connect()
   peer.send('cs1', { cluster_name: 'hpi' })
   const [cluster] = await eventually(() => clusters.list({ limit: 1 }), all => all.length > 0)
@@ -123,8 +145,10 @@ t.test('a cluster that hangs up while it registers leaves no channel behind', as
   await aWhile(50)
   t.equal(sessions.isConnected(cluster!.id), false)
   letGo()
-  await eventually(() => channels.current([cluster!.id]), held => held.size === 0)
+  await sessions.ended()
+  t.equal((await channels.current([cluster!.id])).size, 0)
   t.same(peer.all('sc2'), [])
+  t.notOk(log.some(({ message }) => message === 'a cluster registered'), 'nothing is delivered to nobody')
 })
 
 t.test('what waits behind the end of a session does not count', async t => {
@@ -188,9 +212,9 @@ t.test('a cluster that does not read gets no complaints that pile up, and all of
 })
 
 t.test('a session has not ended while its outbox is being read', async t => {
-  const { reads, sessions, command, registered } = await open(t)
-  let letGo = () => {}
-  reads.hold = new Promise(resolve => { letGo = resolve })
+  const { gates, sessions, command, registered } = await open(t)
+  const { gate, open: letGo } = aGate()
+  gates.read = gate
   const { peer, id } = await registered()
   await command(id, 1)
   peer.close()
@@ -203,4 +227,52 @@ t.test('a session has not ended while its outbox is being read', async t => {
   letGo()
   await ended
   t.same(peer.all('command'), [])
+})
+
+t.test('a cluster that registers again on its channel gets each command once', async t => {
+  const { gates, command, registered } = await open(t)
+  const { peer, id } = await registered()
+  await command(id, 1)
+  peer.close()
+  await peer.closed
+  const { gate, open: letGo } = aGate()
+  gates.read = gate
+  const { peer: again } = await registered()
+  again.send('cs1', { cluster_name: 'hpi' })
+  await aWhile(100)
+  t.same(again.frames.map(({ event }) => event), ['sc1', 'sc2'], 'the read that is held up comes first')
+  letGo()
+  await again.next('sc2')
+  await again.next('command')
+  await aWhile(100)
+  t.same(again.frames.map(({ event }) => event), ['sc1', 'sc2', 'sc2', 'command'])
+})
+
+t.test('a cluster that hung up before it was registered takes the channel from nobody', async t => {
+  const { gates, clusters, channels, sessions, connect } = await open(t)
+  const { gate, open: letGo } = aGate()
+  gates.register = gate
+  const peer = await connect()
+  peer.send('cs1', { cluster_name: 'hpi' })
+  const [cluster] = await eventually(() => clusters.list({ limit: 1 }), all => all.length > 0)
+  peer.close()
+  await peer.closed
+  const claim = await channels.claim(cluster!.id, THERE)
+  letGo()
+  await sessions.ended()
+  t.same([...await channels.current([cluster!.id])].map(([, held]) => held), [{ holder: THERE, claim }])
+  t.equal(await channels.claim(cluster!.id, THERE), claim + 1, 'nothing was claimed in between')
+})
+
+t.test('what a cluster answers counts even when its registration failed half way', async t => {
+  const { clusters, outbox, command, connect, log } = await open(t, { leaveToChannel: async () => { throw new Error('no') } })
+  const peer = await connect()
+  peer.send('cs1', { cluster_name: 'hpi' })
+  t.match(await peer.next('error'), { event: 'cs1' })
+  const [{ id }] = await clusters.list({ limit: 1 }) as [Cluster]
+  await command(id, 2)
+  peer.send('ack', { seq: 1 })
+  peer.send('nack', { seq: 2, error: 'no disk' })
+  await eventually(() => outbox.pending(id, { after: 0, limit: 9 }), commands => commands.length === 0)
+  t.same(log.filter(({ level }) => level === 'error').map(({ message }) => message), ['a frame could not be handled'], 'the first alone')
 })

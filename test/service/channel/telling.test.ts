@@ -39,6 +39,8 @@ t.test('job entries that cannot be understood come back in one error; the heartb
   peer.send('nodes', { count: 1 })
   await until(async () => (await server.cluster(peer.id)).nodes === 1)
   t.equal(peer.all('error').length, 1)
+  peer.send('information', { jobs: [5] })
+  t.match(await peer.next('error'), { code: 'heartbeat_entry_invalid', message: /jobs\[0\]/ }, 'one alone, too')
 })
 
 t.test('after registration a bad frame costs only itself', async t => {
