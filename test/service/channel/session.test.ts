@@ -166,16 +166,21 @@ t.test('what waits behind the end of a session does not count', async t => {
 })
 
 t.test('what a cluster did wrong is told to it; what failed here is logged too', async t => {
-  const { connection, log, registered } = await open(t)
+  const { connection, command, log, registered } = await open(t)
   const errors = () => log.filter(({ level }) => level === 'error').map(({ message }) => message)
-  const { peer } = await registered()
+  const { peer, id } = await registered()
   peer.send('result', { job_id: '65a1b2c3d4e5f60718293a4b', instances: [] })
   t.match(await peer.next('error'), { code: 'job_not_found', event: 'result' })
   t.same(errors(), [])
+  await command(id, 1)
+  const [broken] = await connection.write(() => connection.prepare<{ id: string }>("UPDATE jobs SET doc = '{' RETURNING id").all())
+  peer.send('result', { job_id: broken!.id, instances: [] })
+  t.match(await peer.next('error'), { code: 'job_unreadable', event: 'result' })
+  t.same(errors(), ['a frame could not be handled'])
   await connection.close()
   peer.send('nodes', { count: 1 })
   t.match(await peer.next('error'), { code: 'shutting_down', event: 'nodes' })
-  t.same(errors(), ['a frame could not be handled'])
+  t.equal(errors().length, 2)
 })
 
 t.test('who never registers is seen when debugging only, a cluster that goes is logged', async t => {
