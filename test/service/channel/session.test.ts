@@ -120,6 +120,27 @@ t.test('pongs before the registration are nobody\'s, those after it are signs of
   await eventually(() => clusters.get(id), cluster => cluster!.last_modified_timestamp > at)
 })
 
+t.test('a sign of life that cannot be stored is logged, and ends nothing', async t => {
+  const { connection, log, registered } = await open(t, { pingIntervalMs: 50 })
+  const { peer } = await registered()
+  await connection.close()
+  await eventually(async () => log.at(-1), entry => entry?.message === 'a sign of life could not be stored')
+  t.same(peer.all('error'), [])
+})
+
+t.test('a pong behind our closing frame is no sign of life', async t => {
+  const { port, clusters, sessions } = await open(t, { pingIntervalMs: 300 })
+  const peer = await openRaw(t, port)
+  peer.event('cs1', { cluster_name: 'hpi' })
+  await eventually(async () => peer.received(), bytes => bytes.includes('\x89\x00'))
+  const [{ id }] = await clusters.list({ limit: 1 }) as [Cluster]
+  sessions.remove(id)
+  const before = (await clusters.get(id))!.last_modified_timestamp
+  peer.send(10, '')
+  await aWhile(100)
+  t.equal((await clusters.get(id))!.last_modified_timestamp, before)
+})
+
 t.test('after its lease had run out, no frame counts before it is known that no newer session is elsewhere', async t => {
   const { clusters, channels, lease, registered } = await open(t)
   const { peer, id } = await registered()
@@ -152,12 +173,14 @@ t.test('a cluster that hangs up while it registers leaves no channel behind', as
 })
 
 t.test('what waits behind the end of a session does not count', async t => {
-  const { clusters, sessions, registered } = await open(t)
+  const { clusters, sessions, log, registered } = await open(t)
   const { peer, id } = await registered()
   for (let count = 1; count <= 50; count++) peer.send('nodes', { count })
   await eventually(() => clusters.get(id), cluster => cluster!.nodes > 0)
   sessions.remove(id)
+  sessions.remove(id)
   t.match(await peer.closed, { code: 4004, reason: 'cluster_removed' })
+  t.equal(log.filter(({ message }) => message === 'a cluster got an error').length, 1, 'it is told once')
   const { nodes } = (await clusters.get(id))!
   await aWhile(50)
   t.equal((await clusters.get(id))!.nodes, nodes)
