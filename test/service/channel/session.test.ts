@@ -20,6 +20,8 @@ const THERE = 'there'
 
 /** What answers wait for: those of the outbox to a delivery, those of the registry to a registration. */
 interface Gates {
+  /** How often the outbox was read for a delivery. */
+  reads: number
   read?: Promise<void> | undefined
   register?: Promise<void> | undefined
 }
@@ -45,7 +47,7 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
   const sockets: WebSocket[] = []
-  const gates: Gates = {}
+  const gates: Gates = { reads: 0 }
   server.on('connection', socket => {
     sockets.push(socket)
     startSession(socket, { address: '127.0.0.1', log: logger as never }, {
@@ -61,6 +63,7 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
       outbox: {
         ...outbox,
         async pending (id, page) {
+          gates.reads++
           const commands = await outbox.pending(id, page)
           await gates.read
           return commands
@@ -126,6 +129,20 @@ t.test('a sign of life that cannot be stored is logged, and ends nothing', async
   await connection.close()
   await eventually(async () => log.at(-1), entry => entry?.message === 'a sign of life could not be stored')
   t.same(peer.all('error'), [])
+})
+
+t.test('a session that was ended does nothing more, however long its cluster takes to hang up', async t => {
+  const { port, clusters, sessions, command, gates, log } = await open(t, { pingIntervalMs: 100 })
+  const peer = await openRaw(t, port)
+  peer.event('cs1', { cluster_name: 'hpi' })
+  await eventually(async () => gates.reads, reads => reads === 1)
+  const [{ id }] = await clusters.list({ limit: 1 }) as [Cluster]
+  sessions.remove(id)
+  await command(id, 1)
+  sessions.wake([id])
+  await aWhile(500)
+  t.equal(gates.reads, 1)
+  t.notOk(log.some(({ message }) => message.startsWith('two pings')), 'nor is it pinged')
 })
 
 t.test('a pong behind our closing frame is no sign of life', async t => {
