@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap'
 import type { Lease } from '../../../plugins/leases.js'
 import { createSessions, type Session } from '../../../services/cluster-channel/sessions.js'
+import type { ChannelStore } from '../../../stores/store.js'
 import { openFile } from '../stores/sqlite-store.js'
 import { registered } from '../stores/samples.js'
 import { keptLog } from '../stores/mongo-store.js'
@@ -31,7 +32,16 @@ async function open (t: Test) {
   const { store } = await openFile(t)
   const lease = { token: 1 as number | undefined, answeredSince: 100 as number | undefined, held: async () => 1 }
   const log = keptLog()
-  const sessions = createSessions(store.channels, { holder: HERE, processLease: lease satisfies Lease } as never, log as never)
+  /** Of how many clusters claims were read, read by read. */
+  const reads: number[] = []
+  const channels: ChannelStore = {
+    ...store.channels,
+    current (ids) {
+      reads.push(ids.length)
+      return store.channels.current(ids)
+    }
+  }
+  const sessions = createSessions(channels, { holder: HERE, processLease: lease satisfies Lease } as never, log as never)
   // Only what a process that lives has claimed counts.
   for (const holder of [HERE, THERE]) await store.leases.acquire(`process/${holder}`, holder, 60_000)
   const { id } = await registered(store)
@@ -43,7 +53,7 @@ async function open (t: Test) {
     await sessions.claim(clusterId, opened.session)
     return opened
   }
-  return { store, sessions, lease, log, id, holders, claimed }
+  return { store, sessions, lease, log, id, holders, claimed, reads }
 }
 
 t.test('the newest session speaks for its cluster, an older one is closed, and its late end takes nothing away', async t => {
@@ -113,6 +123,18 @@ t.test('sessions whose cluster has a newer one in another process are closed, th
   t.same(session.ends, [[4001, 'session_replaced']])
   await sessions.yieldToNewer()
   t.same(untouched.ends, [])
+})
+
+t.test('claims are read of clusters with a session here only, 500 at a time', async t => {
+  const { store, sessions, id, claimed, reads } = await open(t)
+  await sessions.yieldToNewer([id])
+  t.same(reads, [], 'none has a session here')
+  const others = await Promise.all(Array.from({ length: 500 }, () => registered(store)))
+  await Promise.all([id, ...others.map(other => other.id)].map(claimed))
+  await sessions.yieldToNewer()
+  t.same(reads.splice(0), [500, 1])
+  await sessions.yieldToNewer([others[3]!.id, 'unknown'])
+  t.same(reads, [1])
 })
 
 t.test('a frame counts at once while the lease of the process was never in doubt, else after a look for newer sessions', async t => {
