@@ -72,6 +72,14 @@ export function createSessions (
     )
   }
 
+  async function leave (clusterId: ClusterId, session: Session): Promise<void> {
+    const held = byCluster.get(clusterId)
+    // The late end of a replaced session must not take the newer one away.
+    if (held?.session !== session) return
+    byCluster.delete(clusterId)
+    await release(clusterId, held.claim)
+  }
+
   function replace (session: Session): void {
     session.end(CLOSE.replaced, { code: 'session_replaced', message: 'a newer session of this cluster took over' })
   }
@@ -91,13 +99,7 @@ export function createSessions (
       all.set(
         session,
         session.ended.then(async () => {
-          const { clusterId } = session
-          const held = clusterId === undefined ? undefined : byCluster.get(clusterId)
-          // The late end of a replaced session must not take the newer one away.
-          if (clusterId !== undefined && held?.session === session) {
-            byCluster.delete(clusterId)
-            await release(clusterId, held.claim)
-          }
+          if (session.clusterId !== undefined) await leave(session.clusterId, session)
           all.delete(session)
         })
       )

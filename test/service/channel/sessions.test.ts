@@ -34,8 +34,15 @@ async function open (t: Test) {
   const log = keptLog()
   /** Of how many clusters claims were read, read by read. */
   const reads: number[] = []
+  const gates: { claim?: Promise<void> | undefined } = {}
   const channels: ChannelStore = {
     ...store.channels,
+    async claim (...claim) {
+      const { claim: gate } = gates
+      const number = await store.channels.claim(...claim)
+      await gate
+      return number
+    },
     current (ids) {
       reads.push(ids.length)
       return store.channels.current(ids)
@@ -53,7 +60,7 @@ async function open (t: Test) {
     await sessions.claim(clusterId, opened.session)
     return opened
   }
-  return { store, sessions, lease, log, id, holders, claimed, reads }
+  return { store, sessions, lease, log, id, holders, claimed, reads, gates }
 }
 
 t.test('the newest session speaks for its cluster, an older one is closed, and its late end takes nothing away', async t => {
@@ -80,6 +87,24 @@ t.test('the newest session speaks for its cluster, an older one is closed, and i
   t.equal(sessions.isConnected(id), false)
   t.equal(sessions.open(), 0)
   t.same(await holders(), [], 'its channel is given back')
+})
+
+t.test('of two that claim at once the one whose claim is newer speaks, whichever hears of it first', async t => {
+  const { sessions, id, claimed, gates } = await open(t)
+  const [older, newer] = [aSession(id), aSession(id)]
+  let letGo = () => {}
+  gates.claim = new Promise(resolve => { letGo = resolve })
+  const claiming = sessions.claim(id, older.session)
+  gates.claim = undefined
+  await sessions.claim(id, newer.session)
+  letGo()
+  await claiming
+  t.same(older.session.ends, [[4001, 'session_replaced']])
+  t.same(newer.session.ends, [])
+  sessions.wake([id])
+  t.same([older.session.wakes, newer.session.wakes], [0, 1])
+  await claimed()
+  t.same(newer.session.ends, [[4001, 'session_replaced']])
 })
 
 t.test('a session that registers again keeps its place', async t => {
