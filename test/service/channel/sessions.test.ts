@@ -132,6 +132,7 @@ t.test('the session of a deleted cluster is closed', async t => {
   t.same(session.ends, [])
   sessions.remove(id)
   t.same(session.ends, [[4004, 'cluster_removed']])
+  t.equal(sessions.open(), 0, 'though its socket is there still')
 })
 
 t.test('sessions whose cluster has a newer one in another process are closed, the others stay', async t => {
