@@ -4,6 +4,7 @@ import { createSessions, type Session } from '../../../services/cluster-channel/
 import { startSweeps } from '../../../services/cluster-channel/sweep.js'
 import type { OutboxStore, Store } from '../../../stores/store.js'
 import { eventually } from '../../support/waiting.js'
+import { aWhile } from './channel-server.js'
 import { keptLog, loopsWith } from '../stores/mongo-store.js'
 import { aCommand, aJob, on, registered } from '../stores/samples.js'
 import { openFile } from '../stores/sqlite-store.js'
@@ -32,6 +33,7 @@ async function open (t: Test, count: number) {
   const sessions = createSessions(store.channels, { holder: HERE, processLease: lease } as never, log as never)
   const woken: ClusterId[] = []
   const pushed: ClusterId[] = []
+  const counts = { pushes: 0 }
   const pages: Array<[string | undefined, number]> = []
   const outbox: OutboxStore = {
     ...store.outbox,
@@ -46,6 +48,7 @@ async function open (t: Test, count: number) {
     log,
     woken,
     pushed,
+    counts,
     pages,
     /** Opens a session here for a cluster. */
     async connected (id: ClusterId) {
@@ -55,7 +58,15 @@ async function open (t: Test, count: number) {
       return session
     },
     start () {
-      const push = { wake: (page: ClusterId[]) => { pushed.push(...page) }, hurry () {}, leave: async () => {}, stop: async () => {} }
+      const push = {
+        wake (page: ClusterId[]) {
+          counts.pushes++
+          pushed.push(...page)
+        },
+        hurry () {},
+        leave: async () => {},
+        stop: async () => {}
+      }
       const loops = startSweeps({ outbox, channels: store.channels, lease, sessions, push, everyMs: 60_000, startLoop: loopsWith(log) })
       t.teardown(async () => { await Promise.all(loops.map(loop => loop.stop())) })
       return loops
@@ -85,10 +96,12 @@ t.test('500 clusters are one page, and a look for more', async t => {
 })
 
 t.test('with an empty outbox nobody is woken', async t => {
-  const { woken, pushed, pages, start, log } = await open(t, 0)
+  const { woken, counts, pages, start, log } = await open(t, 0)
   start()
   await eventually(async () => pages.length, count => count === 2)
-  t.same([...woken, ...pushed], [])
+  await aWhile(50)
+  t.same(woken, [])
+  t.equal(counts.pushes, 0)
   t.same(log.errors, [])
 })
 
