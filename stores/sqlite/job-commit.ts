@@ -73,7 +73,7 @@ export function createJobCommit (
     for (const [index, event] of events.entries()) {
       insertEvent.run(job.id, lastEvent - events.length + 1 + index, JSON.stringify(event))
     }
-    trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
+    if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
 
     if (commands.length > 0) {
       const jobJson = JSON.stringify(jobWithPlainId(saved))
