@@ -56,10 +56,10 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
   }
 
   async function withoutUsed (addresses: string[]): Promise<string[]> {
-    const holders = jobs.find({ 'system_manager.addresses': { $in: addresses } }, {
+    const holders = await jobs.findMany({ 'system_manager.addresses': { $in: addresses } }, {
       projection: { _id: 0, 'system_manager.addresses': 1 }
     })
-    const used = new Set((await holders.toArray()).flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
+    const used = new Set(holders.flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
     return addresses.filter(address => !used.has(address))
   }
 

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isOutage } from './failures.js'
 
 interface Waiting<T, R> {
@@ -5,6 +6,9 @@ interface Waiting<T, R> {
   resolve (result: R): void
   reject (err: unknown): void
 }
+
+/** Milliseconds after which a batch is not waited for by the next one: one that hangs holds up no other. */
+const SLOW_MS = 100
 
 /**
  * Makes one function of many items into one of a single item: calls that come while a batch is under way share the
@@ -22,19 +26,28 @@ export function inBatches<T, R> (work: (items: T[]) => Promise<R[]>, most = 1000
     // What is asked for in the same turn belongs together.
     await Promise.resolve()
     while (queue.length > 0) {
-      const batch = queue.splice(0, most)
-      try {
-        const results = await work(batch.map(({ item }) => item))
-        for (const [index, { resolve }] of batch.entries()) resolve(results[index]!)
-      } catch (err) {
-        if (batch.length === 1 || isOutage(err)) { for (const { reject } of batch) reject(err) } else {
-          await Promise.all(
-            batch.map(({ item, resolve, reject }) => work([item]).then(([result]) => resolve(result!), reject))
-          )
-        }
-      }
+      const slow = new AbortController()
+      await Promise.race([
+        workOn(queue.splice(0, most)).finally(() => slow.abort()),
+        sleep(SLOW_MS, undefined, { signal: slow.signal }).catch(() => {})
+      ])
     }
     isRunning = false
+  }
+
+  async function workOn (batch: Array<Waiting<T, R>>): Promise<void> {
+    try {
+      const results = await work(batch.map(({ item }) => item))
+      for (const [index, { resolve }] of batch.entries()) resolve(results[index]!)
+    } catch (err) {
+      if (batch.length === 1 || isOutage(err)) {
+        for (const { reject } of batch) reject(err)
+        return
+      }
+      await Promise.all(
+        batch.map(({ item, resolve, reject }) => work([item]).then(([result]) => resolve(result!), reject))
+      )
+    }
   }
 
   return item =>

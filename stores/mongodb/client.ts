@@ -17,8 +17,10 @@ const DEFAULTS: MongoClientOptions = {
   connectTimeoutMS: 5000,
   serverSelectionTimeoutMS: 2000,
   waitQueueTimeoutMS: 5000,
-  socketTimeoutMS: 30_000,
-  heartbeatFrequencyMS: 2000
+  socketTimeoutMS: 10_000,
+  heartbeatFrequencyMS: 2000,
+  // After a lost connection the server is looked for again this soon, not half a second later.
+  minHeartbeatFrequencyMS: 100
 }
 
 /**
@@ -30,9 +32,9 @@ export function createClient (uri: string): MongoClient {
   return new MongoClient(uri, {
     ...Object.fromEntries(defaults),
     readPreference: 'primary',
-    writeConcern: { w: 'majority' },
-    ignoreUndefined: true,
-    monitorCommands: true
+    // The server's own answer comes before patience ends (see connection.ts).
+    writeConcern: { w: 'majority', wtimeoutMS: 1000 },
+    ignoreUndefined: true
   })
 }
 

@@ -1,13 +1,14 @@
+import { randomUUID } from 'node:crypto'
 import { Double, ObjectId, type Filter, type UpdateFilter } from 'mongodb'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
-import { ApiError } from '../../schemas/errors.js'
 import type { ClusterIdentity, ClusterStore } from '../store.js'
 import { toCluster, toNumber } from './cluster-document.js'
 import type { ClusterDocument } from './collections.js'
 import type { Connection } from './connection.js'
-import { isDuplicateKey } from './failures.js'
+import { isDuplicateKey, isOutage, isUnsafe } from './failures.js'
 import { toObjectId } from './ids.js'
 import { readPage } from './pages.js'
+import { createRetries } from './retries.js'
 import { storable } from './storable.js'
 
 /**
@@ -16,13 +17,10 @@ import { storable } from './storable.js'
  */
 const REGISTERED: Filter<ClusterDocument> = { cluster_name: { $exists: true } }
 
-/** Tries of what another writer may get in the way of. */
-const MAX_TRIES = 100
-
 /** A heartbeat need not be on more than one disk: the next one brings the same. */
 const NOT_WAITED_FOR = { writeConcern: { w: 1, journal: false } }
 
-export function createClusterStore ({ collections: { clusters, outbox }, documents, run }: Connection): ClusterStore {
+export function createClusterStore ({ collections: { clusters, outbox }, documents, log }: Connection): ClusterStore {
   const byId = (id: ClusterId): Filter<ClusterDocument> => ({ _id: toObjectId(id), ...REGISTERED })
 
   async function register (identity: ClusterIdentity, now: number): Promise<Cluster> {
@@ -40,6 +38,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
       $max: { 'system_manager.seen_at': new Double(now / 1000) },
       $setOnInsert: { _id: new ObjectId(), nodes: 0, 'system_manager.registered_at': new Date(now).toISOString() }
     }
+    const retry = createRetries(`The cluster ${identity.cluster_name}`)
     for (;;) {
       try {
         return readOne(
@@ -51,16 +50,16 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
       } catch (err) {
         // Another one has just inserted it: the next try finds it.
         if (!isDuplicateKey(err)) throw err
+        await retry(err)
       }
     }
   }
 
   /** Also where the original left a string, or nothing: such a count cannot be added to in one step. */
   async function addNodes (id: ClusterId, delta: number): Promise<number | undefined> {
-    for (let tries = 0; tries < MAX_TRIES; tries++) {
-      const added = await clusters.findOneAndUpdate({ ...byId(id), nodes: { $gte: Math.max(0, -delta) } }, {
-        $inc: { nodes: delta }
-      }, { returnDocument: 'after', projection: { nodes: 1 } })
+    const retry = createRetries(`The count of nodes of ${id}`)
+    for (;;) {
+      const added = await increment(id, delta)
       if (added) return added.nodes as number
       const found = await clusters.findOne(byId(id), { projection: { nodes: 1 } })
       if (!found) return undefined
@@ -69,8 +68,29 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
         $set: { nodes }
       })
       if (matchedCount > 0) return nodes
+      await retry()
     }
-    throw new ApiError('conflict', `The worker count of ${id} kept changing`, { hint: 'Try again' })
+  }
+
+  /** Null where the count is none that can be added to. */
+  async function increment (id: ClusterId, delta: number): Promise<ClusterDocument | null> {
+    const change = randomUUID()
+    const projection = { nodes: 1 }
+    try {
+      return await clusters.findOneAndUpdate({ ...byId(id), nodes: { $gte: Math.max(0, -delta) } }, {
+        $inc: { nodes: delta },
+        $set: { 'system_manager.nodes_change': change }
+      }, { returnDocument: 'after', projection })
+    } catch (err) {
+      if (!isOutage(err) || isUnsafe(err)) throw err
+      // Told that it failed, its sender would add them once more.
+      const done = await clusters.findOne({ ...byId(id), 'system_manager.nodes_change': change }, {
+        projection,
+        readConcern: 'majority'
+      })
+      if (!done) throw err
+      return done
+    }
   }
 
   const about = ({ _id }: ClusterDocument) => ({ kind: 'cluster' as const, id: String(_id) })
@@ -84,97 +104,94 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
   async function page (filter: Filter<ClusterDocument>, after: ClusterId = '', limit = 0): Promise<Cluster[]> {
     return await readPage(
       // Also keeps away what has an id of another kind, which cannot be a cluster.
-      (before: ClusterDocument | undefined) =>
-        clusters.find({ $and: [{ ...REGISTERED, _id: { $gt: before?._id ?? toObjectId(after) } }, filter] })
-          .sort({ _id: 1 }).limit(limit).toArray(),
+      (before: ClusterDocument | undefined, most) =>
+        clusters.findMany({ $and: [{ ...REGISTERED, _id: { $gt: before?._id ?? toObjectId(after) } }, filter] }, {
+          sort: { _id: 1 },
+          limit: most
+        }),
       document => documents.ofMany(about(document), () => toCluster(document)),
       limit
     )
   }
 
   return {
-    register: (identity, now) => run(() => register(identity, now)),
+    register,
 
-    heartbeat: (id, { workers, warnings, ...figures }, now) =>
-      run(async () => {
-        const at = new Date(now)
-        const { matchedCount } = await clusters.updateOne(byId(id), {
-          $set: {
-            ...storable(figures) as typeof figures,
-            ...(workers !== undefined && { 'system_manager.workers': storable(workers) }),
-            'system_manager.warnings': warnings
-          },
-          $max: {
-            last_modified: at,
-            last_modified_timestamp: new Double(now / 1000),
-            'system_manager.seen_at': new Double(now / 1000),
-            'system_manager.last_heartbeat_at': at.toISOString()
-          }
-        }, NOT_WAITED_FOR)
-        return matchedCount > 0
-      }),
+    async heartbeat (id, { workers, warnings, ...figures }, now) {
+      const at = new Date(now)
+      const { matchedCount } = await clusters.updateOne(byId(id), {
+        $set: {
+          ...storable(figures) as typeof figures,
+          ...(workers !== undefined && { 'system_manager.workers': storable(workers) }),
+          'system_manager.warnings': warnings
+        },
+        $max: {
+          last_modified: at,
+          last_modified_timestamp: new Double(now / 1000),
+          'system_manager.seen_at': new Double(now / 1000),
+          'system_manager.last_heartbeat_at': at.toISOString()
+        }
+      }, NOT_WAITED_FOR)
+      return matchedCount > 0
+    },
 
-    touch: (id, now) =>
-      run(async () => {
-        const { matchedCount } = await clusters.updateOne(byId(id), {
-          $max: { 'system_manager.seen_at': new Double(now / 1000) }
-        }, NOT_WAITED_FOR)
-        return matchedCount > 0
-      }),
+    async touch (id, now) {
+      const { matchedCount } = await clusters.updateOne(byId(id), {
+        $max: { 'system_manager.seen_at': new Double(now / 1000) }
+      }, NOT_WAITED_FOR)
+      return matchedCount > 0
+    },
 
-    addNodes: (id, delta) => run(() => addNodes(id, delta)),
+    addNodes,
 
-    setNodes: (id, count) =>
-      run(async () => {
-        const nodes = Math.max(0, count)
-        const { matchedCount } = await clusters.updateOne(byId(id), { $set: { nodes } })
-        return matchedCount > 0 ? nodes : undefined
-      }),
+    async setNodes (id, count) {
+      const nodes = Math.max(0, count)
+      const { matchedCount } = await clusters.updateOne(byId(id), { $set: { nodes } })
+      return matchedCount > 0 ? nodes : undefined
+    },
 
-    get: id =>
-      run(async () => {
-        const found = await clusters.findOne(byId(id))
-        return found ? readOne(found) : undefined
-      }),
+    async get (id) {
+      const found = await clusters.findOne(byId(id))
+      return found ? readOne(found) : undefined
+    },
 
-    update: (id, fields) =>
-      run(async () => {
-        const set = Object.fromEntries(Object.entries(fields).map(([name, value]) => [`system_manager.${name}`, value]))
-        if (Object.keys(set).length === 0) return await clusters.countDocuments(byId(id)) > 0
-        const { matchedCount } = await clusters.updateOne(byId(id), { $set: set })
-        return matchedCount > 0
-      }),
+    async update (id, fields) {
+      const set = Object.fromEntries(Object.entries(fields).map(([name, value]) => [`system_manager.${name}`, value]))
+      if (Object.keys(set).length === 0) return await clusters.countDocuments(byId(id)) > 0
+      const { matchedCount } = await clusters.updateOne(byId(id), { $set: set })
+      return matchedCount > 0
+    },
 
     list: ({ activeSince, after, limit }) =>
-      run(() => page(activeSince === undefined ? {} : seenAfter(activeSince), after, limit)),
+      page(activeSince === undefined ? {} : seenAfter(activeSince), after, limit),
 
     silent: ({ silentSince, after, limit }) =>
-      run(() =>
-        page(
-          {
-            'system_manager.lost_at': null,
-            'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
-            last_modified_timestamp: { $not: { $gt: silentSince / 1000 } }
-          },
-          after,
-          limit
-        )
+      page(
+        {
+          'system_manager.lost_at': null,
+          'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
+          last_modified_timestamp: { $not: { $gt: silentSince / 1000 } }
+        },
+        after,
+        limit
       ),
 
     returned: ({ activeSince, after, limit }) =>
-      run(() => page({ 'system_manager.lost_at': { $ne: null }, ...seenAfter(activeSince) }, after, limit)),
+      page({ 'system_manager.lost_at': { $ne: null }, ...seenAfter(activeSince) }, after, limit),
 
-    at: place =>
-      run(() => page({ $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] })),
+    at: place => page({ $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] }),
 
-    countActive: activeSince => run(() => clusters.countDocuments({ ...REGISTERED, ...seenAfter(activeSince) })),
+    countActive: activeSince => clusters.countDocuments({ ...REGISTERED, ...seenAfter(activeSince) }),
 
-    remove: id =>
-      run(async () => {
-        const { deletedCount } = await clusters.deleteOne(byId(id))
-        if (deletedCount > 0) await outbox.deleteMany({ cluster_id: id })
-        return deletedCount > 0
-      })
+    async remove (id) {
+      const { deletedCount } = await clusters.deleteOne(byId(id))
+      if (deletedCount === 0) return false
+      // It is gone: should this fail, a sweep does it (see maintenance.ts).
+      await outbox.deleteMany({ cluster_id: id }).catch((err: unknown) =>
+        log.debug({ err }, 'the commands of a cluster that was removed are forgotten later')
+      )
+      return true
+    }
   }
 }
 

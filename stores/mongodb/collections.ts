@@ -4,6 +4,7 @@ import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { Job, JobEvent } from '../../schemas/job.js'
 import { ApiError } from '../../schemas/errors.js'
 import type { MaintenanceFields } from '../store.js'
+import { boundCollection, type BoundedCollection, type RunStatement } from './bounded-collection.js'
 import { isOutage } from './failures.js'
 
 /**
@@ -30,6 +31,8 @@ export interface ClusterRecord extends
   acked: number
   /** Highest `seq` of the commands that the outbox has forgotten. */
   last: number
+  /** By this a writer recognises that the last change of the count of nodes is its own. */
+  nodes_change: string
   /** Who holds its channel; `holder` is null once the session has ended. */
   channel: { holder: string | null, claim: number }
 }
@@ -130,6 +133,21 @@ export function collectionsOf (client: MongoClient): Collections {
     outbox: ours.collection('outbox'),
     leases: ours.collection('leases'),
     notifications: ours.collection('notifications')
+  }
+}
+
+export type BoundedCollections = {
+  [Name in keyof Collections]: Collections[Name] extends Collection<infer T> ? BoundedCollection<T> : never
+}
+
+export function boundCollections (collections: Collections, run: RunStatement): BoundedCollections {
+  return {
+    clusters: boundCollection(collections.clusters, run),
+    jobs: boundCollection(collections.jobs, run),
+    net: boundCollection(collections.net, run),
+    outbox: boundCollection(collections.outbox, run),
+    leases: boundCollection(collections.leases, run),
+    notifications: boundCollection(collections.notifications, run)
   }
 }
 

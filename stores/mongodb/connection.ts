@@ -1,8 +1,9 @@
 import type { MongoClient } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
-import { collectionsOf, type Collections } from './collections.js'
+import { boundCollections, collectionsOf, type BoundedCollections } from './collections.js'
 import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
-import { asStoreFailure } from './failures.js'
+import { asStoreFailure, isAnswer, isWriteConflict } from './failures.js'
+import { createRetries } from './retries.js'
 
 /** Where the store says what it did without being asked. A Fastify logger fits. */
 export interface StoreLog extends UnreadableLog {
@@ -12,35 +13,39 @@ export interface StoreLog extends UnreadableLog {
 }
 
 /**
- * Milliseconds of silence after which a request fails, since the database does not answer. While it answers others, it
- * is only busy.
+ * Milliseconds after which a statement fails that the database has not answered: whoever asked is told within two
+ * seconds. While it answers others of the same kind, it is only busy.
  */
-const SILENCE_MS = 1200
+const ANSWER_MS = 1200
 
-/** The same for what nobody waits for. */
-export const LONG_MS = 60_000
+/** Milliseconds after which a statement fails although others of its kind are answered. */
+const LONGEST_MS = 5000
 
 /** While the database does not answer, one question in this many milliseconds finds out whether it does again. */
 const PROBE_MS = 200
 
-/** Most questions under way; more would only wait longer for the same answer. */
+/** Most statements under way; more would only wait longer for the same answer. */
 const MAX_UNDER_WAY = 16_384
 
 export interface Connection {
-  collections: Collections
+  /**
+   * Each statement rejects with `store_unavailable` when the database fails, does not answer in time, or is known not
+   * to answer: then nothing waits, so that nothing piles up. One that another writer got in the way of is tried again.
+   * What a caller knows how to take, a duplicate key and the failure of a batch, is the error of the driver.
+   */
+  collections: BoundedCollections
   documents: DocumentReader
   log: StoreLog
-  /**
-   * Runs one operation of the store. Rejects with `store_unavailable` when the database fails, is silent for too long,
-   * or is known not to answer: then nothing waits, so that nothing piles up.
-   */
-  run<T> (work: () => Promise<T>, silenceMs?: number): Promise<T>
+  /** Rejects with `store_unavailable` when the database does not answer. */
+  check (): Promise<void>
   /** Waits for what is under way and refuses what comes later, then closes the client. */
   close (): Promise<void>
 }
 
-/** @param usualMs Milliseconds of silence after which an operation fails that names no time of its own. */
-export function createConnection (client: MongoClient, log: StoreLog, usualMs = SILENCE_MS): Connection {
+/** @param answerMs Milliseconds after which a statement fails that has not been answered. */
+export function createConnection (client: MongoClient, log: StoreLog, answerMs = ANSWER_MS): Connection {
+  /** When the last statement of each kind was answered; there are as many kinds as the store has statements. */
+  const answers = new Map<string, number>()
   let lastAnswer = 0
   let underWay = 0
   let isDown = false
@@ -48,27 +53,27 @@ export function createConnection (client: MongoClient, log: StoreLog, usualMs = 
   let idle = () => {}
   let closed: Promise<void> | undefined
 
-  // To whatever was asked: the client has `monitorCommands`.
-  client.on('commandSucceeded', () => {
-    lastAnswer = performance.now()
-  })
-
-  /** Rejects once the database was silent for so long. */
-  function silence (ms: number): { broken: Promise<never>, forget: () => void } {
+  /** Rejects once a statement has waited for too long. */
+  function deadline (kind: string): { passed: Promise<never>, forget: () => void } {
     let timer: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
     const began = performance.now()
-    const broken = new Promise<never>((resolve, reject) => {
+    const left = () =>
+      Math.min(began + LONGEST_MS, Math.max(began, answers.get(kind) ?? 0) + answerMs) - performance.now()
+    const passed = new Promise<never>((resolve, reject) => {
       function look (): void {
-        const left = Math.max(began, lastAnswer) + ms - performance.now()
-        if (left > 0) timer = setTimeout(look, left)
+        if (left() > 0) timer = setTimeout(look, left())
         // A process that was busy or suspended has yet to read the answers that wait in its sockets.
         else immediate = setImmediate(giveUp)
       }
 
       function giveUp (): void {
-        if (Math.max(began, lastAnswer) + ms > performance.now()) look()
-        else reject(new ApiError('store_unavailable', `The database did not answer for ${ms / 1000} s`))
+        if (left() > 0) {
+          look()
+          return
+        }
+        if (lastAnswer < began) fallSilent()
+        reject(new ApiError('store_unavailable', `The database did not answer within ${answerMs / 1000} s`))
       }
       look()
     })
@@ -77,7 +82,7 @@ export function createConnection (client: MongoClient, log: StoreLog, usualMs = 
       clearTimeout(timer)
       clearImmediate(immediate)
     }
-    return { broken, forget }
+    return { passed, forget }
   }
 
   function admit (): void {
@@ -88,40 +93,45 @@ export function createConnection (client: MongoClient, log: StoreLog, usualMs = 
     nextProbe = performance.now() + PROBE_MS
   }
 
-  function answered (): void {
-    if (isDown) log.info({}, 'the database answers again')
-    isDown = false
-  }
-
-  function failed (err: unknown): void {
-    if (!(err instanceof ApiError) || err.code !== 'store_unavailable') return
-    if (!isDown) log.warn({ err }, 'the database does not answer')
+  function fallSilent (): void {
+    if (!isDown) log.warn({}, 'the database does not answer')
     isDown = true
     nextProbe = performance.now() + PROBE_MS
   }
 
+  function answered (kind: string): void {
+    lastAnswer = performance.now()
+    answers.set(kind, lastAnswer)
+    if (isDown) log.info({}, 'the database answers again')
+    isDown = false
+  }
+
+  async function statement<R> (kind: string, work: () => Promise<R>): Promise<R> {
+    admit()
+    underWay++
+    const { passed, forget } = deadline(kind)
+    try {
+      const result = await Promise.race([despiteConflicts(kind, work), passed])
+      answered(kind)
+      return result
+    } catch (err) {
+      if (isAnswer(err)) answered(kind)
+      throw asStoreFailure(err)
+    } finally {
+      forget()
+      if (--underWay === 0) idle()
+    }
+  }
+
   return {
-    collections: collectionsOf(client),
+    collections: boundCollections(collectionsOf(client), statement),
     documents: createDocumentReader(log),
     log,
 
-    async run (work, silenceMs = usualMs) {
-      admit()
-      underWay++
-      const { broken, forget } = silence(silenceMs)
-      try {
-        const result = await Promise.race([work(), broken])
-        answered()
-        return result
-      } catch (err) {
-        const failure = asStoreFailure(err)
-        failed(failure)
-        throw failure
-      } finally {
-        forget()
-        if (--underWay === 0) idle()
-      }
-    },
+    check: () =>
+      statement('ping', async () => {
+        await client.db('admin').command({ ping: 1 })
+      }),
 
     close () {
       closed ??= new Promise<void>(resolve => {
@@ -129,6 +139,18 @@ export function createConnection (client: MongoClient, log: StoreLog, usualMs = 
         if (underWay === 0) resolve()
       }).then(() => client.close())
       return closed
+    }
+  }
+}
+
+async function despiteConflicts<R> (kind: string, work: () => Promise<R>): Promise<R> {
+  const retry = createRetries(kind)
+  for (;;) {
+    try {
+      return await work()
+    } catch (err) {
+      if (!isWriteConflict(err)) throw err
+      await retry(err)
     }
   }
 }

@@ -1,27 +1,75 @@
-import { MongoBulkWriteError, MongoError, MongoInvalidArgumentError, MongoServerError } from 'mongodb'
+import {
+  MongoBulkWriteError,
+  MongoError,
+  MongoInvalidArgumentError,
+  MongoServerError,
+  MongoWriteConcernError
+} from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
 
 const DUPLICATE_KEY = 11000
+const WRITE_CONFLICT = 112
 
-/** True when a write would have given a unique index the same key twice. */
+/** True when a write of one document would have given a unique index the same key twice. */
 export function isDuplicateKey (err: unknown): boolean {
-  return err instanceof MongoServerError && err.code === DUPLICATE_KEY
+  return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError) && err.code === DUPLICATE_KEY
+}
+
+/** True when another write got in the way of this one at the same moment: nothing was done, and it may be repeated. */
+export function isWriteConflict (err: unknown): boolean {
+  return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError) && err.code === WRITE_CONFLICT
+}
+
+/** True when the server said so: it is there, whatever it said. */
+export function isAnswer (err: unknown): boolean {
+  return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError && err.code === undefined)
+}
+
+/** True when one server has done a write, and cannot promise that it stays: it counts as not done. */
+export function isUnsafe (err: unknown): boolean {
+  if (err instanceof MongoBulkWriteError) return err.result.getWriteConcernError() !== undefined
+  return err instanceof MongoWriteConcernError || (err instanceof ApiError && isUnsafe(err.cause))
+}
+
+/** Why a statement of a batch was not done; of a `duplicate` a unique index says so. */
+export type Refusal = 'duplicate' | 'conflict' | { failed: unknown }
+
+/** What a failed batch says of its statements. */
+export interface BatchFailure {
+  /** What the server said of this one; what is true of all of them when it said nothing. */
+  of (index: number): Refusal | undefined
+  /** True when it cannot be known from the failure alone whether the server has done those that it did not refuse. */
+  isUnclear: boolean
+  /** True when the command failed as a whole, and that for something that concerns one of its statements. */
+  isMistake: boolean
 }
 
 /**
- * Positions of those writes of a batch that a unique index refused. Throws the error itself when anything else went
- * wrong besides.
+ * Throws what is no failure of a batch as it is.
+ *
+ * The driver gives every failure of a batch the same class. One without `writeErrors` is a failure of the command, such
+ * as a connection that was cut: it says of no statement that it was done.
  */
-export function duplicatesOf (err: unknown): number[] {
-  if (!(err instanceof MongoBulkWriteError) || err.result.getWriteConcernError()) throw err
-  const failed = [err.writeErrors].flat()
-  if (failed.some(({ code }) => code !== DUPLICATE_KEY)) throw err
-  return failed.map(({ index }) => index)
+export function batchFailure (err: unknown): BatchFailure {
+  if (!(err instanceof MongoBulkWriteError)) throw err
+  const told = new Map([err.writeErrors].flat().map(each => [each.index, refusalOf(each.code, err)]))
+  const ofAll = told.size === 0 || isUnsafe(err) ? refusalOf(err.code, err) : undefined
+  return {
+    of: index => told.get(index) ?? ofAll,
+    isUnclear: !isUnsafe(err),
+    isMistake: told.size === 0 && isMistake(err)
+  }
+}
+
+function refusalOf (code: unknown, err: unknown): Refusal {
+  if (code === DUPLICATE_KEY) return 'duplicate'
+  return code === WRITE_CONFLICT ? 'conflict' : { failed: err }
 }
 
 /**
- * Codes of the server for a mistake in what was sent, or for data that contradict an index. Nearly all its other errors
- * mean that it cannot serve for now: not primary, shutting down, no majority, not authorised, disk full.
+ * Codes of the server for a mistake in what was sent, or for data that contradict an index: they concern one document.
+ * All its other errors are taken for ones that concern every document: not primary, shutting down, no majority, not
+ * authorised, disk full, over quota.
  */
 const MISTAKES: ReadonlySet<unknown> = new Set([
   2,
@@ -40,15 +88,28 @@ const MISTAKES: ReadonlySet<unknown> = new Set([
   DUPLICATE_KEY
 ])
 
-/** True when the database is at fault, or the way to it; false for a mistake of ours. */
+/** True when the next statement would fare no better; false for what concerns one document only. */
 export function isOutage (err: unknown): boolean {
-  if (err instanceof MongoServerError) return !MISTAKES.has(err.code)
-  return err instanceof MongoError && !(err instanceof MongoInvalidArgumentError)
+  if (!(err instanceof ApiError)) return err instanceof MongoError && !isMistake(err)
+  return err.code === 'shutting_down' || (err.code === 'store_unavailable' && !isMistake(err.cause))
 }
 
-/** An outage of the database as `store_unavailable`; everything else as it is. */
+function isMistake (err: unknown): boolean {
+  return err instanceof MongoInvalidArgumentError || (err instanceof MongoServerError && MISTAKES.has(err.code))
+}
+
+/**
+ * Any failure of the database as `store_unavailable`: what is not understood is a failure too. As they are: what never
+ * got to it, being a mistake in a call; and what its caller knows how to take, a duplicate key and a batch.
+ */
 export function asStoreFailure (err: unknown): unknown {
-  return isOutage(err)
-    ? new ApiError('store_unavailable', `The database failed: ${(err as Error).message}`, { cause: err })
-    : err
+  if (!(err instanceof MongoError) || err instanceof MongoInvalidArgumentError) return err
+  if (err instanceof MongoBulkWriteError || isDuplicateKey(err)) return err
+  return storeFailure(err)
+}
+
+/** This failure as `store_unavailable`. */
+export function storeFailure (err: unknown): ApiError {
+  if (err instanceof ApiError) return err
+  return new ApiError('store_unavailable', `The database failed: ${(err as Error).message}`, { cause: err })
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
 import type { Job, JobId } from '../../schemas/job.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
@@ -8,7 +9,7 @@ import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store
 import type { AddressPool } from './addresses.js'
 import type { Draft, JobDocument, JobRecord } from './collections.js'
 import type { Connection } from './connection.js'
-import { duplicatesOf } from './failures.js'
+import { batchFailure, storeFailure, type BatchFailure, type Refusal } from './failures.js'
 import { toObjectId } from './ids.js'
 import {
   aboutJob,
@@ -22,10 +23,17 @@ import {
 } from './job-document.js'
 import type { Notifications } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
+import { createRetries } from './retries.js'
+
+/**
+ * What became of one change of a batch. `failed`: it is not known to be saved, and it cannot be known now; `error` is
+ * `store_unavailable`, unless the change itself is to blame.
+ */
+export type Attempt = CommitOutcome | { outcome: 'failed', error: unknown }
 
 export interface JobCommit {
   /** As the port promises; commands are in the documents of their jobs, and have yet to be relayed. */
-  commit (changes: JobChange[]): Promise<CommitOutcome[]>
+  commit (changes: JobChange[]): Promise<Attempt[]>
   /**
    * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, and notifies every
    * process.
@@ -56,6 +64,9 @@ const STORED = {
   )
 }
 
+/** Milliseconds after which a majority has what one server has done, as a rule. */
+const LOOK_AGAIN_MS = 100
+
 /** One change on its way, and where its outcome goes. */
 interface Step {
   change: JobChange
@@ -76,14 +87,16 @@ export function createJobCommit (
   async function commit (
     changes: JobChange[],
     { named = undefined as boolean | undefined } = {}
-  ): Promise<CommitOutcome[]> {
-    const outcomes: CommitOutcome[] = []
+  ): Promise<Attempt[]> {
+    const outcomes: Attempt[] = []
+    const retry = createRetries('Jobs')
     let left = changes.map((change, index) => ({ change, index, named }))
     while (left.length > 0) {
       // Of several changes of one job each is a step of its own, in order.
       const ids = new Set<JobId>()
       const batch = left.filter(({ change: { job } }) => !ids.has(job.id) && ids.add(job.id))
       const again = new Set(await commitBatch(batch, outcomes))
+      if (again.size > 0) await retry()
       left = left.filter(entry => again.has(entry.index) || !batch.includes(entry))
     }
     return outcomes
@@ -94,7 +107,7 @@ export function createJobCommit (
    */
   async function commitBatch (
     batch: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>,
-    outcomes: CommitOutcome[]
+    outcomes: Attempt[]
   ): Promise<number[]> {
     const stored = await readStored(batch.map(({ change }) => change.job.id))
     const steps: Step[] = []
@@ -108,20 +121,26 @@ export function createJobCommit (
       outcomes[index] = { outcome: 'stale' }
     }
     const ready = await withAddresses(steps)
-    const saved = await write(ready)
+    const written = await write(ready)
 
     const again: number[] = []
     const unused: string[] = []
     for (const step of steps) {
-      if (saved.has(step)) {
+      const result = written.get(step)
+      if (result === 'saved') {
         outcomes[step.index] = { outcome: 'saved', job: step.next }
         const named = addressesOf(step.next)
         unused.push(...(step.stored?.system_manager?.addresses ?? []).filter(address => !named.has(address)))
         continue
       }
+      if (typeof result === 'object') {
+        outcomes[step.index] = { outcome: 'failed', error: storeFailure(result.failed) }
+        continue
+      }
       unused.push(...step.taken)
-      const reason = await whyNot(step) ??
-        (ready.includes(step) ? undefined : { outcome: 'addresses_exhausted' as const })
+      const reason = result === 'conflict'
+        ? undefined
+        : await whyNot(step) ?? (ready.includes(step) ? undefined : { outcome: 'addresses_exhausted' as const })
       if (reason) outcomes[step.index] = reason
       else again.push(step.index)
     }
@@ -133,7 +152,7 @@ export function createJobCommit (
   }
 
   async function readStored (ids: JobId[]): Promise<Map<JobId, Stored>> {
-    const found = await jobs.find({ _id: { $in: ids.map(toObjectId) } }, { projection: STORED }).toArray()
+    const found = await jobs.findMany({ _id: { $in: ids.map(toObjectId) } }, { projection: STORED })
     return new Map(found.map(document => [document._id.toHexString(), document as Stored]))
   }
 
@@ -160,29 +179,44 @@ export function createJobCommit (
     return ready.filter(step => step !== undefined)
   }
 
-  /** Writes all in one batch. Gives those that are saved; what stood against the others is not known yet. */
-  async function write (steps: Step[]): Promise<Set<Step>> {
-    if (steps.length === 0) return new Set()
+  /** Writes all in one batch. What stood against a `refused` or a `duplicate` one is not known yet. */
+  async function write (steps: Step[]): Promise<Map<Step, 'saved' | 'refused' | Refusal>> {
+    if (steps.length === 0) return new Map()
     const change = randomUUID()
-    let refused = new Set<Step | undefined>()
-    let matched: number
+    let failure: BatchFailure | undefined
     try {
-      matched = (await jobs.bulkWrite(steps.map(step => toOperation(step, change)), { ordered: false })).matchedCount
+      const operations = steps.map(step => toOperation(step, change))
+      const { insertedCount, matchedCount } = await jobs.bulkWrite(operations, { ordered: false })
+      if (insertedCount + matchedCount === steps.length) return new Map(steps.map(step => [step, 'saved']))
     } catch (err) {
-      refused = new Set(duplicatesOf(err).map(index => steps[index]))
-      matched = (err as { matchedCount: number }).matchedCount
+      failure = batchFailure(err)
+      // Whoever called tries each alone.
+      if (steps.length > 1 && failure.isMistake) throw err
     }
-    const written = steps.filter(step => !refused.has(step))
-    const updates = written.filter(({ stored }) => stored)
-    if (matched === updates.length) return new Set(written)
-    // Some were not the ones that they were decided on any more; a batch does not say which. Should yet another
+    // A batch does not say which of them were not the ones any more that they were decided on. Should yet another
     // process have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
-    const ours = await jobs.find({
-      _id: { $in: updates.map(({ stored }) => stored!._id) },
-      'system_manager.change': change
-    }, { projection: { _id: 1 } }).toArray()
+    const saved = failure?.isUnclear === false ? new Set<Step>() : await savedBy(change, steps, failure)
+    const results = new Map<Step, 'saved' | 'refused' | Refusal>()
+    for (const [index, step] of steps.entries()) {
+      results.set(step, saved.has(step) ? 'saved' : failure?.of(index) ?? 'refused')
+    }
+    return results
+  }
+
+  /** Those whose documents bear the id of this change; after a failure, those that will bear it whatever comes. */
+  async function savedBy (change: string, steps: Step[], failure: BatchFailure | undefined): Promise<Set<Step>> {
+    const look = () =>
+      jobs.findMany({
+        _id: { $in: steps.map(step => toObjectId(step.change.job.id)) },
+        'system_manager.change': change
+      }, { projection: { _id: 1 }, ...(failure && { readConcern: 'majority' }) })
+    let ours = await look()
+    if (failure && ours.length < steps.length) {
+      await sleep(LOOK_AGAIN_MS)
+      ours = await look()
+    }
     const ids = new Set(ours.map(({ _id }) => _id.toHexString()))
-    return new Set(written.filter(({ stored, change: { job } }) => !stored || ids.has(job.id)))
+    return new Set(steps.filter(step => ids.has(step.change.job.id)))
   }
 
   /** What stands against a change, by the order of the port. Undefined when nothing does: what did is gone. */
@@ -195,9 +229,9 @@ export function createJobCommit (
       await jobs.findOne({ 'system_manager.live_name': job.job_name, ...others }, { projection: { _id: 1 } })
     ) return { outcome: 'name_taken' }
     const named = [...addressesOf(job)]
-    const holders = await jobs.find({ 'system_manager.addresses': { $in: named }, ...others }, {
+    const holders = await jobs.findMany({ 'system_manager.addresses': { $in: named }, ...others }, {
       projection: { 'system_manager.addresses': 1 }
-    }).toArray()
+    })
     const held = new Set(holders.flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
     const address = named.find(address => toOffset(address) === undefined || held.has(address))
     return address === undefined ? undefined : { outcome: 'address_taken', address }
@@ -226,7 +260,9 @@ export function createJobCommit (
       next: { ...change.job, revision: job.revision + 1 },
       taken: []
     }
-    if ((await write([step])).size === 0) return
+    const result = (await write([step])).get(step)
+    if (typeof result === 'object') throw storeFailure(result.failed)
+    if (result !== 'saved') return
     // Also to those whose change it stood in the way of.
     notifications.emit({ unplaced: true })
     notifications.publish({ unplaced: true })
@@ -261,6 +297,8 @@ export function createJobCommit (
         const { address } = outcome
         log.warn({ job: job.id, address }, 'another job has this address too: this one is given another')
         job = withoutAddress(job, address)
+      } else if (outcome?.outcome === 'failed') {
+        throw outcome.error
       } else {
         return outcome?.outcome === 'saved'
       }

@@ -6,7 +6,7 @@ import type { Status } from '../../schemas/status.js'
 import type { CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import { inBatches } from './batches.js'
 import type { JobDocument } from './collections.js'
-import { LONG_MS, type Connection } from './connection.js'
+import type { Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
 import { aboutJob, foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
@@ -37,12 +37,18 @@ export function createJobStore (
   relay: Relay,
   notifications: Notifications
 ): JobStore {
-  const { collections: { jobs }, documents, log, run } = connection
-  const commitOne = inBatches(commit, MOST)
+  const { collections: { jobs }, documents, log } = connection
+  const attempt = inBatches(commit, MOST)
+
+  async function commitOne (change: JobChange): Promise<CommitOutcome> {
+    const outcome = await attempt(change)
+    if (outcome.outcome === 'failed') throw outcome.error
+    return outcome
+  }
 
   async function commitAll (changes: JobChange[]): Promise<CommitOutcome[]> {
-    const outcomes = await Promise.all(changes.map(commitOne))
-    const saved = changes.filter((_, index) => outcomes[index]!.outcome === 'saved')
+    const outcomes = await Promise.allSettled(changes.map(commitOne))
+    const saved = changes.filter((_, index) => isSaved(outcomes[index]!))
     if (saved.some(({ job }) => hasUnplaced(job))) notifications.publish({ unplaced: true })
     // What is saved is saved: should this fail, maintenance does it.
     try {
@@ -53,7 +59,10 @@ export function createJobStore (
     } catch (err) {
       log.warn({ err }, 'commands wait in their jobs, they are brought into the outbox later')
     }
-    return outcomes
+    return outcomes.map(outcome => {
+      if (outcome.status === 'rejected') throw outcome.reason
+      return outcome.value
+    })
   }
 
   /** The job that was asked for; throws `job_unreadable`. */
@@ -71,7 +80,7 @@ export function createJobStore (
     const behind = (before: JobDocument | undefined) =>
       before ? { $and: [filter, { _id: { $gt: before._id } }] } : filter
     return await readPage(
-      before => jobs.find(behind(before), PROJECTION).sort({ _id: 1 }).limit(limit).toArray(),
+      (before, most) => jobs.findMany(behind(before), { ...PROJECTION, sort: { _id: 1 }, limit: most }),
       asJobOfMany,
       limit
     )
@@ -79,13 +88,13 @@ export function createJobStore (
 
   async function due (before: string, after: Pick<Job, 'id' | 'due_at'> | undefined, limit: number): Promise<Job[]> {
     const find = (dueAt: unknown, id: ObjectId) =>
-      jobs.find({
+      jobs.findMany({
         'system_manager.due_at': { $lte: before },
         $or: [
           { 'system_manager.due_at': { $gt: dueAt } },
           { 'system_manager.due_at': dueAt, _id: { $gt: id } }
         ]
-      }, PROJECTION).sort({ 'system_manager.due_at': 1, _id: 1 }).limit(limit).toArray()
+      }, { ...PROJECTION, sort: { 'system_manager.due_at': 1, _id: 1 }, limit })
     return await readPage(
       last =>
         last ? find(last.system_manager!.due_at, last._id) : find(after?.due_at ?? '', toObjectId(after?.id ?? '')),
@@ -108,7 +117,7 @@ export function createJobStore (
   ): Promise<Job[]> {
     let offset = 0
     return await readPage(async () => {
-      const found = await jobs.find(filter, PROJECTION).sort(sort).skip(offset).limit(most).toArray()
+      const found = await jobs.findMany(filter, { ...PROJECTION, sort, skip: offset, limit: most })
       offset += found.length
       return found
     }, toItem, most)
@@ -145,7 +154,7 @@ export function createJobStore (
   }
 
   async function placedOn (clusterId: string, filter: Filter<JobDocument>): Promise<PlacedInstance[]> {
-    const found = await jobs.find(filter, { projection: INSTANCE_FIELDS }).toArray()
+    const found = await jobs.findMany(filter, { projection: INSTANCE_FIELDS })
     return found.flatMap(document => {
       const instances = documents.ofMany(aboutJob(document), () => instancesOf(document)) ?? []
       return instances.filter(instance => instance.cluster_id === clusterId)
@@ -159,86 +168,82 @@ export function createJobStore (
 
   async function purgeStep (before: string): Promise<number> {
     const old = { 'system_manager.undeployed_at': { $lt: before }, 'system_manager.drafts': { $exists: false } }
-    const found = await jobs.find(old, { projection: { _id: 1 } }).limit(PURGE_STEP).toArray()
+    const found = await jobs.findMany(old, { projection: { _id: 1 }, limit: PURGE_STEP })
     return (await jobs.deleteMany({ _id: { $in: found.map(({ _id }) => _id) }, ...old })).deletedCount
   }
 
   return {
-    commit: changes => run(() => commitAll(changes)),
+    commit: commitAll,
 
-    get: id => run(() => findOne({ _id: toObjectId(id) })),
+    get: id => findOne({ _id: toObjectId(id) }),
 
-    getMany: ids =>
-      run(async () => {
-        const found = new Map((await page({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
-        return ids.map(id => found.get(id)).filter(job => job !== undefined)
-      }),
+    async getMany (ids) {
+      const found = new Map((await page({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
+      return ids.map(id => found.get(id)).filter(job => job !== undefined)
+    },
 
-    byName: jobName =>
-      run(async () =>
-        await findOne({ 'system_manager.live_name': jobName }) ??
-          (await named({ job_name: jobName }, { 'system_manager.created_at': -1, _id: -1 }, 1))[0]
-      ),
+    byName: async jobName =>
+      await findOne({ 'system_manager.live_name': jobName }) ??
+        (await named({ job_name: jobName }, { 'system_manager.created_at': -1, _id: -1 }, 1))[0],
 
-    byUnderscoredName: name => run(() => byUnderscoredName(name)),
+    byUnderscoredName,
 
-    byAddress: address => run(() => findOne({ 'system_manager.addresses': address })),
+    byAddress: address => findOne({ 'system_manager.addresses': address }),
 
-    status: id =>
-      run(async () => {
-        const found = await jobs.findOne({ _id: toObjectId(id) }, {
-          projection: { status: 1, 'system_manager.status': 1, 'system_manager.unplaced': 1 }
-        })
-        if (!found) return undefined
-        return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : asJob(found).status
-      }),
+    async status (id) {
+      const found = await jobs.findOne({ _id: toObjectId(id) }, {
+        projection: { status: 1, 'system_manager.status': 1, 'system_manager.unplaced': 1 }
+      })
+      if (!found) return undefined
+      return found.system_manager ? foundByScheduler(found) ?? found.system_manager.status : asJob(found).status
+    },
 
-    list: query => run(async () => query.cluster_id === '' ? [] : await page(listFilter(query), query.limit)),
+    list: async query => query.cluster_id === '' ? [] : await page(listFilter(query), query.limit),
 
     unplaced: ({ after, limit }) =>
-      run(() =>
-        page({ 'system_manager.unplaced': true, _id: { $gt: toObjectId(after ?? '') } }, limit)
-      ),
+      page({ 'system_manager.unplaced': true, _id: { $gt: toObjectId(after ?? '') } }, limit),
 
-    due: ({ before, after, limit }) => run(() => due(before, after, limit)),
+    due: ({ before, after, limit }) => due(before, after, limit),
 
-    instancesOn: clusterId =>
-      run(async () => clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId })),
+    instancesOn: async clusterId =>
+      clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId }),
 
-    documents: () =>
-      run(async () => (await page(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job)))),
+    documents: async () =>
+      (await page(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job))),
 
-    contradicted: (clusterId, reported) => run(() => contradicted(clusterId, reported)),
+    contradicted,
 
-    reserved: () =>
-      run(async () => {
-        const sums = new Map<string, { cpu: number, memory: number }>()
-        const found = jobs.find({ 'system_manager.on_the_way.cluster_id': { $exists: true } }, {
-          projection: { 'system_manager.on_the_way': 1 }
-        })
-        for (
-          const { cluster_id: clusterId, cpu, memory } of (await found.toArray()).flatMap(({ system_manager: ours }) =>
-            ours?.on_the_way ?? []
-          )
-        ) {
-          const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
-          sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
-        }
-        return sums
-      }),
+    async reserved () {
+      const sums = new Map<string, { cpu: number, memory: number }>()
+      const found = await jobs.findMany({ 'system_manager.on_the_way.cluster_id': { $exists: true } }, {
+        projection: { 'system_manager.on_the_way': 1 }
+      })
+      for (
+        const { cluster_id: clusterId, cpu, memory } of found.flatMap(({ system_manager: ours }) =>
+          ours?.on_the_way ?? []
+        )
+      ) {
+        const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
+        sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
+      }
+      return sums
+    },
 
-    events: (id, { after = 0, limit }) =>
-      run(async () => {
-        const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.events': 1 } })
-        return (found?.system_manager?.events ?? []).filter(event => event.id > after).slice(0, limit)
-      }),
+    async events (id, { after = 0, limit }) {
+      const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.events': 1 } })
+      return (found?.system_manager?.events ?? []).filter(event => event.id > after).slice(0, limit)
+    },
 
     async purge (before) {
       let total = 0
-      for (let step = PURGE_STEP; step === PURGE_STEP; total += step) step = await run(() => purgeStep(before), LONG_MS)
+      for (let step = PURGE_STEP; step === PURGE_STEP; total += step) step = await purgeStep(before)
       return total
     }
   }
+}
+
+function isSaved (settled: PromiseSettledResult<CommitOutcome>): boolean {
+  return settled.status === 'fulfilled' && settled.value.outcome === 'saved'
 }
 
 /** Only the conditions that are asked for, so that each combination finds its index. */

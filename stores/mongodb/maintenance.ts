@@ -2,7 +2,7 @@ import type { Loop, StartLoop, Turn } from '../../background/loop.js'
 import { ApiError } from '../../schemas/errors.js'
 import { PLACEMENT_FAILURES } from '../../schemas/status.js'
 import type { JobDocument } from './collections.js'
-import { LONG_MS, type Connection } from './connection.js'
+import type { Connection } from './connection.js'
 import { isOutage } from './failures.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
@@ -43,7 +43,7 @@ interface Step {
 }
 
 export function createMaintenance (
-  { collections: { jobs, leases }, documents, run, log }: Connection,
+  { collections: { jobs, leases }, documents, log }: Connection,
   { commit, relay, outbox, notifications, startLoop }: {
     commit: JobCommit
     relay: Relay
@@ -56,8 +56,8 @@ export function createMaintenance (
   let turns = 0
 
   /** What cannot be done for one job does not stop the others; an outage does. */
-  async function each (found: AsyncIterable<JobDocument>, act: (job: JobDocument) => Promise<void>): Promise<void> {
-    for await (const document of found) {
+  async function each (found: JobDocument[], act: (job: JobDocument) => Promise<void>): Promise<void> {
+    for (const document of found) {
       try {
         await act(document)
       } catch (err) {
@@ -71,13 +71,18 @@ export function createMaintenance (
    * Jobs of the original, the newest first: of several of one name that is the one in use. Gives how many were adopted.
    */
   async function adopt (): Promise<number> {
-    const found = jobs.find({ 'system_manager.underscored_name': null, _id: { $gt: toObjectId('') } }, {
-      batchSize: BATCH
-    }).sort({ _id: -1 })
     let adopted = 0
-    await each(found, async document => {
-      if (await commit.adopt(document)) adopted++
-    })
+    let found: JobDocument[] = []
+    do {
+      const before = found.at(-1)
+      found = await jobs.findMany({
+        'system_manager.underscored_name': null,
+        _id: { $gt: toObjectId(''), ...(before && { $lt: before._id }) }
+      }, { sort: { _id: -1 }, limit: BATCH })
+      await each(found, async document => {
+        if (await commit.adopt(document)) adopted++
+      })
+    } while (found.length === BATCH)
     if (adopted > 0) notifications.emit({ unplaced: true })
     return adopted
   }
@@ -89,8 +94,10 @@ export function createMaintenance (
       'system_manager.status': { $ne: status },
       'system_manager.unplaced': true as const
     }))
-    const found = jobs.find({ $or: differing }, { projection: { _id: 1 }, batchSize: BATCH })
-    await each(found, ({ _id }) => commit.absorb(_id.toHexString()))
+    await each(
+      await jobs.findMany({ $or: differing }, { projection: { _id: 1 } }),
+      ({ _id }) => commit.absorb(_id.toHexString())
+    )
   }
 
   async function relayLeft (): Promise<void> {
@@ -127,7 +134,7 @@ export function createMaintenance (
   /** The connection logs once that the database does not answer. */
   async function attempt ({ name, work }: Step): Promise<void> {
     try {
-      await run(work, LONG_MS)
+      await work()
     } catch (err) {
       if (!(err instanceof ApiError && ['store_unavailable', 'shutting_down'].includes(err.code))) throw err
       log.debug({ err, step: name }, 'a step of the maintenance of the database failed, it is tried again')

@@ -1,6 +1,7 @@
-import type { Collection } from 'mongodb'
+import type { BoundedCollection } from './bounded-collection.js'
 import type { NetDocument } from './collections.js'
 import { isDuplicateKey } from './failures.js'
+import { createRetries } from './retries.js'
 
 /** A counter of netcache.net: the next address to give out, as the original counts (contract section 7). */
 export interface Counter {
@@ -13,7 +14,7 @@ export interface Counter {
 
 /** A counter that the original left is carried on from where it is. */
 export function createCounter (
-  net: Collection<NetDocument>,
+  net: BoundedCollection<NetDocument>,
   type: 'next_service_ip' | 'next_subnet_ip',
   first: number[]
 ): Counter {
@@ -21,7 +22,7 @@ export function createCounter (
 
   /** The oldest, should the original have made two. Ours has a fixed id, so that there cannot be two of it. */
   async function read (): Promise<NetDocument> {
-    const [found] = await net.find({ type }).sort({ _id: 1 }).limit(1).toArray()
+    const [found] = await net.findMany({ type }, { sort: { _id: 1 }, limit: 1 })
     if (found) return found
     try {
       await net.insertOne({ _id: type, type, ipv4: first })
@@ -33,6 +34,7 @@ export function createCounter (
 
   return {
     async advance (step) {
+      const retry = createRetries(`netcache.net ${type}`)
       for (;;) {
         known ??= await read()
         const to = step(known.ipv4)
@@ -47,6 +49,7 @@ export function createCounter (
           return undefined
         }
         // Another process has moved it.
+        await retry()
         known = await read()
       }
     }
@@ -55,11 +58,11 @@ export function createCounter (
 
 /** Takes up to `most` addresses that were given back, the longest free first. */
 export async function takeFreed (
-  net: Collection<NetDocument>,
+  net: BoundedCollection<NetDocument>,
   type: 'free_service_ip' | 'free_subnet_ip',
   most: number
 ): Promise<string[]> {
-  const found = await net.find({ type }).sort({ _id: 1 }).limit(most).toArray()
+  const found = await net.findMany({ type }, { sort: { _id: 1 }, limit: most })
   if (found.length === 0) return []
   await net.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } })
   return found.map(({ ipv4 }) => ipv4.join('.'))

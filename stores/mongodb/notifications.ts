@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { EventEmitter } from 'node:events'
-import type { ChangeStream } from 'mongodb'
+import type { ChangeStream, ChangeStreamDocument } from 'mongodb'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { StoreNotifications } from '../store.js'
 import { inBatches } from './batches.js'
@@ -31,7 +31,7 @@ const OVERLAP_MS = 10_000
 const KEPT_MS = 60_000
 
 /** One small document for all that happens in the same moment, so that notifications cost what is new. */
-export function createNotifications ({ collections: { notifications }, log, run }: Connection): Notifications {
+export function createNotifications ({ collections: { notifications }, log }: Connection): Notifications {
   const me = randomUUID()
   const events = new EventEmitter<StoreNotifications>()
   /** Ids of what was read, and when it was written: it is read more than once. */
@@ -72,11 +72,20 @@ export function createNotifications ({ collections: { notifications }, log, run 
     return all
   })
 
+  async function poll (): Promise<void> {
+    const found = await notifications.findMany({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } }, {
+      sort: { at: 1 }
+    })
+    for (const document of found) take(document)
+  }
+
+  function takeChange (change: ChangeStreamDocument<NotificationDocument>): void {
+    if (change.operationType === 'insert') take(change.fullDocument)
+  }
+
   async function follow (changes: ChangeStream<NotificationDocument>): Promise<void> {
     try {
-      for await (const change of changes) {
-        if (change.operationType === 'insert') take(change.fullDocument)
-      }
+      for await (const change of changes) takeChange(change)
     } catch (err) {
       log.debug({ err }, 'the change stream ended, notifications are polled instead')
     }
@@ -89,17 +98,11 @@ export function createNotifications ({ collections: { notifications }, log, run 
 
     publish (content) {
       if (!content.unplaced && !content.commands?.length && !content.claims?.length) return
-      run(() => write(content)).catch((err: unknown) => log.debug({ err }, 'a notification could not be written'))
+      write(content).catch((err: unknown) => log.debug({ err }, 'a notification could not be written'))
     },
 
     async poll () {
-      if (isWatching) return
-      for (
-        const document of await notifications.find({ at: { $gt: new Date(since - OVERLAP_MS) }, from: { $ne: me } })
-          .sort({
-            at: 1
-          }).toArray()
-      ) take(document)
+      if (!isWatching) await poll()
     },
 
     async watch () {
@@ -107,8 +110,9 @@ export function createNotifications ({ collections: { notifications }, log, run 
       await stream?.close()
       stream = notifications.watch([{ $match: { operationType: 'insert' } }])
       try {
-        // Opens it: only then the server says whether it has such a thing.
-        await stream.tryNext()
+        // Opens it: only then the server says whether it has such a thing. Its answer may bring a change already.
+        const first = await stream.tryNext()
+        if (first) takeChange(first)
       } catch (err) {
         log.debug({ err }, 'the server has no change streams, notifications are polled instead')
         await stream.close()
@@ -116,6 +120,8 @@ export function createNotifications ({ collections: { notifications }, log, run 
       }
       isWatching = true
       follow(stream)
+      // What was written before it was open.
+      await poll()
     },
 
     sweep: async () => {

@@ -5,7 +5,7 @@ import { createAddressPool } from './addresses.js'
 import { createChannelStore } from './channels.js'
 import { onceAnswered } from './client.js'
 import { createClusterStore } from './clusters.js'
-import { createIndexes } from './collections.js'
+import { collectionsOf, createIndexes } from './collections.js'
 import { createConnection, type StoreLog } from './connection.js'
 import { createJobCommit } from './job-commit.js'
 import { createJobStore } from './jobs.js'
@@ -22,16 +22,16 @@ import { createMaintenance } from './maintenance.js'
  * answered after `waitMs`, or holds what contradicts a unique index.
  */
 export async function openMongoStore (
-  { client, waitMs, silenceMs, startLoop, log }: {
+  { client, waitMs, answerMs, startLoop, log }: {
     client: MongoClient
     waitMs: number
-    /** Milliseconds of silence after which a request fails; 1200 when not given. */
-    silenceMs?: number
+    /** Milliseconds after which a statement fails that has not been answered; 1200 when not given. */
+    answerMs?: number
     startLoop: StartLoop
     log: StoreLog
   }
 ): Promise<Store> {
-  const connection = createConnection(client, log, silenceMs)
+  const connection = createConnection(client, log, answerMs)
   const notifications = createNotifications(connection)
   const outbox = createOutbox(connection)
   const relay = createRelay(connection, outbox)
@@ -41,7 +41,7 @@ export async function openMongoStore (
     await onceAnswered(async () => {
       // A client whose first connection failed goes on only after another call.
       await client.connect()
-      await createIndexes(connection.collections)
+      await createIndexes(collectionsOf(client))
       await maintenance.begin()
     }, { waitMs, log })
   } catch (err) {
@@ -56,10 +56,7 @@ export async function openMongoStore (
     channels: createChannelStore(connection, notifications),
     leases: createLeaseStore(connection),
     notifications: notifications.events,
-    check: () =>
-      connection.run(async () => {
-        await client.db('admin').command({ ping: 1 })
-      }),
+    check: connection.check,
     async close () {
       // Refuses what comes from now on, and waits for what is under way.
       const closed = connection.close()

@@ -5,9 +5,10 @@ import { parseStored } from '../../schemas/primitives.js'
 import type { OutboxStore } from '../store.js'
 import type { Draft, OutboxDocument } from './collections.js'
 import type { Connection } from './connection.js'
-import { duplicatesOf } from './failures.js'
+import { batchFailure, storeFailure } from './failures.js'
 import { toObjectId } from './ids.js'
 import { readPage } from './pages.js'
+import { createRetries } from './retries.js'
 
 export interface Outbox extends OutboxStore {
   /**
@@ -24,7 +25,7 @@ export interface Outbox extends OutboxStore {
 /** Commands, or clusters, dealt with in one step of a sweep. */
 const SWEEP_STEP = 1000
 
-export function createOutbox ({ collections: { clusters, outbox }, documents, run }: Connection): Outbox {
+export function createOutbox ({ collections: { clusters, outbox }, documents }: Connection): Outbox {
   /**
    * Undefined for an unknown cluster. The outbox is read first: a sweep notes the last number at the cluster before it
    * forgets the command that had it.
@@ -45,6 +46,7 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
    * before it.
    */
   async function append (clusterId: ClusterId, drafts: Draft[]): Promise<void> {
+    const retry = createRetries(`The outbox of ${clusterId}`)
     for (let left = drafts; left.length > 0;) {
       const found = await position(clusterId)
       if (!found) return
@@ -58,12 +60,13 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
         await outbox.insertMany(documents, { ordered: true })
         return
       } catch (err) {
-        const [at = 0] = duplicatesOf(err)
-        left = left.slice(at)
+        const failure = batchFailure(err)
+        if (left.every((_, index) => typeof (failure.of(index) ?? {}) === 'object')) throw storeFailure(err)
+        await retry(err)
         // Another process has put some of them there, or has taken the number for something else.
-        const there = await outbox.find({ _id: { $in: left.map(draft => draft.command_id) } }, {
+        const there = await outbox.findMany({ _id: { $in: left.map(draft => draft.command_id) } }, {
           projection: { _id: 1 }
-        }).toArray()
+        })
         const ids = new Set(there.map(({ _id }) => _id))
         left = left.filter(draft => !ids.has(draft.command_id))
       }
@@ -77,8 +80,7 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
   async function sweepSettled (before: Date): Promise<void> {
     let old: Array<Pick<OutboxDocument, '_id' | 'cluster_id'>>
     do {
-      old = await outbox.find({ settled_at: { $lt: before } }, { projection: { cluster_id: 1 } }).limit(SWEEP_STEP)
-        .toArray()
+      old = await outbox.findMany({ settled_at: { $lt: before } }, { projection: { cluster_id: 1 }, limit: SWEEP_STEP })
       for (const clusterId of new Set(old.map(({ cluster_id: id }) => id))) {
         const found = await position(clusterId)
         if (!found) continue
@@ -95,9 +97,9 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
       page = await clustersAfter(after, SWEEP_STEP)
     ) {
       const known = new Set(
-        (await clusters.find({ _id: { $in: page.map(toObjectId) } }, { projection: { _id: 1 } }).toArray()).map((
-          { _id }
-        ) => _id.toHexString())
+        (await clusters.findMany({ _id: { $in: page.map(toObjectId) } }, { projection: { _id: 1 } })).map(({ _id }) =>
+          _id.toHexString()
+        )
       )
       await outbox.deleteMany({ cluster_id: { $in: page.filter(id => !known.has(id)) } })
       after = page.at(-1)!
@@ -105,13 +107,13 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
   }
 
   async function clustersAfter (after: ClusterId, limit: number): Promise<ClusterId[]> {
-    const found = outbox.aggregate<{ _id: ClusterId }>([
+    const found = await outbox.aggregateMany<{ _id: ClusterId }>([
       { $match: { open: true, cluster_id: { $gt: after } } },
       { $group: { _id: '$cluster_id' } },
       { $sort: { _id: 1 } },
       { $limit: limit }
     ])
-    return (await found.toArray()).map(({ _id }) => _id)
+    return found.map(({ _id }) => _id)
   }
 
   return {
@@ -119,35 +121,34 @@ export function createOutbox ({ collections: { clusters, outbox }, documents, ru
     sweepSettled,
     sweepOrphans,
 
-    position: clusterId => run(async () => await position(clusterId) ?? { acked: 0, last: 0 }),
+    position: async clusterId => await position(clusterId) ?? { acked: 0, last: 0 },
 
     pending: (clusterId, { after, limit }) =>
-      run(() =>
-        readPage(
-          (before: OutboxDocument | undefined) =>
-            outbox.find({ open: true, cluster_id: clusterId, seq: { $gt: before?.seq ?? after } }).sort({ seq: 1 })
-              .limit(limit).toArray(),
-          document =>
-            documents.ofMany({ kind: 'command', id: clusterId, revision: document.seq }, () => toCommand(document)),
-          limit
-        )
+      readPage(
+        (before: OutboxDocument | undefined, most) =>
+          outbox.findMany({ open: true, cluster_id: clusterId, seq: { $gt: before?.seq ?? after } }, {
+            sort: { seq: 1 },
+            limit: most
+          }),
+        document =>
+          documents.ofMany({ kind: 'command', id: clusterId, revision: document.seq }, () => toCommand(document)),
+        limit
       ),
 
-    backlog: () => run(() => outbox.countDocuments({ open: true })),
+    backlog: () => outbox.countDocuments({ open: true }),
 
-    ack: (clusterId, seq) =>
-      run(async () => {
-        // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
-        const { acked, last } = await position(clusterId) ?? { acked: 0, last: 0 }
-        const upTo = Math.min(seq, last)
-        if (upTo <= acked) return
-        await settle({ cluster_id: clusterId, seq: { $lte: upTo } })
-        await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.acked': upTo } })
-      }),
+    async ack (clusterId, seq) {
+      // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.
+      const { acked, last } = await position(clusterId) ?? { acked: 0, last: 0 }
+      const upTo = Math.min(seq, last)
+      if (upTo <= acked) return
+      await settle({ cluster_id: clusterId, seq: { $lte: upTo } })
+      await clusters.updateOne({ _id: toObjectId(clusterId) }, { $max: { 'system_manager.acked': upTo } })
+    },
 
-    drop: (clusterId, seq) => run(() => settle({ cluster_id: clusterId, seq })),
+    drop: (clusterId, seq) => settle({ cluster_id: clusterId, seq }),
 
-    clusters: ({ after = '', limit }) => run(() => clustersAfter(after, limit))
+    clusters: ({ after = '', limit }) => clustersAfter(after, limit)
   }
 }
 

@@ -26,7 +26,7 @@ const MOST = 200
  */
 export function createRelay ({ collections: { jobs }, documents }: Connection, outbox: Outbox): Relay {
   async function relayMany (ids: readonly ObjectId[]): Promise<Map<string, ClusterId[]>> {
-    const found = await jobs.find({ _id: { $in: [...ids] } }, { projection: { 'system_manager.drafts': 1 } }).toArray()
+    const found = await jobs.findMany({ _id: { $in: [...ids] } }, { projection: { 'system_manager.drafts': 1 } })
     const waiting = found.map(({ _id, system_manager: ours }) => ({ _id, drafts: ours?.drafts ?? [] })).filter((
       { drafts }
     ) => drafts.length > 0)
@@ -68,9 +68,9 @@ export function createRelay ({ collections: { jobs }, documents }: Connection, o
     relay,
 
     async relayLeft () {
-      const left = await jobs.find({ 'system_manager.drafts.command_id': { $exists: true } }, {
+      const left = await jobs.findMany({ 'system_manager.drafts.command_id': { $exists: true } }, {
         projection: { _id: 1 }
-      }).toArray()
+      })
       const reached = await Promise.all(left.map(({ _id }) =>
         relay(_id.toHexString()).catch((err: unknown) => {
           if (isOutage(err)) throw err

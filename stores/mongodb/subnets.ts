@@ -4,7 +4,7 @@ import { inBatches } from './batches.js'
 import type { Connection } from './connection.js'
 import { createCounter } from './netcache.js'
 
-export function createSubnetStore ({ collections: { net }, run }: Connection): SubnetStore {
+export function createSubnetStore ({ collections: { net } }: Connection): SubnetStore {
   const counter = createCounter(net, 'next_subnet_ip', toNumbers(toSubnet(0)))
 
   const next = inBatches(async (asked: undefined[]) => {
@@ -23,7 +23,7 @@ export function createSubnetStore ({ collections: { net }, run }: Connection): S
   }
 
   return {
-    next: () => run(() => next(undefined))
+    next: () => next(undefined)
   }
 }
 
