@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MongoClient, MongoServerError, type MongoClientOptions } from 'mongodb'
+import { MongoClient, type MongoClientOptions } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
 import type { StoreLog } from './connection.js'
 import { isOutage } from './failures.js'
@@ -38,9 +38,30 @@ export function createClient (uri: string): MongoClient {
   })
 }
 
+/** Codes of Node's TLS for a certificate that is not accepted. */
+const TLS_REFUSALS = /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|INVALID_CA|HOSTNAME_MISMATCH|ERR_TLS_CERT_)/
+
+/**
+ * What an operator has to mend before the database can be used, which waiting does not; undefined when there is nothing
+ * of the kind.
+ */
+function misconfiguration (err: unknown): string | undefined {
+  // The driver wraps what a connection failed of, twice for the choice of a server.
+  for (let each = err; each instanceof Error; each = each.cause) {
+    const { code, syscall } = each as { code?: unknown, syscall?: unknown }
+    if (code === 18) return 'The database refuses the user or the password of MONGO_URI'
+    if (code === 13) return 'The user of MONGO_URI may not do in the database what the System Manager has to'
+    if (syscall === 'open') return 'A file that MONGO_URI names cannot be read'
+    if (typeof code === 'string' && TLS_REFUSALS.test(code)) {
+      return 'The certificate of the database is not trusted (see tlsCAFile in MONGO_URI)'
+    }
+  }
+  return undefined
+}
+
 /**
  * Does what a start needs of the database, again and again until it answers; logs once that it does not yet. Throws
- * `store_unavailable` after `waitMs`, or immediately when it refuses us; what is no outage is thrown as it is.
+ * `store_unavailable` after `waitMs`, or immediately when waiting does not help; what is no outage is thrown as it is.
  */
 export async function onceAnswered (
   work: () => Promise<void>,
@@ -56,12 +77,11 @@ export async function onceAnswered (
       try {
         return await work()
       } catch (err) {
-        if (!isOutage(err)) throw err
-        const refused = err instanceof MongoServerError && [13, 18].includes(Number(err.code))
-        if (refused || performance.now() >= deadline) {
-          throw new ApiError('store_unavailable', `The database does not answer: ${(err as Error).message}`, {
-            cause: err
-          })
+        const mistake = misconfiguration(err)
+        if (mistake === undefined && !isOutage(err)) throw err
+        if (mistake !== undefined || performance.now() >= deadline) {
+          const what = mistake ?? 'The database cannot be used'
+          throw new ApiError('store_unavailable', `${what}: ${(err as Error).message}`, { cause: err })
         }
         await sleep(RETRY_MS)
       }

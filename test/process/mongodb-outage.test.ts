@@ -100,7 +100,7 @@ t.test('without a database the start ends after MONGO_WAIT_S with one clear line
   await signal('SIGKILL')
   const { code, stderr } = await runServerProcess({ MONGO_URI: `mongodb://me:sesame@127.0.0.1:${port}`, MONGO_WAIT_S: '1' })
   t.equal(code, 1)
-  t.match(stderr, /^system-manager: The database does not answer: [^\n]+\n$/)
+  t.match(stderr, /^system-manager: The database cannot be used: [^\n]+\n$/)
   t.notMatch(stderr, /sesame/)
 })
 

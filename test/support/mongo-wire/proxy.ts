@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { BSON, MongoClient, type Document } from 'mongodb'
 import type { Test } from 'tap'
 
@@ -11,11 +11,13 @@ import type { Test } from 'tap'
  * - `writeConcernError`: the server does it, but not on as many disks as were asked for.
  * - `cut before`, `cut after`: the connection ends before, or after the server has done it.
  * - `hold`: the server does it, and its answer never comes.
+ * - `until`: the server gets it once this has resolved.
  */
 export type How =
   | { error: number, message?: string }
   | { writeErrors: number }
   | { writeConcernError: number }
+  | { until: Promise<unknown> }
   | 'cut before'
   | 'cut after'
   | 'hold'
@@ -33,12 +35,16 @@ export interface Fault {
 
 /** A way to a server of the MongoDB wire protocol on which single commands fail. */
 export interface MongoProxy {
-  /** Leads to the server through the proxy, without TLS, with the credentials of the server's own URI. */
+  /** Leads to the server through the proxy, with the credentials of the server's own URI, without its TLS. */
   uri: string
   /** From now on commands fail like that. Gives how often one has. */
   fail (fault: Fault): { hits: () => number }
-  /** From now on none fails. What is held stays so. */
+  /** From now on none fails. What is held by a fault stays so. */
   heal (): void
+  /** Ends all connections and takes no new ones, until it is healed. */
+  refuse (): void
+  /** Holds whatever comes, until it is healed, and then passes it on. */
+  freeze (): void
   /** How many commands of this name and collection have come. */
   count (command: string, collection?: string): number
 }
@@ -110,12 +116,17 @@ async function reach (uri: string): Promise<{ open: () => Socket, proxied: (port
   }
 }
 
-/** Starts a proxy before the server of this URI, ended with the test. */
-export async function startMongoProxy (t: Test, uri: string): Promise<MongoProxy> {
+/**
+ * Starts a proxy before the server of this URI, ended with the test.
+ * @param tls Speaks TLS with its clients; their URI has to ask for it.
+ */
+export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: TlsOptions } = {}): Promise<MongoProxy> {
   const { open, proxied } = await reach(uri)
   const counts = new Map<string, number>()
   const sockets = new Set<Socket>()
   let faults: Array<Fault & { seen: number, hits: number }> = []
+  let refuses = false
+  let isFrozen = false
 
   function faultFor ({ name, collection, command }: Request): How | undefined {
     for (const key of [name, `${name} ${String(collection)}`]) counts.set(key, (counts.get(key) ?? 0) + 1)
@@ -125,8 +136,13 @@ export async function startMongoProxy (t: Test, uri: string): Promise<MongoProxy
     return fault?.how
   }
 
-  const server = createServer({ noDelay: true }, client => {
+  function serve (client: Socket): void {
+    if (refuses) {
+      client.destroy()
+      return
+    }
     const upstream = open()
+    if (isFrozen) client.pause()
     /** What becomes of the answers to these requests. */
     const answers = new Map<number, 'cut after' | 'hold' | { writeConcernError: number }>()
     const end = () => { client.destroy(); upstream.destroy() }
@@ -140,6 +156,7 @@ export async function startMongoProxy (t: Test, uri: string): Promise<MongoProxy
       const how = request && faultFor(request)
       if (!request || how === undefined) upstream.write(message)
       else if (how === 'cut before') end()
+      else if (typeof how === 'object' && 'until' in how) how.until.then(() => upstream.write(message))
       else if (typeof how === 'object' && 'error' in how) client.write(reply(request.id, { ok: 0, code: how.error, errmsg: how.message ?? `forged error ${how.error}`, codeName: `Forged${how.error}` }))
       else if (typeof how === 'object' && 'writeErrors' in how) {
         const { writeErrors: code } = how
@@ -160,7 +177,9 @@ export async function startMongoProxy (t: Test, uri: string): Promise<MongoProxy
         client.write(reply(to, { ...real, writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` } }))
       }
     })
-  })
+  }
+
+  const server = tls ? createTlsServer(tls, serve) : createServer({ noDelay: true }, serve)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => {
@@ -175,7 +194,20 @@ export async function startMongoProxy (t: Test, uri: string): Promise<MongoProxy
       faults.push(entry)
       return { hits: () => entry.hits }
     },
-    heal () { faults = [] },
+    refuse () {
+      refuses = true
+      for (const socket of sockets) socket.destroy()
+    },
+    freeze () {
+      isFrozen = true
+      for (const socket of sockets) socket.pause()
+    },
+    heal () {
+      faults = []
+      refuses = false
+      isFrozen = false
+      for (const socket of sockets) socket.resume()
+    },
     count: (command, collection) => counts.get(collection === undefined ? command : `${command} ${collection}`) ?? 0
   }
 }
