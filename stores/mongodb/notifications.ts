@@ -120,8 +120,13 @@ export function createNotifications ({ collections: { notifications }, log }: Co
       }
       isWatching = true
       follow(stream)
-      // What was written before it was open.
-      await poll()
+      try {
+        // What was written before it was open.
+        await poll()
+      } catch (err) {
+        isWatching = false
+        throw err
+      }
     },
 
     sweep: async () => {

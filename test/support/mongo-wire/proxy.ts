@@ -11,13 +11,13 @@ import type { Test } from 'tap'
  * - `writeConcernError`: the server does it, but not on as many disks as were asked for.
  * - `cut before`, `cut after`: the connection ends before, or after the server has done it.
  * - `hold`: the server does it, and its answer never comes.
- * - `until`: the server gets it once this has resolved.
+ * - `answer`: the server does it, and its answer is what this makes of it.
  */
 export type How =
   | { error: number, message?: string }
   | { writeErrors: number }
   | { writeConcernError: number }
-  | { until: Promise<unknown> }
+  | { answer: (real: Document) => Document }
   | 'cut before'
   | 'cut after'
   | 'hold'
@@ -144,7 +144,7 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
     const upstream = open()
     if (isFrozen) client.pause()
     /** What becomes of the answers to these requests. */
-    const answers = new Map<number, 'cut after' | 'hold' | { writeConcernError: number }>()
+    const answers = new Map<number, 'cut after' | 'hold' | { writeConcernError: number } | { answer: (real: Document) => Document }>()
     const end = () => { client.destroy(); upstream.destroy() }
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -156,7 +156,6 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
       const how = request && faultFor(request)
       if (!request || how === undefined) upstream.write(message)
       else if (how === 'cut before') end()
-      else if (typeof how === 'object' && 'until' in how) how.until.then(() => upstream.write(message))
       else if (typeof how === 'object' && 'error' in how) client.write(reply(request.id, { ok: 0, code: how.error, errmsg: how.message ?? `forged error ${how.error}`, codeName: `Forged${how.error}` }))
       else if (typeof how === 'object' && 'writeErrors' in how) {
         const { writeErrors: code } = how
@@ -173,8 +172,8 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
       if (how === undefined) client.write(message)
       else if (how === 'cut after') end()
       else if (typeof how === 'object') {
-        const real = BSON.deserialize(message.subarray(21))
-        client.write(reply(to, { ...real, writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` } }))
+        const real = BSON.deserialize(message.subarray(21), { promoteValues: false })
+        client.write(reply(to, 'answer' in how ? how.answer(real) : { ...real, writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` } }))
       }
     })
   }
