@@ -35,26 +35,23 @@ export type BoundedCollection<T extends Document> =
     aggregateMany<R extends Document> (pipeline: Document[], options?: AggregateOptions): Promise<R[]>
   }
 
-/** Runs one statement. `kind` is the same for those of one kind, that are done or held up alike. */
-export type RunStatement = <R>(kind: string, work: () => Promise<R>) => Promise<R>
+/** Runs one statement, which its name shows to operators. */
+export type RunStatement = <R>(name: string, work: () => Promise<R>) => Promise<R>
 
 export function boundCollection<T extends Document> (
   collection: Collection<T>,
   run: RunStatement
 ): BoundedCollection<T> {
-  const kindOf = (name: string, options?: unknown): string => {
-    const { writeConcern } = (options ?? {}) as { writeConcern?: unknown }
-    return `${collection.namespace} ${name}${writeConcern ? ' at once' : ''}`
-  }
+  const named = (name: string) => `${name} of ${collection.namespace}`
   const statements = STATEMENTS.map(name => {
     const statement = collection[name].bind(collection) as (...args: unknown[]) => Promise<unknown>
-    return [name, (...args: unknown[]) => run(kindOf(name, args.at(-1)), () => statement(...args))]
+    return [name, (...args: unknown[]) => run(named(name), () => statement(...args))]
   })
   return {
     ...Object.fromEntries(statements) as Pick<Collection<T>, typeof STATEMENTS[number]>,
     watch: collection.watch.bind(collection),
-    findMany: (filter, options) => run(kindOf('findMany'), () => collection.find(filter, options).toArray()),
+    findMany: (filter, options) => run(named('find'), () => collection.find(filter, options).toArray()),
     aggregateMany: (pipeline, options) =>
-      run(kindOf('aggregateMany'), () => collection.aggregate<never>(pipeline, options).toArray())
+      run(named('aggregate'), () => collection.aggregate<never>(pipeline, options).toArray())
   }
 }

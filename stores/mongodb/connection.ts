@@ -13,13 +13,10 @@ export interface StoreLog extends UnreadableLog {
 }
 
 /**
- * Milliseconds after which a statement fails that the database has not answered: whoever asked is told within two
- * seconds. While it answers others of the same kind, it is only busy.
+ * Milliseconds after which a statement fails that the database has not answered, even if it answers others: whoever
+ * asked is told within two seconds.
  */
-const ANSWER_MS = 1200
-
-/** Milliseconds after which a statement fails although others of its kind are answered. */
-const LONGEST_MS = 5000
+const ANSWER_MS = 1500
 
 /** While the database does not answer, one question in this many milliseconds finds out whether it does again. */
 const PROBE_MS = 200
@@ -44,8 +41,6 @@ export interface Connection {
 
 /** @param answerMs Milliseconds after which a statement fails that has not been answered. */
 export function createConnection (client: MongoClient, log: StoreLog, answerMs = ANSWER_MS): Connection {
-  /** When the last statement of each kind was answered; there are as many kinds as the store has statements. */
-  const answers = new Map<string, number>()
   let lastAnswer = 0
   let underWay = 0
   let isDown = false
@@ -54,28 +49,20 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   let closed: Promise<void> | undefined
 
   /** Rejects once a statement has waited for too long. */
-  function deadline (kind: string): { passed: Promise<never>, forget: () => void } {
+  function deadline (): { passed: Promise<never>, forget: () => void } {
     let timer: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
     const began = performance.now()
-    const left = () =>
-      Math.min(began + LONGEST_MS, Math.max(began, answers.get(kind) ?? 0) + answerMs) - performance.now()
     const passed = new Promise<never>((resolve, reject) => {
-      function look (): void {
-        if (left() > 0) timer = setTimeout(look, left())
-        // A process that was busy or suspended has yet to read the answers that wait in its sockets.
-        else immediate = setImmediate(giveUp)
-      }
-
       function giveUp (): void {
-        if (left() > 0) {
-          look()
-          return
-        }
         if (lastAnswer < began) fallSilent()
         reject(new ApiError('store_unavailable', `The database did not answer within ${answerMs / 1000} s`))
       }
-      look()
+
+      timer = setTimeout(() => {
+        // A process that was busy or suspended has yet to read the answers that wait in its sockets.
+        immediate = setImmediate(giveUp)
+      }, answerMs)
     })
 
     function forget (): void {
@@ -99,23 +86,22 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     nextProbe = performance.now() + PROBE_MS
   }
 
-  function answered (kind: string): void {
+  function answered (): void {
     lastAnswer = performance.now()
-    answers.set(kind, lastAnswer)
     if (isDown) log.info({}, 'the database answers again')
     isDown = false
   }
 
-  async function statement<R> (kind: string, work: () => Promise<R>): Promise<R> {
+  async function statement<R> (name: string, work: () => Promise<R>): Promise<R> {
     admit()
     underWay++
-    const { passed, forget } = deadline(kind)
+    const { passed, forget } = deadline()
     try {
-      const result = await Promise.race([despiteConflicts(kind, work), passed])
-      answered(kind)
+      const result = await Promise.race([despiteConflicts(name, work), passed])
+      answered()
       return result
     } catch (err) {
-      if (isAnswer(err)) answered(kind)
+      if (isAnswer(err)) answered()
       throw asStoreFailure(err)
     } finally {
       forget()
@@ -143,8 +129,8 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   }
 }
 
-async function despiteConflicts<R> (kind: string, work: () => Promise<R>): Promise<R> {
-  const retry = createRetries(kind)
+async function despiteConflicts<R> (name: string, work: () => Promise<R>): Promise<R> {
+  const retry = createRetries(name)
   for (;;) {
     try {
       return await work()

@@ -25,7 +25,7 @@ export async function openMongoStore (
   { client, waitMs, answerMs, startLoop, log }: {
     client: MongoClient
     waitMs: number
-    /** Milliseconds after which a statement fails that has not been answered; 1200 when not given. */
+    /** Milliseconds after which a statement fails that has not been answered; 1500 when not given. */
     answerMs?: number
     startLoop: StartLoop
     log: StoreLog

@@ -1,26 +1,27 @@
 import t, { type Test } from 'tap'
+import { startMongoProxy, type MongoProxy } from '../support/mongo-wire/proxy.js'
 import { connectCluster } from '../support/raw-cluster.js'
 import { eventually } from '../support/waiting.js'
-import { deploy, get, HUGE, startGate, startSeveral, wireCommand, type Gate, type Several } from './world.js'
+import { deploy, get, HUGE, startSeveral, type Several } from './world.js'
 
-/** The first one, which leads and has the socket, comes to the database through a gate. */
-async function gated (t: Test): Promise<{ several: Several, gate: Gate }> {
-  let gate!: Gate
+/** The first one, which leads and has the socket, comes to the database through a proxy. */
+async function gated (t: Test): Promise<{ several: Several, proxy: MongoProxy }> {
+  let proxy!: MongoProxy
   const several = await startSeveral(t, 2, {
     first: async (t, uri) => {
-      gate = await startGate(t, Number(new URL(uri).port))
-      return { MONGO_URI: `mongodb://127.0.0.1:${gate.port}` }
+      proxy = await startMongoProxy(t, uri)
+      return { MONGO_URI: proxy.uri }
     }
   })
-  return { several, gate }
+  return { several, proxy }
 }
 
-for (const [moment, message] of [
-  ['between the commit of a placement and the relay of its command into the outbox', wireCommand('insert', 'outbox')],
-  ['between the relay of a command and its delivery', wireCommand('update', 'jobs')]
+for (const [moment, at] of [
+  ['between the commit of a placement and the relay of its command into the outbox', { command: 'insert', collection: 'outbox' }],
+  ['between the relay of a command and its delivery', { command: 'update', collection: 'jobs' }]
 ] as const) {
   t.test(`kill -9 of the one with the socket ${moment}: the command comes by another`, async t => {
-    const { several: { servers: [doomed, other] }, gate } = await gated(t)
+    const { several: { servers: [doomed, other] }, proxy } = await gated(t)
     const cluster = await connectCluster(t, doomed!.url, { cluster_name: 'hpi' })
     cluster.send('information', HUGE)
     const first = await deploy(other!, 'a')
@@ -30,11 +31,10 @@ for (const [moment, message] of [
 
     // What the leader has begun when the insert is held is committed. Its next update of jobs takes the draft away.
     const second = await deploy(other!, 'b')
-    const inserted = gate.hold(wireCommand('insert', 'outbox'))
-    await inserted
-    if (!message.equals(wireCommand('insert', 'outbox'))) {
-      const next = gate.hold(message)
-      gate.open()
+    await proxy.freeze({ command: 'insert', collection: 'outbox' })
+    if (at.collection !== 'outbox') {
+      const next = proxy.freeze(at)
+      proxy.heal()
       await next
     }
     await doomed!.end('SIGKILL')

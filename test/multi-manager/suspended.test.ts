@@ -1,20 +1,21 @@
 import t from 'tap'
 import { registerOverSocketIo, startClusterManager } from '../service/http-push/cluster-manager.js'
+import { startMongoProxy, type MongoProxy } from '../support/mongo-wire/proxy.js'
 import { connectCluster } from '../support/raw-cluster.js'
 import { suspend } from '../support/suspend.js'
 import { eventually } from '../support/waiting.js'
 import type { ServerProcess } from '../support/server-process.js'
-import { deploy, get, HUGE, portOf, post, startGate, startSeveral, wireCommand, type Gate } from './world.js'
+import { deploy, get, HUGE, portOf, post, startSeveral } from './world.js'
 
 /** For what must not happen: longer than the sleeper needs to do what it had begun. */
 const aWhile = () => new Promise(resolve => setTimeout(resolve, 4000))
 
-let gate!: Gate
+let proxy!: MongoProxy
 const several = await startSeveral(t, 2, {
   changeStreams: true,
   first: async (t, uri) => {
-    gate = await startGate(t, Number(new URL(uri).port))
-    return { MONGO_URI: `mongodb://127.0.0.1:${gate.port}` }
+    proxy = await startMongoProxy(t, uri)
+    return { MONGO_URI: proxy.uri }
   }
 })
 const [sleeper, other] = several.servers as [ServerProcess, ServerProcess]
@@ -38,7 +39,7 @@ t.test('a leader that was suspended past its lease changes nothing that another 
   manager.answer = (_call, reply) => reply.end('ok')
 
   // It falls asleep with the placement of this job decided, and on its way to the database.
-  const placement = gate.hold(wireCommand('update', 'jobs'))
+  const placement = proxy.freeze({ command: 'update', collection: 'jobs' })
   const job = await deploy(other, 'b', 'cluster_location: hpi\n')
   await placement
   await suspend(sleeper.child.pid!)
@@ -63,7 +64,7 @@ t.test('a leader that was suspended past its lease changes nothing that another 
   const calls = manager.calls.length
   // Each lease is prolonged in its own time: that of the process runs out last, perhaps.
   await eventually(() => several.lives(sleeper), lives => !lives, 15_000)
-  gate.open()
+  proxy.heal()
   sleeper.child.kill('SIGCONT')
   answer()
   t.equal(await older.closed, 4001)

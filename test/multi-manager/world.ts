@@ -1,7 +1,7 @@
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import type { Test } from 'tap'
-import { startEmulator } from '../support/mongo-wire/emulator.js'
+import { startDatabase } from '../support/database.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
 import { startServerProcess, type ServerProcess } from '../support/server-process.js'
 import { ROOMY } from '../support/raw-cluster.js'
@@ -26,7 +26,7 @@ const LEASE_S = String(patience(3))
 
 /** @param first Settings of the first alone, for instance another way to the database. */
 export async function startSeveral (t: Test, count: number, { changeStreams = false, env = {}, first }: { changeStreams?: boolean, env?: Record<string, string>, first?: (t: Test, uri: string) => Promise<Record<string, string>> } = {}): Promise<Several> {
-  const { uri } = await startEmulator(t, { changeStreams })
+  const uri = await startDatabase(t, { changeStreams })
   const { leases } = await rawMongo(t, uri)
   const servers: ServerProcess[] = []
   const several: Several = {
@@ -80,18 +80,11 @@ export interface Gate {
   port: number
   /** Where new connections go from now on; those that are open are cut. */
   turnTo (port: number): void
-  /** Holds back whatever comes from this message of a client on. Resolves once it has come. */
-  hold (message: Buffer): Promise<void>
-  /** Lets through what was held back. */
-  open (): void
 }
 
-/** Stands between clients and a server as a load balancer does, or a network that can be late. */
+/** Stands between clients and a server as a load balancer does. */
 export async function startGate (t: Test, port: number): Promise<Gate> {
   const pairs = new Set<[Socket, Socket]>()
-  let held: Array<() => void> = []
-  let awaited: { message: Buffer, came: () => void } | undefined
-  let isHolding = false
   const server = createServer(client => {
     const upstream = connect(port, '127.0.0.1')
     const pair: [Socket, Socket] = [client, upstream]
@@ -100,20 +93,10 @@ export async function startGate (t: Test, port: number): Promise<Gate> {
       from.on('error', () => {})
       from.on('close', () => {
         pairs.delete(pair)
-        if (from === client && isHolding) held.push(() => to.end())
-        else to.destroy()
+        to.destroy()
       })
+      from.pipe(to)
     }
-    upstream.on('data', (data: Buffer) => client.write(data))
-    client.on('data', (data: Buffer) => {
-      if (awaited && data.includes(awaited.message)) {
-        isHolding = true
-        awaited.came()
-        awaited = undefined
-      }
-      if (isHolding) held.push(() => upstream.write(data))
-      else upstream.write(data)
-    })
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -127,21 +110,8 @@ export async function startGate (t: Test, port: number): Promise<Gate> {
     turnTo (next) {
       port = next
       cut()
-    },
-    hold: message => new Promise(resolve => { awaited = { message, came: resolve } }),
-    open () {
-      isHolding = false
-      for (const release of held) release()
-      held = []
     }
   }
-}
-
-/** The beginning of a command of the MongoDB wire protocol to one collection, as it is in the bytes. */
-export function wireCommand (command: 'insert' | 'update' | 'find', collection: string): Buffer {
-  const length = Buffer.alloc(4)
-  length.writeInt32LE(collection.length + 1)
-  return Buffer.concat([Buffer.from(`\x02${command}\0`), length, Buffer.from(`${collection}\0`)])
 }
 
 export const portOf = ({ url }: { url: string }): number => Number(new URL(url).port)

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { createCertificate } from '../support/certificate.js'
-import { startEmulator } from '../support/mongo-wire/emulator.js'
+import { startDatabase, withOption } from '../support/database.js'
 import { startMongoProxy } from '../support/mongo-wire/proxy.js'
 import { runServerProcess, startServerProcess } from '../support/server-process.js'
 import { patience } from '../support/waiting.js'
@@ -16,11 +16,11 @@ async function refusal (uri: string): Promise<{ line: string, ms: number }> {
 }
 
 t.test('a certificate that is not trusted, and one that is', async t => {
-  const { uri } = await startEmulator(t)
+  const uri = await startDatabase(t)
   const directory = t.testdir({})
   const [own, other] = [createCertificate(directory, 'own'), createCertificate(directory, 'other')]
   const proxy = await startMongoProxy(t, uri, { tls: own.tls })
-  const trusting = (file: string) => `${proxy.uri}&tls=true&tlsCAFile=${encodeURIComponent(file)}`
+  const trusting = (file: string) => withOption(proxy.uri, `tls=true&tlsCAFile=${encodeURIComponent(file)}`)
   const { line, ms } = await refusal(trusting(other.file))
   t.match(line, /^system-manager: The certificate of the database is not trusted \(see tlsCAFile in MONGO_URI\): [^\n]+\n$/)
   t.ok(ms < patience(10_000), `after ${Math.round(ms)} ms`)
@@ -38,10 +38,10 @@ for (const [what, command, code, line] of [
   ['a user without rights', 'createIndexes', 13, 'The user of MONGO_URI may not do in the database what the System Manager has to']
 ] as const) {
   t.test(what, async t => {
-    const { uri } = await startEmulator(t)
+    const uri = await startDatabase(t)
     const proxy = await startMongoProxy(t, uri)
     proxy.fail({ command, how: { error: code, message: 'forged' } })
-    const withUser = command === 'saslStart' ? proxy.uri.replace('//', '//me:sesame@') : proxy.uri
+    const withUser = command === 'saslStart' ? proxy.uri.replace(/\/\/(?:[^@/]*@)?/, '//me:sesame@') : proxy.uri
     const { line: told, ms } = await refusal(withUser)
     t.equal(told, `system-manager: ${line}: forged\n`)
     t.ok(ms < patience(10_000), `after ${Math.round(ms)} ms`)

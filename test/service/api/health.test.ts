@@ -2,7 +2,8 @@ import t from 'tap'
 import Fastify from 'fastify'
 import { chmodSync } from 'node:fs'
 import app, { serverOptions } from '../../../app.js'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { startDatabase } from '../../support/database.js'
+import { startMongoProxy } from '../../support/mongo-wire/proxy.js'
 import { startServer } from '../../support/server.js'
 import { eventually } from '../../support/waiting.js'
 
@@ -23,10 +24,10 @@ t.test('a server that can do its work is ready, check by check', async t => {
 })
 
 t.test('without its database a server lives and is not ready, and is again when that is back', async t => {
-  const emulator = await startEmulator(t)
-  const server = await startServer(t, { MONGO_URI: emulator.uri })
+  const database = await startMongoProxy(t, await startDatabase(t))
+  const server = await startServer(t, { MONGO_URI: database.uri })
   await eventually(() => server.json('/readyz'), ({ status }) => status === 'ready', 20_000)
-  await emulator.signal('SIGSTOP')
+  await database.freeze()
   const answer = await server.fetch('/readyz')
   t.equal(answer.status, 503)
   const { status, checks } = await answer.json() as { status: string, checks: Check[] }
@@ -34,7 +35,7 @@ t.test('without its database a server lives and is not ready, and is again when 
   t.match(checks.find(({ name }) => name === 'store'), { ok: false })
   t.notOk(checks.some(({ name }) => name === 'data_folder'), 'the data is elsewhere')
   t.equal((await server.fetch('/healthz')).status, 200, 'a restart would not help')
-  await emulator.signal('SIGCONT')
+  database.heal()
   await eventually(() => server.json('/readyz'), seen => seen.status === 'ready', 20_000)
 })
 

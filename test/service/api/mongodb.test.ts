@@ -3,17 +3,15 @@ import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
 import { startServer } from '../../support/server.js'
 import { eventually } from '../../support/waiting.js'
-import { emulated, uri } from '../stores/emulated.js'
+import { onMongo, uri } from '../stores/on-mongo.js'
 import { rawMongo } from '../stores/mongo-store.js'
 
-/** The server on the MongoDB store, over the whole of the contract's API; the store is the emulator (docs/database.md). */
-
-const port = Number(new URL(uri).port)
+/** The server on the MongoDB store, over the whole of the contract's API; the database is the emulator (docs/database.md), or the server of MONGO_URI. */
 
 const NAME = 'demo.default.service1.test'
 
-emulated('from deploy to RUNNING and to UNDEPLOYED, with what the original\'s neighbours read in the database', async t => {
-  const server = await startServer(t, { CLOUD_MONGO_URL: '127.0.0.1', CLOUD_MONGO_PORT: port })
+onMongo('from deploy to RUNNING and to UNDEPLOYED, with what the original\'s neighbours read in the database', async t => {
+  const server = await startServer(t, { MONGO_URI: uri })
   const raw = await rawMongo(t, uri)
   const cluster = await connectCluster(t, server.url, { cluster_name: 'hpi', cluster_location: 'hpi' })
   cluster.send('information', ROOMY)
@@ -45,7 +43,7 @@ emulated('from deploy to RUNNING and to UNDEPLOYED, with what the original\'s ne
   t.match((await server.json(`/api/v1/jobs/${id}/events`)).items.map(({ type }: { type: string }) => type), ['deployed'])
 })
 
-emulated('a status that a Cloud Scheduler writes is shown, and the job is placed when there is room', async t => {
+onMongo('a status that a Cloud Scheduler writes is shown, and the job is placed when there is room', async t => {
   const server = await startServer(t, { MONGO_URI: uri, PLACEMENT_RETRY_S: 3600 })
   const raw = await rawMongo(t, uri)
   const { job_id: id } = await (await server.fetch('/api/deploy', asYaml(yamlDescriptor()))).json() as { job_id: string }
@@ -57,7 +55,7 @@ emulated('a status that a Cloud Scheduler writes is shown, and the job is placed
   t.match(await cluster.take('command'), { kind: 'deploy', job_id: id })
 })
 
-emulated('two servers on one database: changes through one are visible through the other', async t => {
+onMongo('two servers on one database: changes through one are visible through the other', async t => {
   const [one, other] = [await startServer(t, { MONGO_URI: uri }), await startServer(t, { MONGO_URI: uri, DATA_DIR: t.testdir({ other: {} }) })]
   const { job_id: id } = await (await one.fetch('/api/deploy', asYaml(yamlDescriptor()))).json() as { job_id: string }
   t.match(await other.json('/api/jobs'), [{ _id: { $oid: id } }])
@@ -66,7 +64,7 @@ emulated('two servers on one database: changes through one are visible through t
   await eventually(() => one.json(`/api/v1/jobs/${id}`), seen => seen.status === 'UNDEPLOYED')
 })
 
-emulated('a descriptor and a heartbeat with names that MongoDB refuses are taken', async t => {
+onMongo('a descriptor and a heartbeat with names that MongoDB refuses are taken', async t => {
   const server = await startServer(t, { MONGO_URI: uri })
   const answer = await server.fetch('/api/deploy', asYaml(yamlDescriptor('service1', 'environment: {"$where": 1, "a.b": 2}\n"$set": 4\n"x.y": 5\n')))
   t.equal(answer.status, 200)

@@ -1,13 +1,14 @@
 import t, { type Test } from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { startDatabase } from '../../support/database.js'
+import { startMongoProxy } from '../../support/mongo-wire/proxy.js'
 import { startChannel, until, type ChannelServer } from '../channel/channel-server.js'
 import { register, registerRoomy } from '../channel/peer.js'
 import { registerOverSocketIo, startClusterManager } from './cluster-manager.js'
 import { settled } from './pair.js'
 
-const database = await startEmulator(t, { changeStreams: true })
+const database = await startMongoProxy(t, await startDatabase(t, { changeStreams: true }))
 
-/** Two System Managers on one database (the emulator). */
+/** Two System Managers on one database. */
 async function startTwo (t: Test, settings: Parameters<typeof startChannel>[1] = {}): Promise<[ChannelServer, ChannelServer]> {
   const start = () => startChannel(t, { MONGO_URI: database.uri, ...settings })
   return [await start(), await start()]
@@ -80,10 +81,10 @@ t.test('a database that is silent for a while delays a push and loses none', asy
   const job = await server.deploy('waits', 'cluster_location: bln\n')
   await manager.take()
   manager.answer = (_call, reply) => reply.end('ok')
-  await database.signal('SIGSTOP')
+  await database.freeze()
   answer()
   await until(() => server.log.some(({ msg }) => msg === 'pushing commands failed, it is tried again'))
-  await database.signal('SIGCONT')
+  database.heal()
   await until(async () => (await server.fetch('/api/v1/clusters')).status === 200, 'the database')
   await settled(server, id)
   t.match(await server.job(job), { status: 'CLUSTER_SCHEDULED' })

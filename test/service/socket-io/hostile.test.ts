@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import t, { type Test } from 'tap'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { startDatabase } from '../../support/database.js'
+import { startMongoProxy } from '../../support/mongo-wire/proxy.js'
 import { aWhile, startChannel, until, type ChannelServer } from '../channel/channel-server.js'
 import { openRaw, upgradeRequest } from '../channel/peer.js'
 import { openPolling, type Polling } from './polling.js'
@@ -73,12 +74,12 @@ t.test('an upgrade to a WebSocket of an unknown session is refused; the raw chan
 
 /** A cluster that registers while the database hangs. */
 async function registeringInVain (t: Test) {
-  const database = await startEmulator(t)
+  const database = await startMongoProxy(t, await startDatabase(t))
   const server = await startChannel(t, { MONGO_URI: database.uri })
   const peer = await openPolling(server.port, 4)
   await peer.post('40/register,')
   await peer.poll()
-  await database.signal('SIGSTOP')
+  await database.freeze()
   await peer.post('42/register,["cs1",{"cluster_name":"hpi"}]')
   return { database, server, peer }
 }
@@ -88,7 +89,7 @@ t.test('a failing store is an error of the catalogue, and the client is let go',
   let text = ''
   while (!text.includes('41/register')) text += '\x1e' + (await peer.poll()).text
   await peer.poll()
-  await database.signal('SIGCONT')
+  database.heal()
   t.match(text, /42\/register,\["error",\{"code":"store_unavailable"/)
 })
 
@@ -96,7 +97,7 @@ t.test('a registration that is under way when the server closes is finished befo
   const { database, server } = await registeringInVain(t)
   const closing = server.close()
   await aWhile(300)
-  await database.signal('SIGCONT')
+  database.heal()
   await closing
   const next = await startChannel(t, { MONGO_URI: database.uri })
   t.match((await next.json('/api/v1/clusters')).items, [{ cluster_name: 'hpi' }])

@@ -1,15 +1,13 @@
 import { MongoClient, ObjectId } from 'mongodb'
 import type { Test } from 'tap'
 import { startLoop, type LoopLog, type StartLoop } from '../../../background/loop.js'
+import { emptied } from '../../support/database.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { collectionsOf, type Collections } from '../../../stores/mongodb/collections.js'
 import type { StoreLog } from '../../../stores/mongodb/connection.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
 import type { Store } from '../../../stores/store.js'
 import type { Edit, LoggedError, Opened } from './opened.js'
-
-/** The databases that the store uses; tests empty them. */
-const DATABASES = ['clusters', 'jobs', 'netcache', 'system_manager']
 
 /** A logger that keeps warnings and errors. */
 export function keptLog (): StoreLog & { warnings: string[], errors: LoggedError[] } {
@@ -45,12 +43,6 @@ export async function rawMongo (t: Test, uri: string): Promise<Collections & { c
   const client = new MongoClient(uri)
   t.teardown(() => client.close())
   return { client, ...collectionsOf(client) }
-}
-
-export async function emptied (uri: string): Promise<void> {
-  const client = new MongoClient(uri)
-  for (const name of DATABASES) await client.db(name).dropDatabase()
-  await client.close()
 }
 
 /** An empty store for a test of the contract. */

@@ -1,8 +1,9 @@
 import type { Test } from 'tap'
 import type { Job } from '../../../schemas/job.js'
+import { withOption } from '../../support/database.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { keptLog, loopsWith } from './mongo-store.js'
 import { aCommand, aJob, on, registered, saved } from './samples.js'
 
@@ -13,7 +14,7 @@ const OF_MAINTENANCE = /"system_manager.underscored_name":null|TargetCluster|dra
 
 /** A store, and what it sends while `work` runs, without its maintenance. */
 async function counted (t: Test) {
-  const client = createClient(uri)
+  const client = createClient(withOption(uri, 'monitorCommands=true'))
   const log = keptLog()
   const store = await openMongoStore({ client, waitMs: 10_000, startLoop: loopsWith(log), log })
   t.teardown(() => store.close())
@@ -33,7 +34,7 @@ async function counted (t: Test) {
   }
 }
 
-emulated('a heartbeat that reports nothing new is one update and one query, whatever it reports', async t => {
+onMongo('a heartbeat that reports nothing new is one update and one query, whatever it reports', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = await Promise.all(Array.from({ length: 30 }, async () => await saved(store, on(await saved(store, aJob()), id, 'RUNNING'))))
@@ -44,7 +45,7 @@ emulated('a heartbeat that reports nothing new is one update and one query, what
   }), ['find jobs', 'update clusters'])
 })
 
-emulated('100 jobs that a heartbeat changes are written in one command', async t => {
+onMongo('100 jobs that a heartbeat changes are written in one command', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = await Promise.all(Array.from({ length: 100 }, async () => await saved(store, on(await saved(store, aJob()), id))))
@@ -54,7 +55,7 @@ emulated('100 jobs that a heartbeat changes are written in one command', async t
   }), ['find jobs', 'update jobs'])
 })
 
-emulated('commits that come together share their commands, those for the outbox too', async t => {
+onMongo('commits that come together share their commands, those for the outbox too', async t => {
   const { store, commands } = await counted(t)
   const { id } = await registered(store)
   const jobs = Array.from({ length: 200 }, () => aJob())

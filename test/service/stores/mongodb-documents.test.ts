@@ -1,6 +1,6 @@
 import { Double, ObjectId } from 'mongodb'
 import { NEWEST_VERSION } from '../../../schemas/job-versions.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, on, registered, saved, undeployed } from './samples.js'
 
@@ -9,7 +9,7 @@ import { aCommand, aJob, on, registered, saved, undeployed } from './samples.js'
 /** Numbers as they are stored: the driver would make one kind of all. */
 const RAW = { promoteValues: false }
 
-emulated('a cluster is stored in the fields and types of the contract, what is ours under system_manager', async t => {
+onMongo('a cluster is stored in the fields and types of the contract, what is ours under system_manager', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store, 'hpi', 1_769_860_800_000)
@@ -36,7 +36,7 @@ emulated('a cluster is stored in the fields and types of the contract, what is o
   t.match(ours, { warnings: ['w'], workers: [], last_heartbeat_at: '2026-01-31T12:00:15.000Z' })
 })
 
-emulated('a pong is a sign of life to us, and none of figures to the Cloud Scheduler', async t => {
+onMongo('a pong is a sign of life to us, and none of figures to the Cloud Scheduler', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store, 'hpi', 1000)
@@ -46,7 +46,7 @@ emulated('a pong is a sign of life to us, and none of figures to the Cloud Sched
   t.equal((await store.clusters.get(id))!.last_modified_timestamp, 9)
 })
 
-emulated('a job is stored in the fields and types of the contract, what is ours under system_manager', async t => {
+onMongo('a job is stored in the fields and types of the contract, what is ours under system_manager', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -68,7 +68,7 @@ emulated('a job is stored in the fields and types of the contract, what is ours 
   t.strictSame(JSON.parse(ours!.job), { ...placed, document_version: NEWEST_VERSION })
 })
 
-emulated('what a later descriptor does not have is gone from the document', async t => {
+onMongo('what a later descriptor does not have is gone from the document', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const job = await saved(store, aJob({ due_at: '2026-01-31T12:00:00.000Z', descriptor: { ...aJob().descriptor, cmd: ['a'], volumes: 'v' } }))
@@ -84,7 +84,7 @@ emulated('what a later descriptor does not have is gone from the document', asyn
   for (const name of ['addresses', 'live_name', 'unplaced', 'on_the_way']) t.notOk(name in gone.system_manager!, name)
 })
 
-emulated('names of fields that MongoDB refuses cost neither the job nor the heartbeat', async t => {
+onMongo('names of fields that MongoDB refuses cost neither the job nor the heartbeat', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const bad = { $where: 1, 'a.b': 2, 'nul\0': 3, '': 4, inner: { $set: 5, 'com.example.label': 'kept', deep: [{ $x: 1, y: 2 }] }, system_manager: 'mine', _id: 'mine' }
@@ -100,7 +100,7 @@ emulated('names of fields that MongoDB refuses cost neither the job nor the hear
   t.match((await store.clusters.get(id))!.workers, [{ name: 'a' }])
 })
 
-emulated('counters and free addresses of netcache are four numbers each', async t => {
+onMongo('counters and free addresses of netcache are four numbers each', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const job = await saved(store, aJob())
@@ -115,7 +115,7 @@ emulated('counters and free addresses of netcache are four numbers each', async 
   ])
 })
 
-emulated('a command stands in the outbox once its job is stored, and no longer in the job', async t => {
+onMongo('a command stands in the outbox once its job is stored, and no longer in the job', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store)
@@ -130,7 +130,7 @@ emulated('a command stands in the outbox once its job is stored, and no longer i
   t.ok(settled.settled_at instanceof Date)
 })
 
-emulated('opening again creates no index twice, and the error for one that the data contradict names its collection', async t => {
+onMongo('opening again creates no index twice, and the error for one that the data contradict names its collection', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   await openedMongo(t, uri)

@@ -5,11 +5,12 @@ import { ApiError } from '../../../schemas/errors.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
 import type { Store } from '../../../stores/store.js'
+import { emptied } from '../../support/database.js'
 import { startMongoProxy, type Fault, type How, type MongoProxy } from '../../support/mongo-wire/proxy.js'
 import { eventually, patience } from '../../support/waiting.js'
-import { emptied, keptLog, loopsWith, rawMongo } from './mongo-store.js'
+import { keptLog, loopsWith, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, commit, registered, saved } from './samples.js'
-import { uri } from './emulated.js'
+import { uri } from './on-mongo.js'
 
 /**
  * Each write of the store fails, one at a time, in each way in which a database fails; everything else of the database
@@ -242,6 +243,20 @@ t.test('a conflict of writes (112) is no outage: the write is tried again', asyn
   const { hits } = proxy.fail({ command: 'insert', collection: 'jobs', how: { error: 112 } })
   await t.rejects(commit(store, aJob()), { code: 'store_unavailable' })
   t.ok(hits() > 1 && hits() <= 50, `${hits()} tries of one that never ends`)
+})
+
+t.test('each write that must last asks for a majority, in bounded time', async t => {
+  const { store, proxy } = await behindProxy(t)
+  for (const { name, fault, prepare } of WRITES) {
+    const act = await prepare(store)
+    let asked: unknown
+    // Seen, and passed on.
+    proxy.fail({ ...fault, when: command => (fault.when?.(command) ?? true) && (asked ??= command.writeConcern ?? {}) === undefined, how: 'hold' })
+    await act()
+    proxy.heal()
+    const isRepeated = name === 'a heartbeat' || name === 'a sign of life'
+    t.match(asked, isRepeated ? { w: 1 } : { w: 'majority', wtimeout: 1000 }, name)
+  }
 })
 
 t.test('reads go on while writes are not acknowledged, and writes while others are done', async t => {

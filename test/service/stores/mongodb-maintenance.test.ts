@@ -1,12 +1,12 @@
 import { ObjectId } from 'mongodb'
 import { eventually } from '../../support/waiting.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 
 /** What the store does without being asked. */
 
-emulated('a step of maintenance that fails is logged, and does not keep the others from their work', async t => {
+onMongo('a step of maintenance that fails is logged, and does not keep the others from their work', async t => {
   const raw = await rawMongo(t, uri)
   const log = keptLog()
   const store = await openedMongo(t, uri, { log })
@@ -21,7 +21,7 @@ emulated('a step of maintenance that fails is logged, and does not keep the othe
   await eventually(() => store.outbox.pending(id, { after: 0, limit: 9 }), commands => commands.length === 1, 30_000)
 })
 
-emulated('maintenance ends with the store', async t => {
+onMongo('maintenance ends with the store', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   await store.close()

@@ -1,6 +1,6 @@
 import { Double, ObjectId } from 'mongodb'
 import { eventually } from '../../support/waiting.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, addressesOf, commit, registered, saved } from './samples.js'
 
@@ -8,7 +8,7 @@ import { aJob, addressesOf, commit, registered, saved } from './samples.js'
 
 const descriptor = { api_version: 'v0.1', app_name: 'old', app_ns: 'default', service_name: 'web', service_ns: 'test', image: 'nginx', image_runtime: 'docker', port: 80, requirements: { cpu: 1, memory: 100 } }
 
-emulated('clusters of the original are read, strings and missing fields and all', async t => {
+onMongo('clusters of the original are read, strings and missing fields and all', async t => {
   const raw = await rawMongo(t, uri)
   const [_id, bare] = [new ObjectId(), new ObjectId()]
   const now = Date.now() / 1000
@@ -28,7 +28,7 @@ emulated('clusters of the original are read, strings and missing fields and all'
   t.equal((await registered(store, 'hpi')).id, _id.toHexString(), 'registering again keeps its id')
 })
 
-emulated('jobs of the original are taken over where they are, with their addresses', async t => {
+onMongo('jobs of the original are taken over where they are, with their addresses', async t => {
   const raw = await rawMongo(t, uri)
   const cluster = new ObjectId()
   const [running, fresh, gone] = [new ObjectId(), new ObjectId(), new ObjectId()]
@@ -72,7 +72,7 @@ emulated('jobs of the original are taken over where they are, with their address
   t.equal(later.revision, job.revision + 1)
 })
 
-emulated('of several jobs of one name the newest has it; of two of one address the one that comes first', async t => {
+onMongo('of several jobs of one name the newest has it; of two of one address the one that comes first', async t => {
   const raw = await rawMongo(t, uri)
   const [older, newer] = [ObjectId.createFromTime(1_700_000_000), ObjectId.createFromTime(1_700_000_001)]
   const both = { ...descriptor, job_name: 'old.default.web.test', status: 'RUNNING', service_ip_list: [{ IpType: 'RR', Address: '172.30.7.7' }], instance_list: [] }
@@ -88,7 +88,7 @@ emulated('of several jobs of one name the newest has it; of two of one address t
   t.equal((await store.jobs.byName('old.default.web.test'))!.id, newer.toHexString())
 })
 
-emulated('a job that another program puts there is read at once, and taken over soon', async t => {
+onMongo('a job that another program puts there is read at once, and taken over soon', async t => {
   const raw = await rawMongo(t, uri)
   const store = await openedMongo(t, uri)
   const _id = new ObjectId()
@@ -101,7 +101,7 @@ emulated('a job that another program puts there is read at once, and taken over 
   t.equal((await store.jobs.documents()).length, 1)
 })
 
-emulated('addresses that were given back are used again at the end of the range, the original\'s too', async t => {
+onMongo('addresses that were given back are used again at the end of the range, the original\'s too', async t => {
   const raw = await rawMongo(t, uri)
   await raw.net.insertMany([
     { type: 'next_service_ip', ipv4: [172, 30, 255, 254] }, { type: 'free_service_ip', ipv4: [172, 30, 3, 3] },
@@ -115,7 +115,7 @@ emulated('addresses that were given back are used again at the end of the range,
   t.equal(await store.subnets.next(), undefined)
 })
 
-emulated('a document that cannot be understood keeps neither the store from starting nor the others from being taken over', async t => {
+onMongo('a document that cannot be understood keeps neither the store from starting nor the others from being taken over', async t => {
   const raw = await rawMongo(t, uri)
   const late = Array.from({ length: 150 }, (_, index) => ObjectId.createFromTime(1_700_000_100 + index))
   const good = [ObjectId.createFromTime(1_700_000_000), ObjectId.createFromTime(1_700_009_000)]

@@ -1,5 +1,5 @@
 import { ObjectId } from 'mongodb'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, anEvent, anInstance, commit, on, registered, saved } from './samples.js'
 
@@ -7,7 +7,7 @@ import { aJob, anEvent, anInstance, commit, on, registered, saved } from './samp
 
 const FOUND = 'TargetClusterNoCapacity'
 
-emulated('what the Cloud Scheduler wrote shows immediately, on what has no cluster', async t => {
+onMongo('what the Cloud Scheduler wrote shows immediately, on what has no cluster', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -24,7 +24,7 @@ emulated('what the Cloud Scheduler wrote shows immediately, on what has no clust
   t.match(JSON.parse((await store.jobs.documents())[0]!), { status: FOUND })
 })
 
-emulated('a change that was decided before it comes too late, and the next one is decided on it', async t => {
+onMongo('a change that was decided before it comes too late, and the next one is decided on it', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -40,7 +40,7 @@ emulated('a change that was decided before it comes too late, and the next one i
   t.match(await store.jobs.get(job.id), { status: 'CLUSTER_SCHEDULED', revision: placed.revision })
 })
 
-emulated('a write of the Cloud Scheduler in the very moment of ours is not lost', async t => {
+onMongo('a write of the Cloud Scheduler in the very moment of ours is not lost', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   for (let round = 0; round < 30; round++) {
@@ -54,7 +54,7 @@ emulated('a write of the Cloud Scheduler in the very moment of ours is not lost'
   }
 })
 
-emulated('a late answer of the Cloud Scheduler on what is placed by now changes nothing', async t => {
+onMongo('a late answer of the Cloud Scheduler on what is placed by now changes nothing', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id: clusterId } = await registered(store)
@@ -66,7 +66,7 @@ emulated('a late answer of the Cloud Scheduler on what is placed by now changes 
   t.equal((await raw.jobs.findOne({}))!.status, 'RUNNING')
 })
 
-emulated('every process is notified of it', async t => {
+onMongo('every process is notified of it', async t => {
   const [one, other] = [await openedMongo(t, uri), await openedMongo(t, uri)]
   const raw = await rawMongo(t, uri)
   const job = await saved(one, aJob())

@@ -6,10 +6,10 @@ import { createClient } from '../../../stores/mongodb/client.js'
 import { createConnection } from '../../../stores/mongodb/connection.js'
 import { createNotifications } from '../../../stores/mongodb/notifications.js'
 import type { Store } from '../../../stores/store.js'
-import { startEmulator } from '../../support/mongo-wire/emulator.js'
+import { startDatabase } from '../../support/database.js'
 import { startMongoProxy } from '../../support/mongo-wire/proxy.js'
 import { eventually, within } from '../../support/waiting.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, addressesOf, commit, registered, saved } from './samples.js'
 
@@ -18,7 +18,7 @@ import { aCommand, aJob, addressesOf, commit, registered, saved } from './sample
 const several = (t: Test, count: number) => Promise.all(Array.from({ length: count }, () => openedMongo(t, uri)))
 const numbersOf = (length: number) => Array.from({ length }, (_, index) => index + 1)
 
-emulated('of many that change the same revision one is saved', async t => {
+onMongo('of many that change the same revision one is saved', async t => {
   const stores = await several(t, 3)
   for (let round = 0; round < 10; round++) {
     const job = await saved(stores[0]!, aJob())
@@ -28,7 +28,7 @@ emulated('of many that change the same revision one is saved', async t => {
   }
 })
 
-emulated('of many that create a job of one name, or ask for one address, one is saved', async t => {
+onMongo('of many that create a job of one name, or ask for one address, one is saved', async t => {
   const stores = await several(t, 3)
   const names = await Promise.all(stores.flatMap(store => Array.from({ length: 10 }, () => commit(store, aJob({ job_name: 'a.b.c.d' })))))
   t.equal(names.filter(({ outcome }) => outcome === 'saved').length, 1)
@@ -38,7 +38,7 @@ emulated('of many that create a job of one name, or ask for one address, one is 
   t.equal(claims.filter(({ outcome }) => outcome === 'address_taken').length, 29)
 })
 
-emulated('1,500 jobs created by three at the same time lease 4,500 different addresses, whatever is undeployed meanwhile', async t => {
+onMongo('1,500 jobs created by three at the same time lease 4,500 different addresses, whatever is undeployed meanwhile', async t => {
   const stores = await several(t, 3)
   const jobs = await Promise.all(stores.flatMap(store => Array.from({ length: 500 }, () => saved(store, aJob({ instances: 2 })))))
   t.equal(new Set(jobs.flatMap(addressesOf)).size, 4500)
@@ -47,13 +47,13 @@ emulated('1,500 jobs created by three at the same time lease 4,500 different add
   t.equal(stored.length, 4500)
 })
 
-emulated('subnets taken by three processes at the same time are all different', async t => {
+onMongo('subnets taken by three processes at the same time are all different', async t => {
   const stores = await several(t, 3)
   const subnets = await Promise.all(stores.flatMap(store => Array.from({ length: 200 }, () => store.subnets.next())))
   t.equal(new Set(subnets).size, 600)
 })
 
-emulated('commands of three for the same clusters are numbered without a gap, each once, those of a job in order', async t => {
+onMongo('commands of three for the same clusters are numbered without a gap, each once, those of a job in order', async t => {
   const stores = await several(t, 3)
   const clusters = await Promise.all(numbersOf(3).map(() => registered(stores[0]!)))
   const chains = stores.flatMap(store => numbersOf(8).map(async () => {
@@ -78,7 +78,7 @@ emulated('commands of three for the same clusters are numbered without a gap, ea
   }
 })
 
-emulated('commands that a process left in a job when it died are brought into the outbox by the others, and at the next start', async t => {
+onMongo('commands that a process left in a job when it died are brought into the outbox by the others, and at the next start', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store)
@@ -101,7 +101,7 @@ emulated('commands that a process left in a job when it died are brought into th
   t.equal(await raw.jobs.countDocuments({ 'system_manager.drafts': { $exists: true } }), 0)
 })
 
-emulated('a process notifies the others of its commits and claims, but not itself', async t => {
+onMongo('a process notifies the others of its commits and claims, but not itself', async t => {
   const [one, other] = await several(t, 2) as [Store, Store]
   const { id } = await registered(one)
   const heard: string[] = []
@@ -121,7 +121,7 @@ emulated('a process notifies the others of its commits and claims, but not itsel
 })
 
 t.test('where the server has change streams, notifications come by them', async t => {
-  const { uri } = await startEmulator(t, { changeStreams: true })
+  const uri = await startDatabase(t, { changeStreams: true })
   const one = await openedMongo(t, uri)
   const proxy = await startMongoProxy(t, uri)
   const other = await openedMongo(t, proxy.uri)
@@ -136,7 +136,7 @@ t.test('where the server has change streams, notifications come by them', async 
 })
 
 t.test('what a change stream brings in its first answer is heard, and so is what came before it was open', async t => {
-  const { uri } = await startEmulator(t, { changeStreams: true })
+  const uri = await startDatabase(t, { changeStreams: true })
   const one = await openedMongo(t, uri)
   const proxy = await startMongoProxy(t, uri)
   const connection = createConnection(createClient(proxy.uri), keptLog())

@@ -2,7 +2,7 @@ import { ObjectId } from 'mongodb'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { createConnection } from '../../../stores/mongodb/connection.js'
 import { createOutbox } from '../../../stores/mongodb/outbox.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 
@@ -10,7 +10,7 @@ import { aCommand, aJob, registered, saved } from './samples.js'
 
 const HOUR_MS = 3_600_000
 
-emulated('a sweep forgets what was settled long ago, and the numbers of a cluster go on', async t => {
+onMongo('a sweep forgets what was settled long ago, and the numbers of a cluster go on', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const connection = createConnection(createClient(uri), keptLog())
@@ -42,7 +42,7 @@ emulated('a sweep forgets what was settled long ago, and the numbers of a cluste
   t.equal(await raw.outbox.countDocuments(), 2, 'what is not settled is never forgotten')
 })
 
-emulated('a sweep forgets all that was settled long ago, however much, also of clusters that are gone', async t => {
+onMongo('a sweep forgets all that was settled long ago, however much, also of clusters that are gone', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const connection = createConnection(createClient(uri), keptLog())
@@ -58,7 +58,7 @@ emulated('a sweep forgets all that was settled long ago, however much, also of c
   t.equal((await store.outbox.position(id)).last, 2500)
 })
 
-emulated('a sweep forgets commands that wait for clusters that are gone, and no others', async t => {
+onMongo('a sweep forgets commands that wait for clusters that are gone, and no others', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const connection = createConnection(createClient(uri), keptLog())

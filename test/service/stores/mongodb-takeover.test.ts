@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
 import { spawnProgram } from '../../support/program.js'
 import { eventually } from '../../support/waiting.js'
-import { emulated, uri } from './emulated.js'
+import { onMongo, uri } from './on-mongo.js'
 import { openedMongo, rawMongo } from './mongo-store.js'
 import { registered } from './samples.js'
 
@@ -22,7 +22,7 @@ function startWriter (t: Test, clusterId: string) {
   return { acknowledged, kill }
 }
 
-emulated('kill -9 of a process that commits loses none of its commands: others bring them into the outbox, each once, in order', async t => {
+onMongo('kill -9 of a process that commits loses none of its commands: others bring them into the outbox, each once, in order', async t => {
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store)

@@ -4,28 +4,18 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Test } from 'tap'
-import { suspend } from '../suspend.js'
 
 const TARGET = join(import.meta.dirname, 'target')
 
-/** A running emulator of the MongoDB wire protocol. It is not MongoDB (docs/database.md). */
-export interface Emulator {
-  port: number
-  /** mongodb://127.0.0.1:port */
-  uri: string
-  /** Sends it a signal; resolves once it has ended, or stands still for SIGSTOP, or at once for SIGCONT. */
-  signal (signal: NodeJS.Signals): Promise<void>
-}
-
 /**
- * Starts an emulator of its own, ended when the test ends. It costs half a second: tests that need no failures share one.
- * @param options.file Keeps the data in this file instead of memory, for tests of restarts.
- * @param options.port A port that is known to be free, else any.
+ * Starts an emulator of the MongoDB wire protocol, which is not MongoDB (docs/database.md), ended when the test ends. It
+ * costs half a second: tests share one where they can.
  * @param options.changeStreams Lets collections be watched.
+ * @returns mongodb://127.0.0.1:port
  */
-export async function startEmulator (t: Test, { file, port = 0, changeStreams = false }: { file?: string, port?: number, changeStreams?: boolean } = {}): Promise<Emulator> {
+export async function startEmulator (t: Test, { changeStreams = false }: { changeStreams?: boolean } = {}): Promise<string> {
   if (!existsSync(join(TARGET, '.built'))) throw new Error('test/support/mongo-wire is not built: ./run-tests.sh does it, with Maven and a JDK 17 or newer')
-  const args = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', `${join(TARGET, 'classes')}:${join(TARGET, 'dependency')}/*`, 'Emulator', String(port), ...(file === undefined ? [] : [file])]
+  const args = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-cp', `${join(TARGET, 'classes')}:${join(TARGET, 'dependency')}/*`, 'Emulator']
   const child = spawn('java', args, { env: { PATH: process.env.PATH, ...(changeStreams && { CHANGE_STREAMS: '1' }) }, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
   t.teardown(async () => {
@@ -36,14 +26,5 @@ export async function startEmulator (t: Test, { file, port = 0, changeStreams = 
     once(createInterface({ input: child.stdout }), 'line') as Promise<[string]>,
     ended.then(([code]) => { throw new Error(`the emulator ended with ${code}`) })
   ])
-  const bound = Number(line.replace('port ', ''))
-  return {
-    port: bound,
-    uri: `mongodb://127.0.0.1:${bound}`,
-    async signal (signal) {
-      if (signal === 'SIGSTOP') return await suspend(child.pid!)
-      child.kill(signal)
-      if (signal !== 'SIGCONT') await ended
-    }
-  }
+  return `mongodb://127.0.0.1:${line.replace('port ', '')}`
 }

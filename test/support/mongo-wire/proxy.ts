@@ -43,8 +43,11 @@ export interface MongoProxy {
   heal (): void
   /** Ends all connections and takes no new ones, until it is healed. */
   refuse (): void
-  /** Holds whatever comes, until it is healed, and then passes it on. */
-  freeze (): void
+  /**
+   * Holds whatever clients send, until it is healed, and then passes it on. With a command, once one like it comes,
+   * which is when it resolves.
+   */
+  freeze (at?: { command: string, collection: string }): Promise<void>
   /** How many commands of this name and collection have come. */
   count (command: string, collection?: string): number
 }
@@ -127,6 +130,8 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
   let faults: Array<Fault & { seen: number, hits: number }> = []
   let refuses = false
   let isFrozen = false
+  let freezing: { command: string, collection: string, came: () => void } | undefined
+  const held: Array<() => void> = []
 
   function faultFor ({ name, collection, command }: Request): How | undefined {
     for (const key of [name, `${name} ${String(collection)}`]) counts.set(key, (counts.get(key) ?? 0) + 1)
@@ -136,22 +141,35 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
     return fault?.how
   }
 
+  function take (passOn: () => void, request?: Request): void {
+    if (freezing && request?.name === freezing.command && request.collection === freezing.collection) {
+      isFrozen = true
+      freezing.came()
+      freezing = undefined
+    }
+    if (isFrozen) held.push(() => take(passOn, request))
+    else passOn()
+  }
+
   function serve (client: Socket): void {
     if (refuses) {
       client.destroy()
       return
     }
     const upstream = open()
-    if (isFrozen) client.pause()
     /** What becomes of the answers to these requests. */
     const answers = new Map<number, 'cut after' | 'hold' | { writeConcernError: number } | { answer: (real: Document) => Document }>()
     const end = () => { client.destroy(); upstream.destroy() }
     for (const socket of [client, upstream]) {
       sockets.add(socket)
-      socket.on('error', end).on('close', () => { sockets.delete(socket); end() })
+      socket.on('error', () => {}).on('close', () => { sockets.delete(socket) })
     }
+    upstream.on('close', () => client.destroy())
+    // What was held of a client that is gone is still on its way.
+    client.on('close', () => take(() => upstream.destroy()))
+    eachMessage(client, message => take(() => pass(message), readRequest(message)))
 
-    eachMessage(client, message => {
+    function pass (message: Buffer): void {
       const request = readRequest(message)
       const how = request && faultFor(request)
       if (!request || how === undefined) upstream.write(message)
@@ -164,7 +182,7 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
         answers.set(request.id, how)
         upstream.write(message)
       }
-    })
+    }
 
     eachMessage(upstream, message => {
       const to = message.readInt32LE(8)
@@ -197,15 +215,15 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
       refuses = true
       for (const socket of sockets) socket.destroy()
     },
-    freeze () {
-      isFrozen = true
-      for (const socket of sockets) socket.pause()
+    async freeze (at) {
+      if (at) await new Promise<void>(resolve => { freezing = { ...at, came: resolve } })
+      else isFrozen = true
     },
     heal () {
       faults = []
       refuses = false
       isFrozen = false
-      for (const socket of sockets) socket.resume()
+      for (const passOn of held.splice(0)) passOn()
     },
     count: (command, collection) => counts.get(collection === undefined ? command : `${command} ${collection}`) ?? 0
   }

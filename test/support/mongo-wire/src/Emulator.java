@@ -1,27 +1,19 @@
 import de.bwaldvogel.mongo.MongoServer;
 import de.bwaldvogel.mongo.MongoVersion;
 import de.bwaldvogel.mongo.backend.AbstractMongoBackend;
-import de.bwaldvogel.mongo.backend.h2.H2Backend;
 import de.bwaldvogel.mongo.backend.memory.MemoryBackend;
 import de.bwaldvogel.mongo.bson.Document;
 import de.bwaldvogel.mongo.wire.message.MongoMessage;
 import java.util.List;
-import java.util.Set;
 import java.util.function.Function;
-import org.h2.mvstore.MVStore;
 
 /**
  * An emulator of the MongoDB wire protocol on loopback. It is not MongoDB: see docs/database.md.
  *
- * <p>{@code java Emulator PORT [FILE]}: port 0 takes a free one; without a file the data is in memory and gone at the end.
- * {@code CHANGE_STREAMS=1} in the environment lets collections be watched. The port is printed as {@code port N}.
+ * <p>Its data is in memory and gone at the end. {@code CHANGE_STREAMS=1} in the environment lets collections be watched.
+ * The port is printed as {@code port N}.
  */
 public final class Emulator {
-  /** Commands after which there is nothing to bring to the file. */
-  private static final Set<String> READ_ONLY = Set.of(
-      "isMaster", "ismaster", "hello", "ping", "buildInfo", "buildinfo", "serverStatus", "find", "getMore", "killCursors",
-      "endSessions", "count", "distinct", "listCollections", "listDatabases", "listIndexes");
-
   private Emulator() {}
 
   /** The driver asks for wire version 9 at least, one above what the library knows. Nothing is added by saying so. */
@@ -41,46 +33,27 @@ public final class Emulator {
    * Runs one command at a time, and replies with a copy. The library's own replies hold the stored documents themselves:
    * an update that comes before they are sent would show in them, so that two callers could be given one and the same number.
    */
-  private static synchronized Document answer(MongoMessage message, Function<MongoMessage, Document> backend, Runnable save) {
-    Document reply = backend.apply(message).cloneDeeply();
-    String command = message.getDocument().keySet().iterator().next();
-    if (!READ_ONLY.contains(command)) {
-      save.run();
-    }
-    return reply;
+  private static synchronized Document answer(MongoMessage message, Function<MongoMessage, Document> backend) {
+    return backend.apply(message).cloneDeeply();
   }
 
   private static AbstractMongoBackend inMemory() {
     return new MemoryBackend() {
       @Override
       public Document handleMessage(MongoMessage message) {
-        return answer(message, super::handleMessage, () -> {});
-      }
-    };
-  }
-
-  /** Each write is in the file before it is acknowledged: a killed process has lost nothing that it acknowledged. */
-  private static AbstractMongoBackend onFile(String file) {
-    MVStore store = new MVStore.Builder().fileName(file).autoCommitDisabled().open();
-    // Only the newest state is ever read: without these two every commit keeps the pages before it for a while.
-    store.setRetentionTime(0);
-    store.setVersionsToKeep(0);
-    return new H2Backend(store) {
-      @Override
-      public Document handleMessage(MongoMessage message) {
-        return answer(message, super::handleMessage, this::commit);
+        return answer(message, super::handleMessage);
       }
     };
   }
 
   public static void main(String[] args) {
-    AbstractMongoBackend backend = args.length > 1 ? onFile(args[1]) : inMemory();
+    AbstractMongoBackend backend = inMemory();
     backend.version(new Wire(List.of(4, 4, 0), 9));
     if ("1".equals(System.getenv("CHANGE_STREAMS"))) {
       backend.enableOplog();
     }
     MongoServer server = new MongoServer(backend);
-    server.bind("127.0.0.1", Integer.parseInt(args[0]));
+    server.bind("127.0.0.1", 0);
     Runtime.getRuntime().addShutdownHook(new Thread(server::shutdownNow));
     System.out.println("port " + server.getLocalAddress().getPort());
   }
