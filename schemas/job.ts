@@ -14,6 +14,8 @@ export const Instance = Type.Object({
   status: Status,
   status_reason: Nullable(Type.String({ description: 'Reason for the status, one sentence' })),
   status_since: Timestamp,
+  /** Its deadline counts from then on, since its cluster could not know of its command any earlier. */
+  deadline_from: Type.Optional(Timestamp),
   generation: Type.Integer({ description: 'Generation of the descriptor that it should run' }),
   move: Nullable(Type.Object({
     from: HexId,

@@ -211,6 +211,8 @@ export interface OutboxStore {
   pending (clusterId: ClusterId, query: { after: number, limit: number }): Promise<Command[]>
   /** Commands that are not settled, of all clusters. */
   backlog (): Promise<number>
+  /** Clusters with commands about this job that are not settled: they may not know of its newest state. */
+  untaken (jobId: JobId): Promise<ClusterId[]>
   /** Settles all commands up to and including `seq`. Idempotent, never goes back. */
   ack (clusterId: ClusterId, seq: number): Promise<void>
   /** Settles one command that the cluster refused. */

@@ -2,7 +2,7 @@ import type { Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
 import type { OutboxStore } from '../../stores/store.js'
-import type { ClusterReports } from '../job-lifecycle/operations/cluster-reports.js'
+import type { ClusterReports, Report, ReportOutcome } from '../job-lifecycle/operations/cluster-reports.js'
 
 /** Where a session goes on in the outbox of its cluster. */
 export interface Start {
@@ -14,12 +14,18 @@ export interface Start {
   desired: Array<Record<string, unknown>> | undefined
 }
 
+/** What a cluster says on its channel. */
+export type Word = { ack: number } | Exclude<Report, { acknowledged: unknown }>
+
 /** Settles commands, for the jobs and in the outbox, by what clusters answer. */
 export interface Acknowledgements {
   /** Takes the `last_seq` of a registration as an acknowledgement if it can be one, and says where to go on. */
   start (clusterId: ClusterId, lastSeq: number | undefined): Promise<Start>
-  /** Everything up to `seq` is durably taken. False for a `seq` that was never given out. */
-  acknowledge (clusterId: ClusterId, seq: number): Promise<boolean>
+  /**
+   * Takes what a cluster said at about the same time, in this order. `ack`: all up to this `seq` is durably taken.
+   * @returns An outcome for each; undefined for a `seq` that was never given out.
+   */
+  hear (clusterId: ClusterId, words: Word[]): Promise<Array<ReportOutcome | undefined>>
   /** Settles this command alone: earlier ones may still wait. */
   take (clusterId: ClusterId, command: Command): Promise<void>
   /** The command is refused. False when it is not waiting for an answer. */
@@ -36,23 +42,44 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
     return command
   }
 
-  /** The jobs first: a crash in between repeats a step that changes nothing the second time. */
-  async function settle (clusterId: ClusterId, acked: number, seq: number): Promise<void> {
-    for (let after = acked; after < seq;) {
+  /** The commands behind `after` up to `seq` that wait for an answer, without their documents. */
+  async function waiting (clusterId: ClusterId, after: number, seq: number): Promise<Command[]> {
+    const all: Command[] = []
+    while (after < seq) {
       // `seq` rises by one, so that there cannot be more than this up to `seq`.
       const limit = Math.min(PAGE, seq - after)
       const commands = (await outbox.pending(clusterId, { after, limit })).filter(command => command.seq <= seq)
-      await reports.acknowledged(clusterId, commands)
+      all.push(...commands.map(({ job, ...command }) => command))
       after = commands.length < limit ? seq : commands.at(-1)!.seq
     }
-    await outbox.ack(clusterId, seq)
+    return all
+  }
+
+  async function hear (clusterId: ClusterId, words: Word[]): Promise<Array<ReportOutcome | undefined>> {
+    const acks = words.flatMap(word => 'ack' in word ? word.ack : [])
+    const { acked, last } = acks.length > 0 ? await outbox.position(clusterId) : { acked: 0, last: 0 }
+    const upTo = Math.max(acked, ...acks.filter(seq => seq <= last))
+    const commands = await waiting(clusterId, acked, upTo)
+    const said = new Map<Word, Report>()
+    for (const word of words) {
+      if (!('ack' in word)) said.set(word, word)
+      else if (word.ack <= last) {
+        const many = commands.filter(({ seq }) => seq <= word.ack).length
+        said.set(word, { acknowledged: commands.splice(0, many) })
+      }
+    }
+    const outcomes = await reports.take(clusterId, [...said.values()])
+    // The jobs first: a crash in between repeats a step that changes nothing the second time.
+    if (upTo > acked) await outbox.ack(clusterId, upTo)
+    const next = outcomes.values()
+    return words.map(word => said.has(word) ? next.next().value : undefined)
   }
 
   return {
     async start (clusterId, lastSeq) {
       const { acked, last } = await outbox.position(clusterId)
       const resumed = lastSeq !== undefined && acked <= lastSeq && lastSeq <= last
-      if (resumed) await settle(clusterId, acked, lastSeq)
+      if (resumed) await hear(clusterId, [{ ack: lastSeq }])
       const next = await oldest(clusterId, resumed ? lastSeq : acked)
       const isUnknown = !resumed && (acked > 0 || (lastSeq ?? 0) > last)
       return {
@@ -62,15 +89,10 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
       }
     },
 
-    async acknowledge (clusterId, seq) {
-      const { acked, last } = await outbox.position(clusterId)
-      if (seq > last) return false
-      if (seq > acked) await settle(clusterId, acked, seq)
-      return true
-    },
+    hear,
 
     async take (clusterId, command) {
-      await reports.acknowledged(clusterId, [command])
+      await reports.take(clusterId, [{ acknowledged: [command] }])
       const first = await oldest(clusterId, 0)
       // The oldest one moves the place from which a channel would go on.
       if (first?.seq === command.seq) await outbox.ack(clusterId, command.seq)

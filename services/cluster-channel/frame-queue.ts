@@ -1,7 +1,7 @@
 import type { WebSocket } from 'ws'
 
 /** Text of a frame, undefined for a binary one. */
-type Received = string | undefined
+export type Received = string | undefined
 
 export interface FrameQueue {
   /** Forgets what waits, and everything that is still to come. */
@@ -16,15 +16,18 @@ const READ_AHEAD = { frames: 64, bytes: 4 * 1024 * 1024 }
 /** One read of the network may bring many tiny frames at once; more than this is nonsense. */
 const MAX_WAITING = 1000
 
+/** Most frames that are taken together. */
+const TOGETHER = 64
+
 /**
- * Takes the frames of a socket one after the other, in order of arrival: an ack must not overtake the heartbeat before
- * it.
+ * Takes the frames of a socket in order of arrival: an ack must not overtake the heartbeat before it. Those that came
+ * while others were being taken are taken together.
  * @param take Must not reject.
  * @param overflow Too many frames came at once.
  */
 export function openFrameQueue (
   socket: WebSocket,
-  { take, overflow }: { take (text: Received): Promise<void>, overflow (): void }
+  { take, overflow }: { take (texts: Received[]): Promise<void>, overflow (): void }
 ): FrameQueue {
   let waiting: Received[] = []
   let size = 0
@@ -51,9 +54,9 @@ export function openFrameQueue (
 
   async function takeAll (): Promise<void> {
     while (waiting.length > 0) {
-      const text = waiting.shift()
-      size -= text?.length ?? 0
-      await take(text)
+      const texts = waiting.splice(0, TOGETHER)
+      for (const text of texts) size -= text?.length ?? 0
+      await take(texts)
       if (!isAhead()) socket.resume()
     }
     taking = undefined

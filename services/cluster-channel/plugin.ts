@@ -54,7 +54,6 @@ export default fp(async function clusterChannel (app) {
   })
   const context: SessionContext = {
     registry: clusterRegistry,
-    reports: jobLifecycle.reports,
     outbox: store.outbox,
     acknowledgements,
     sessions,

@@ -5,19 +5,18 @@ import type { Cluster, ClusterId, ClusterRegistration } from '../../schemas/clus
 import { ApiError } from '../../schemas/errors.js'
 import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
-import type { ClusterReports } from '../job-lifecycle/operations/cluster-reports.js'
+import type { ReportOutcome } from '../job-lifecycle/operations/cluster-reports.js'
 import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
-import { openFrameQueue } from './frame-queue.js'
+import { openFrameQueue, type Received } from './frame-queue.js'
 import { startPings } from './pings.js'
 import type { Session, Sessions } from './sessions.js'
-import type { Acknowledgements } from './acknowledgements.js'
+import type { Acknowledgements, Word } from './acknowledgements.js'
 
 /** What a session needs of the rest of the server. */
 export interface SessionContext {
   registry: ClusterRegistry
-  reports: ClusterReports
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   sessions: Sessions
@@ -42,7 +41,7 @@ const MAX_BAD_FRAMES = 20
 
 /** Speaks the raw WebSocket protocol of contract section 5 with one cluster, until the socket closes. */
 export function startSession (socket: WebSocket, peer: Peer, context: SessionContext): void {
-  const { registry, reports, acknowledgements, sessions } = context
+  const { registry, acknowledgements, sessions } = context
   let { log } = peer
   let cluster: Cluster | undefined
   let delivery: Delivery | undefined
@@ -103,15 +102,57 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
     if (socket.bufferedAmount <= MAX_BACKLOG_BYTES) send('error', complaint)
   }
 
-  async function take (text: string | undefined): Promise<void> {
-    const frame = readFrame(text)
-    if ('code' in frame) return refuseFrame(frame)
+  /** What frames in a row say of jobs is taken together; any other frame is taken alone. */
+  async function take (texts: Received[]): Promise<void> {
+    let words: WordFrame[] = []
+    for (const text of texts) {
+      const frame = readFrame(text)
+      if (cluster && isWord(frame)) {
+        badFrames = 0
+        words.push(frame)
+        continue
+      }
+      await takeWords(words)
+      words = []
+      if (over) return
+      if ('code' in frame) refuseFrame(frame)
+      else await takeAlone(frame)
+    }
+    await takeWords(words)
+  }
+
+  async function takeAlone (frame: ClusterFrame): Promise<void> {
     badFrames = 0
     try {
       await sessions.confirm()
       if (!over) await handle(frame)
     } catch (err) {
       tellFailure(err, frame.event)
+    }
+  }
+
+  async function takeWords (frames: WordFrame[]): Promise<void> {
+    if (frames.length === 0 || !cluster || over) return
+    try {
+      await sessions.confirm()
+      if (over) return
+      const outcomes = await acknowledgements.hear(cluster.id, frames.map(toWord))
+      for (const [index, frame] of frames.entries()) tellOutcome(frame, outcomes[index])
+    } catch (err) {
+      // None of them is known to be taken.
+      for (const { event } of frames) tellFailure(err, event)
+    }
+  }
+
+  function tellOutcome (frame: WordFrame, outcome: ReportOutcome | undefined): void {
+    const { event } = frame
+    if (outcome && 'error' in outcome) tellFailure(outcome.error, event)
+    else if (event === 'ack') {
+      const { seq } = frame.data
+      if (outcome) delivery?.settled(seq)
+      else complain({ code: 'seq_unknown', message: `data.seq: ${seq} was never given out`, event })
+    } else if (outcome && outcome.warnings.length > 0) {
+      complain({ code: 'heartbeat_entry_invalid', message: outcome.warnings.join('; '), event })
     }
   }
 
@@ -134,25 +175,10 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
     }
     const { id } = cluster
     switch (frame.event) {
-      case 'information': {
-        const { warnings } = await reports.heartbeat(id, frame.data)
-        if (warnings.length > 0) {
-          complain({ code: 'heartbeat_entry_invalid', message: warnings.join('; '), event: 'information' })
-        }
-        return
-      }
       case 'nodes':
         if ('count' in frame.data) await registry.setNodes(id, frame.data.count)
         else await registry.addNodes(id, frame.data.delta)
         return
-      case 'result':
-        return await reports.result(frame.data, id)
-      case 'ack': {
-        const { seq } = frame.data
-        if (await acknowledgements.acknowledge(id, seq)) delivery?.settled(seq)
-        else complain({ code: 'seq_unknown', message: `data.seq: ${seq} was never given out`, event: 'ack' })
-        return
-      }
       case 'nack': {
         const { seq, error } = frame.data
         if (await acknowledgements.refuse(id, seq, error)) delivery?.dropped(seq)
@@ -206,6 +232,7 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
   }
 
   function tellFailure (err: unknown, event: string): void {
+    if (over) return
     if (err instanceof ApiError && err.code === 'cluster_not_found') {
       return end(CLOSE.removed, {
         code: 'cluster_removed',
@@ -237,5 +264,23 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
     clearTimeout(patience)
     stopPings()
     delivery?.stop()
+  }
+}
+
+/** A frame that says something of jobs. */
+type WordFrame = Extract<ClusterFrame, { event: 'information' | 'result' | 'ack' }>
+
+function isWord (frame: ClusterFrame | Complaint): frame is WordFrame {
+  return !('code' in frame) && ['information', 'result', 'ack'].includes(frame.event)
+}
+
+function toWord (frame: WordFrame): Word {
+  switch (frame.event) {
+    case 'ack':
+      return { ack: frame.data.seq }
+    case 'result':
+      return { result: frame.data }
+    case 'information':
+      return { heartbeat: frame.data }
   }
 }

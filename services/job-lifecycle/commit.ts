@@ -42,8 +42,14 @@ export interface Committer {
   changeEach (ids: Iterable<JobId>, decide: Decide, fence?: number): Promise<unknown[]>
   /** {@link Committer.changeEach} for each job that this cluster runs or still has to remove. */
   changeOn (clusterId: ClusterId, decide: Decide, fence?: number): Promise<unknown[]>
-  /** Changes of these jobs, to commit together. A decision that fails is logged and left out. */
-  decideEach (jobs: Job[], decide: (job: Job) => JobChange | undefined): JobChange[]
+  /**
+   * Makes these decisions on each of these jobs, in order, as one change; those of all jobs are read and committed
+   * together. A decision that fails is logged and never stops the others.
+   * @returns What went wrong, by job: also `job_not_found` and `job_unreadable`. Rejects when the store fails.
+   */
+  changeMany (decisions: ReadonlyMap<JobId, ReadonlyArray<(job: Job) => JobChange | undefined>>): Promise<
+    Map<JobId, unknown>
+  >
 }
 
 /** Jobs read at a time. */
@@ -78,6 +84,16 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
     if (reached.size > 0) events.emit('commands', [...reached])
     if (saved.some(({ job }) => hasUnplaced(job))) events.emit('unplaced')
     return changes.map(change => outcomes[held.indexOf(change)] ?? { outcome: 'stale' })
+  }
+
+  async function whyMissing (id: JobId): Promise<unknown> {
+    try {
+      await jobs.get(id)
+      return new ApiError('job_not_found', `No job has the id ${id}`)
+    } catch (err) {
+      if (err instanceof ApiError && err.code === 'job_unreadable') return err
+      throw err
+    }
   }
 
   const committer: Committer = {
@@ -132,17 +148,49 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
       return undecided
     },
 
-    decideEach: (jobs, decide) =>
-      jobs.flatMap(job => {
-        try {
-          return decide(job) ?? []
-        } catch (err) {
-          log.error({ err, job_id: job.id }, UNDECIDED)
-          return []
+    async changeMany (decisions) {
+      const failed = new Map<JobId, unknown>()
+      const ids = [...decisions.keys()]
+      for (let from = 0; from < ids.length; from += PAGE) {
+        const changes: JobChange[] = []
+        const missing = new Set(ids.slice(from, from + PAGE))
+        for (const job of await jobs.getMany([...missing])) {
+          missing.delete(job.id)
+          try {
+            const change = decideInTurn(job, decisions.get(job.id)!)
+            if (change) changes.push(change)
+          } catch (err) {
+            log.error({ err, job_id: job.id }, UNDECIDED)
+            failed.set(job.id, err)
+          }
         }
-      })
+        for (const id of missing) failed.set(id, await whyMissing(id))
+        const outcomes = await commit(changes)
+        const stale = changes.filter((_, index) => outcomes[index]?.outcome !== 'saved')
+        for (const { job: { id } } of stale) {
+          const [err] = await committer.changeEach([id], job => decideInTurn(job, decisions.get(id)!))
+          if (err !== undefined) failed.set(id, err)
+        }
+      }
+      return failed
+    }
   }
   return committer
+}
+
+/** Decisions on a job, each on what the one before it made of the job, as one change. */
+function decideInTurn (
+  job: Job,
+  decisions: ReadonlyArray<(job: Job) => JobChange | undefined>
+): JobChange | undefined {
+  let all: JobChange | undefined
+  for (const decide of decisions) {
+    const change = decide(all?.job ?? job)
+    if (!change) continue
+    const { events = [], commands = [] } = all ?? {}
+    all = { job: change.job, events: [...events, ...change.events], commands: [...commands, ...change.commands] }
+  }
+  return all
 }
 
 /** The saved job; undefined for `stale`. Throws what only the user can resolve. */

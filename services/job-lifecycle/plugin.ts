@@ -27,7 +27,7 @@ const CHECK_MS = 1000
 
 export default fp(async function jobLifecycle (app) {
   const { config, store, clusterRegistry: registry, schedulerClient: scheduler, loops, log } = app
-  const { jobs, clusters, notifications } = store
+  const { jobs, clusters, outbox, notifications } = store
   const policy = policyOf(config)
   const committer = createCommitter(jobs, policy, log)
   const finder = createJobFinder(jobs)
@@ -57,7 +57,7 @@ export default fp(async function jobLifecycle (app) {
   const placement = startPlacement({ jobs, scheduler, committer, lease, retryMs, startLoop })
   const controllers = [
     placement,
-    startDeadlines({ jobs, committer, policy, lease, everyMs, startLoop }),
+    startDeadlines({ jobs, outbox, committer, policy, lease, everyMs, startLoop }),
     startFailover({ clusters, committer, graceMs, failoverMs, lease, everyMs, startLoop, log }),
     startRetention({ jobs, hours: config.JOB_RETENTION_H, startLoop, log })
   ]

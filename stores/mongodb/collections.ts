@@ -190,6 +190,7 @@ const INDEXES: Record<keyof Collections, Index[]> = {
   outbox: [
     [{ cluster_id: 1, seq: 1 }, { unique: true }],
     [{ open: 1, cluster_id: 1, seq: 1 }],
+    [{ job_id: 1, open: 1 }],
     [{ settled_at: 1 }, { sparse: true }]
   ],
   leases: [[{ expires_at: 1 }]],

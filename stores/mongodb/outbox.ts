@@ -1,6 +1,7 @@
 import type { Filter } from 'mongodb'
 import { asCommand, type Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
+import type { JobId } from '../../schemas/job.js'
 import { parseStored } from '../../schemas/primitives.js'
 import type { OutboxStore } from '../store.js'
 import type { Draft, OutboxDocument } from './collections.js'
@@ -25,7 +26,7 @@ export interface Outbox extends OutboxStore {
 /** Commands, or clusters, dealt with in one step of a sweep. */
 const SWEEP_STEP = 1000
 
-export function createOutbox ({ collections: { clusters, outbox }, documents }: Connection): Outbox {
+export function createOutbox ({ collections: { clusters, jobs, outbox }, documents }: Connection): Outbox {
   /**
    * Undefined for an unknown cluster. The outbox is read first: a sweep notes the last number at the cluster before it
    * forgets the command that had it.
@@ -116,6 +117,15 @@ export function createOutbox ({ collections: { clusters, outbox }, documents }: 
     return found.map(({ _id }) => _id)
   }
 
+  async function untaken (jobId: JobId): Promise<ClusterId[]> {
+    const projection = { 'system_manager.drafts.cluster_id': 1 }
+    const job = await jobs.findOne({ _id: toObjectId(jobId) }, { projection })
+    const drafts = job?.system_manager?.drafts ?? []
+    // In this order: a draft leaves its job once it is in the outbox.
+    const open = await outbox.distinct('cluster_id', { job_id: jobId, open: true })
+    return [...new Set([...drafts.map(({ cluster_id: id }) => id), ...open])]
+  }
+
   return {
     append,
     sweepSettled,
@@ -136,6 +146,8 @@ export function createOutbox ({ collections: { clusters, outbox }, documents }: 
       ),
 
     backlog: () => outbox.countDocuments({ open: true }),
+
+    untaken,
 
     async ack (clusterId, seq) {
       // A cluster may claim more than it was ever sent: that must not settle commands that are yet to come.

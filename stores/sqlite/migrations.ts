@@ -143,7 +143,8 @@ export const MIGRATIONS: readonly string[] = [
     WHERE json_extract(maintenance, '$.lost_at') IS NULL;
   CREATE INDEX clusters_lost ON clusters (last_modified_timestamp)
     WHERE json_extract(maintenance, '$.lost_at') IS NOT NULL;
-  `
+  `,
+  "CREATE INDEX outbox_by_job ON outbox (command ->> 'job_id');"
 ]
 
 /**

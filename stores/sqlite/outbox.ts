@@ -33,6 +33,9 @@ export function createOutbox ({ prepare, read, write, documents }: Connection): 
   const selectClusters = prepare<{ cluster_id: string }>(
     'SELECT DISTINCT cluster_id FROM outbox WHERE cluster_id > ? ORDER BY cluster_id LIMIT ?'
   )
+  const selectUntaken = prepare<{ cluster_id: string }>(
+    "SELECT DISTINCT cluster_id FROM outbox WHERE command ->> 'job_id' = ?"
+  )
   const removeAcked = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq <= ?')
   const removeOne = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq = ?')
 
@@ -57,6 +60,8 @@ export function createOutbox ({ prepare, read, write, documents }: Connection): 
       ),
 
     backlog: () => read(() => count.get()!.backlog),
+
+    untaken: jobId => read(() => selectUntaken.all(jobId).map(row => row.cluster_id)),
 
     ack: (clusterId, seq) =>
       write(() => {

@@ -1,7 +1,7 @@
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
 import type { Job } from '../../../schemas/job.js'
-import type { JobStore } from '../../../stores/store.js'
+import type { JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
 import type { Policy } from '../state-machine/policy.js'
@@ -12,6 +12,7 @@ const PAGE = 200
 /** What a turn needs. */
 export interface DeadlinesContext {
   jobs: Pick<JobStore, 'due'>
+  outbox: Pick<OutboxStore, 'untaken'>
   committer: Pick<Committer, 'change'>
   policy: Policy
 }
@@ -22,18 +23,22 @@ export interface DeadlinesContext {
  * @param now Unix milliseconds.
  */
 export async function expireDue (
-  { jobs, committer, policy }: DeadlinesContext,
+  { jobs, outbox, committer, policy }: DeadlinesContext,
   { fence, each, signal }: Turn,
   now = Date.now()
 ): Promise<void> {
   const before = new Date(now).toISOString()
+  const expire = async (job: Job): Promise<JobChange | undefined> => {
+    const untaken = new Set(await outbox.untaken(job.id))
+    return expireDeadlines(job, policy, 'system', new Date(now), untaken)
+  }
   let page: Job[]
   let after: Job | undefined
   do {
     page = await jobs.due({ before, limit: PAGE, ...(after && { after }) })
     await each(
       page,
-      ({ id }) => committer.change(id, job => expireDeadlines(job, policy, 'system', new Date(now)), fence),
+      ({ id }) => committer.change(id, expire, fence),
       ({ id, job_name: job }) => ({ job_id: id, job })
     )
     after = page.at(-1)

@@ -2,7 +2,8 @@ import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId, Heartbeat } from '../../../schemas/cluster.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { DeployResult, Job, JobId } from '../../../schemas/job.js'
-import type { JobStore } from '../../../stores/store.js'
+import type { Status } from '../../../schemas/status.js'
+import type { JobChange, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { Committer } from '../commit.js'
 import { acknowledged, refused } from '../state-machine/decisions/command-replies.js'
@@ -10,20 +11,30 @@ import { delivery } from '../state-machine/decisions/delivery.js'
 import { detailed, changesStatus, reported } from '../state-machine/decisions/cluster-reports.js'
 import type { DriftDetection } from './drift.js'
 
-/** Messages from clusters about their jobs (contract sections 2 and 5). */
+/** What a cluster says of its jobs (contract sections 2 and 5). */
+export type Report =
+  /** A heartbeat: its figures go to the registry, its statuses to the jobs. */
+  | { heartbeat: Heartbeat }
+  /** Where it runs the instances of a job. */
+  | { result: DeployResult }
+  /** It acknowledged these commands. Idempotent. */
+  | { acknowledged: Command[] }
+
+/** What became of a report; `warnings` say what of it could not be understood, one sentence each. */
+export type ReportOutcome = { warnings: string[] } | { error: unknown }
+
+/** Messages from clusters about their jobs. */
 export interface ClusterReports {
   /**
-   * A heartbeat: its figures go to the registry, its statuses to the jobs.
-   * @returns What could not be understood, one sentence each.
+   * Takes what one cluster said at about the same time, in this order: each job is read and written once. To be called
+   * before commands are settled in the outbox. Rejects with `cluster_not_found`, and when the store fails.
+   * @returns An outcome for each report.
    */
+  take (clusterId: ClusterId, reports: Report[]): Promise<ReportOutcome[]>
+  /** {@link ClusterReports.take} for one heartbeat. */
   heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<{ warnings: string[] }>
-  /**
-   * Where a cluster runs the instances of a job. Unknown job: `job_not_found`.
-   * @param clusterId The sender. Known on the channel, not over HTTP.
-   */
-  result (body: DeployResult, clusterId?: ClusterId): Promise<void>
-  /** A cluster acknowledged these commands. Idempotent. Call it before the commands are settled in the outbox. */
-  acknowledged (clusterId: ClusterId, commands: Command[]): Promise<void>
+  /** Where a cluster runs the instances of a job, of a sender who is not known. Unknown job: `job_not_found`. */
+  result (body: DeployResult): Promise<void>
   /** A cluster refused a command. Idempotent. Call it before the command is settled in the outbox. */
   refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
   /**
@@ -44,39 +55,58 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
   committer: Committer
   drift: DriftDetection
 }): ClusterReports {
-  const { commit, change, changeEach } = committer
+  const { changeEach, changeMany } = committer
+
+  async function take (clusterId: ClusterId, reports: Report[]): Promise<ReportOutcome[]> {
+    const outcomes: ReportOutcome[] = reports.map(() => ({ warnings: [] }))
+    const told = new Map<Report, ReadonlyMap<JobId, Status>>()
+    // Reads and writes only the jobs that the reports change.
+    const affected = new Set<JobId>()
+    for (const [index, report] of reports.entries()) {
+      if ('result' in report) affected.add(report.result.job_id)
+      else if ('acknowledged' in report) for (const { job_id: id } of report.acknowledged) affected.add(id)
+      else {
+        const { statuses, warnings } = await takeHeartbeat(clusterId, report.heartbeat)
+        outcomes[index] = { warnings }
+        told.set(report, statuses)
+        for (const { job_id: id, status } of statuses.size === 0 ? [] : await jobs.contradicted(clusterId, statuses)) {
+          if (changesStatus(status, statuses.get(id)!)) affected.add(id)
+        }
+      }
+    }
+    if (affected.size === 0) return outcomes
+
+    const failed = await changeMany(decisionsOn(affected, clusterId, reports, told))
+    for (const [index, report] of reports.entries()) {
+      if (!('result' in report)) continue
+      const error = failed.get(report.result.job_id)
+      if (error !== undefined) outcomes[index] = { error }
+    }
+    return outcomes
+  }
+
+  async function takeHeartbeat (
+    clusterId: ClusterId,
+    body: Heartbeat
+  ): Promise<{ statuses: ReadonlyMap<JobId, Status>, warnings: string[] }> {
+    const { reports, warnings } = await registry.heartbeat(clusterId, body)
+    const statuses = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
+    // A heartbeat without `jobs` does not mean that the cluster runs none.
+    if (Array.isArray(body.jobs)) drift.checkSoon(clusterId, statuses)
+    return { statuses, warnings }
+  }
 
   return {
+    take,
+
     async heartbeat (clusterId, body) {
-      const { reports, warnings } = await registry.heartbeat(clusterId, body)
-      const told = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
-      // A heartbeat without `jobs` does not mean that the cluster runs none.
-      if (Array.isArray(body.jobs)) drift.checkSoon(clusterId, told)
-      if (told.size === 0) return { warnings }
-      // Reads and writes only the jobs that the heartbeat changes.
-      const affected = new Set<JobId>()
-      for (const { job_id, status } of await jobs.contradicted(clusterId, told)) {
-        if (changesStatus(status, told.get(job_id)!)) affected.add(job_id)
-      }
-      if (affected.size === 0) return { warnings }
-      const decide = (job: Job) => reported(job, clusterId, told.get(job.id)!)
-      const decisions = committer.decideEach(await jobs.getMany([...affected]), decide)
-      const outcomes = await commit(decisions)
-      const stale = decisions.filter((_, index) => outcomes[index]?.outcome !== 'saved')
-      await changeEach(stale.map(({ job }) => job.id), decide)
-      return { warnings }
+      const [outcome] = await take(clusterId, [{ heartbeat: body }])
+      return outcome as { warnings: string[] }
     },
 
-    async result (body, clusterId) {
-      if (!await change(body.job_id, job => detailed(job, body, clusterId))) {
+    async result (body) {
+      if (!await committer.change(body.job_id, job => detailed(job, body))) {
         throw new ApiError('job_not_found', `No job has the id ${body.job_id}`)
-      }
-    },
-
-    async acknowledged (clusterId, commands) {
-      // A decision that fails must not keep the later commands of the cluster in the outbox for ever.
-      for (const { job_id, command_id } of commands) {
-        await changeEach([job_id], job => acknowledged(job, clusterId, command_id))
       }
     },
 
@@ -98,4 +128,29 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       return held.filter(job => job.instance_list.some(instance => instance.cluster_id === clusterId))
     }
   }
+}
+
+/** For each of these jobs what the reports say of it, in their order. */
+function decisionsOn (
+  ids: ReadonlySet<JobId>,
+  clusterId: ClusterId,
+  reports: readonly Report[],
+  told: ReadonlyMap<Report, ReadonlyMap<JobId, Status>>
+): Map<JobId, Array<(job: Job) => JobChange | undefined>> {
+  const decisions = new Map<JobId, Array<(job: Job) => JobChange | undefined>>([...ids].map(id => [id, []]))
+  for (const report of reports) {
+    if ('result' in report) {
+      const { result } = report
+      decisions.get(result.job_id)!.push(job => detailed(job, result, clusterId))
+    } else if ('acknowledged' in report) {
+      for (const { job_id: id, command_id: commandId } of report.acknowledged) {
+        decisions.get(id)!.push(job => acknowledged(job, clusterId, commandId))
+      }
+    } else {
+      for (const [id, status] of told.get(report) ?? []) {
+        decisions.get(id)?.push(job => reported(job, clusterId, status))
+      }
+    }
+  }
+  return decisions
 }

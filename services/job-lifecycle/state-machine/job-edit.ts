@@ -89,6 +89,7 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
       const from = instance.status
       if (!mayBecome(instance, trigger, to)) return false
       Object.assign(instance, { status: to, status_reason: reason, status_since: now, given_up: trigger === 'gave_up' })
+      delete instance.deadline_from
       edit.event('status', `instance ${instance.instance_number} is ${to}${reason ? `: ${reason}` : ''}`, {
         instance_number: instance.instance_number,
         from,

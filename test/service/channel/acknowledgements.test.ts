@@ -22,10 +22,13 @@ async function withCommands (t: Test, count: number) {
       return outbox.pending(id, page)
     }
   }
+  const acknowledgements = createAcknowledgements(counted, reports)
   return {
     connection,
     clusterId,
-    acknowledgements: createAcknowledgements(counted, reports),
+    acknowledgements,
+    /** False for a seq that was never given out. */
+    acknowledge: async (seq: number) => (await acknowledgements.hear(clusterId, [{ ack: seq }]))[0] !== undefined,
     commands,
     /** What was read of the outbox to acknowledge. */
     reads,
@@ -42,24 +45,24 @@ async function withCommands (t: Test, count: number) {
 const upTo = (last: number, first = 1) => Array.from({ length: last - first + 1 }, (_, n) => n + first)
 
 t.test('an acknowledgement settles everything up to its seq, and nothing beyond, however much it is', async t => {
-  const { connection, acknowledgements, clusterId, waiting, events } = await withCommands(t, 200)
-  t.equal(await acknowledgements.acknowledge(clusterId, 150), true)
+  const { connection, acknowledge, waiting, events } = await withCommands(t, 200)
+  t.equal(await acknowledge(150), true)
   t.same(await waiting(), upTo(200, 151))
   t.same(await events('acknowledged'), { of: upTo(150), total: 150 })
   const { commits } = connection
-  t.equal(await acknowledgements.acknowledge(clusterId, 150), true, 'again')
-  t.equal(await acknowledgements.acknowledge(clusterId, 3), true, 'an old one')
-  t.equal(await acknowledgements.acknowledge(clusterId, 201), false, 'one that was never given out')
+  t.equal(await acknowledge(150), true, 'again')
+  t.equal(await acknowledge(3), true, 'an old one')
+  t.equal(await acknowledge(201), false, 'one that was never given out')
   t.equal(connection.commits, commits, 'none of them writes')
   t.same(await waiting(), upTo(200, 151))
-  t.equal(await acknowledgements.acknowledge(clusterId, 200), true)
+  t.equal(await acknowledge(200), true)
   t.same(await waiting(), [])
   t.same(await events('acknowledged'), { of: upTo(200), total: 200 })
 })
 
 t.test('64 commands are read at a time, and none beyond the seq; one where one is asked for', async t => {
-  const { acknowledgements, clusterId, commands, reads } = await withCommands(t, 200)
-  await acknowledgements.acknowledge(clusterId, 100)
+  const { acknowledgements, acknowledge, clusterId, commands, reads } = await withCommands(t, 200)
+  await acknowledge(100)
   t.same(reads.splice(0), [{ after: 0, limit: 64 }, { after: 64, limit: 36 }])
   await acknowledgements.start(clusterId, 101)
   t.same(reads.splice(0), [{ after: 100, limit: 1 }, { after: 101, limit: 1 }])
@@ -70,7 +73,7 @@ t.test('64 commands are read at a time, and none beyond the seq; one where one i
 })
 
 t.test('a command that is acknowledged alone leaves earlier ones waiting', async t => {
-  const { acknowledgements, clusterId, waiting, events, commands } = await withCommands(t, 3)
+  const { acknowledgements, acknowledge, clusterId, waiting, events, commands } = await withCommands(t, 3)
   const [first, second] = await commands()
   await acknowledgements.take(clusterId, second!)
   t.same(await waiting(), [1, 3])
@@ -78,13 +81,13 @@ t.test('a command that is acknowledged alone leaves earlier ones waiting', async
   t.same(await waiting(), [3])
   t.same(await acknowledgements.start(clusterId, 1), { resumed: true, nextSeq: 3, desired: undefined }, 'the oldest moved the place to go on from')
   t.same(await events('acknowledged'), { of: [1, 2], total: 2 })
-  await acknowledgements.acknowledge(clusterId, 3)
+  await acknowledge(3)
   await t.resolves(acknowledgements.take(clusterId, first!), 'again, with none waiting')
 })
 
 t.test('what a cluster should have is not told while a job on it cannot be understood', async t => {
-  const { connection, acknowledgements, clusterId } = await withCommands(t, 2)
-  await acknowledgements.acknowledge(clusterId, 1)
+  const { connection, acknowledgements, acknowledge, clusterId } = await withCommands(t, 2)
+  await acknowledge(1)
   await connection.write(() => connection.prepare("UPDATE jobs SET doc = '{' WHERE id = (SELECT min(id) FROM jobs)").run())
   t.same(await acknowledgements.start(clusterId, undefined), { resumed: false, nextSeq: 2, desired: undefined })
 })
@@ -100,9 +103,9 @@ t.test('a refusal settles its command alone, once', async t => {
 })
 
 t.test('an acknowledgement behind a refusal reaches no further for it', async t => {
-  const { acknowledgements, clusterId, waiting, events } = await withCommands(t, 5)
+  const { acknowledgements, acknowledge, clusterId, waiting, events } = await withCommands(t, 5)
   await acknowledgements.refuse(clusterId, 2, 'no disk')
-  await acknowledgements.acknowledge(clusterId, 3)
+  await acknowledge(3)
   t.same(await waiting(), [4, 5])
   t.same((await events('acknowledged')).of, [1, 3])
 })

@@ -59,7 +59,6 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
           return cluster
         }
       },
-      reports,
       outbox: {
         ...outbox,
         async pending (id, page) {

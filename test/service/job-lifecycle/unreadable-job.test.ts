@@ -52,7 +52,7 @@ t.test('what its cluster answers about it keeps the answers about others from no
   const { server: { jobLifecycle: { reports }, store }, clusterId, broken, good } = await withBroken(t)
   const commands = await store.outbox.pending(clusterId, { after: 0, limit: 9 })
   t.equal(commands.length, 2)
-  await reports.acknowledged(clusterId, commands)
+  await reports.take(clusterId, [{ acknowledged: commands }])
   t.equal((await store.jobs.get(good.id))!.instance_list[0]!.awaits, null)
   await reports.refused(clusterId, commands.find(({ job_id: id }) => id === broken.id)!, 'no room')
   await reports.delivery(clusterId, [broken.id, good.id], 'it is slow')
@@ -71,7 +71,7 @@ t.test('its cluster does not get a resync, which would remove it', async t => {
 t.test('its cluster is in use because of it', async t => {
   const { server: { jobLifecycle }, clusterId, broken, good } = await withBroken(t)
   await jobLifecycle.jobs.undeploy(good.id, 'test')
-  await jobLifecycle.reports.acknowledged(clusterId, [...await jobLifecycle.jobs.list({})].flatMap(job => job.retiring).map(({ command_id: commandId }) => ({ seq: 9, command_id: commandId, kind: 'delete', job_id: good.id })))
+  await jobLifecycle.reports.take(clusterId, [{ acknowledged: [...await jobLifecycle.jobs.list({})].flatMap(job => job.retiring).map(({ command_id: commandId }) => ({ seq: 9, command_id: commandId, kind: 'delete', job_id: good.id })) }])
   t.strictSame(await jobLifecycle.jobs.list({ cluster_id: clusterId }), [])
   await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
 })

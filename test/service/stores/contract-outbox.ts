@@ -31,6 +31,24 @@ export function outboxContract (t: Test, open: Open): void {
     t.equal(await again.outbox.backlog(), 2)
   })
 
+  t.test('the clusters that have yet to take a command about a job', async t => {
+    const { store, reopen } = await open(t)
+    const clusters = await Promise.all([registered(store), registered(store), registered(store)])
+    const [one, two, three] = clusters.map(({ id }) => id) as [string, string, string]
+    const [job, other] = [aJob(), aJob()]
+    await saved(store, job, { commands: [aCommand(job, one), aCommand(job, two), aCommand(job, two, 'delete')] })
+    await saved(store, other, { commands: [aCommand(other, three)] })
+    t.strictSame((await store.outbox.untaken(job.id)).sort(), [one, two].sort())
+    await store.outbox.ack(one, 1)
+    await store.outbox.ack(two, 1)
+    const again = await reopen()
+    t.strictSame(await again.outbox.untaken(job.id), [two])
+    await again.outbox.drop(two, 2)
+    t.strictSame(await again.outbox.untaken(job.id), [])
+    t.strictSame(await again.outbox.untaken(other.id), [three])
+    t.strictSame(await again.outbox.untaken(UNKNOWN), [])
+  })
+
   t.test('deploy and replicate carry the job as it was stored, delete and move do not', async t => {
     const { store } = await open(t)
     const { id } = await registered(store)

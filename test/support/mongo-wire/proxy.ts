@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
+import { readFileSync } from 'node:fs'
+import { connect, createServer, isIP, type AddressInfo, type Socket } from 'node:net'
 import { connect as connectTls, createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { BSON, MongoClient, type Document } from 'mongodb'
 import type { Test } from 'tap'
@@ -110,7 +111,13 @@ function eachMessage (socket: Socket, take: (message: Buffer) => void): void {
 async function reach (uri: string): Promise<{ open: () => Socket, proxied: (port: number) => string }> {
   const { options } = new MongoClient(uri)
   const { host, port } = options.hosts[0]!
-  const open = () => options.tls ? connectTls({ ...options, host: host!, port: port!, servername: host! }) : connect({ host: host!, port: port! })
+  const { tlsCAFile, tlsCertificateKeyFile } = options as { tlsCAFile?: string, tlsCertificateKeyFile?: string }
+  // The driver reads them when it connects.
+  const files = {
+    ...(tlsCAFile && { ca: readFileSync(tlsCAFile) }),
+    ...(tlsCertificateKeyFile && { cert: readFileSync(tlsCertificateKeyFile), key: readFileSync(tlsCertificateKeyFile) })
+  }
+  const open = () => options.tls ? connectTls({ ...options, ...files, host: host!, port: port!, ...(isIP(host!) === 0 && { servername: host! }) }) : connect({ host: host!, port: port! })
   const [, scheme, credentials = '', , path = '', query = ''] = /^(mongodb:\/\/)([^@/]*@)?([^/?]*)(\/[^?]*)?(?:\?(.*))?$/.exec(uri)!
   const kept = query.split('&').filter(option => option !== '' && !/^(?:tls|ssl|replicaSet|directConnection)/i.test(option))
   return {
@@ -121,9 +128,10 @@ async function reach (uri: string): Promise<{ open: () => Socket, proxied: (port
 
 /**
  * Starts a proxy before the server of this URI, ended with the test.
- * @param tls Speaks TLS with its clients; their URI has to ask for it.
+ * @param options.tls Speaks TLS with its clients; their URI has to ask for it.
+ * @param options.delayMs Milliseconds that each command takes longer.
  */
-export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: TlsOptions } = {}): Promise<MongoProxy> {
+export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 }: { tls?: TlsOptions, delayMs?: number } = {}): Promise<MongoProxy> {
   const { open, proxied } = await reach(uri)
   const counts = new Map<string, number>()
   const sockets = new Set<Socket>()
@@ -167,7 +175,10 @@ export async function startMongoProxy (t: Test, uri: string, { tls }: { tls?: Tl
     upstream.on('close', () => client.destroy())
     // What was held of a client that is gone is still on its way.
     client.on('close', () => take(() => upstream.destroy()))
-    eachMessage(client, message => take(() => pass(message), readRequest(message)))
+    eachMessage(client, message => {
+      if (delayMs === 0) take(() => pass(message), readRequest(message))
+      else setTimeout(() => take(() => pass(message), readRequest(message)), delayMs)
+    })
 
     function pass (message: Buffer): void {
       const request = readRequest(message)

@@ -61,6 +61,10 @@ export class ModelStore {
     return this.outbox.get(clusterId) ?? []
   }
 
+  async untaken (jobId: JobId): Promise<ClusterId[]> {
+    return [...this.outbox].filter(([, commands]) => commands.some(command => command.job_id === jobId)).map(([id]) => id)
+  }
+
   settle (clusterId: ClusterId, commandId: string): void {
     this.outbox.set(clusterId, this.pending(clusterId).filter(command => command.command_id !== commandId))
   }

@@ -72,8 +72,8 @@ export class World {
     if (answer === 'lost-ack') return true
     const { reports } = this.manager
     if (answer === 'ack' || answer === 'ack-twice') {
-      await reports.acknowledged(model.id, [command])
-      if (answer === 'ack-twice') await reports.acknowledged(model.id, [command])
+      await reports.take(model.id, [{ acknowledged: [command] }])
+      if (answer === 'ack-twice') await reports.take(model.id, [{ acknowledged: [command] }])
     } else {
       this.excused.add(about)
       await reports.refused(model.id, command, answer === 'no-room' ? 'NO_WORKER_CAPACITY' : 'boom')
@@ -95,7 +95,7 @@ export class World {
     for (const [jobId, containers] of model.jobs) {
       const up = [...containers].filter(([, { status }]) => status === 'CREATED' || status === 'RUNNING')
       const instances = up.map(([instance_number]) => ({ instance_number, host_ip: `192.168.0.${instance_number}`, host_port: 50_000 }))
-      if (up.length > 0) await this.manager.reports.result({ job_id: jobId, instances }, model.id)
+      if (up.length > 0) await this.manager.reports.take(model.id, [{ result: { job_id: jobId, instances } }])
     }
   }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
-import { refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
+import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { forgotten, lost } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
@@ -36,6 +36,46 @@ t.test('what does not start is tried elsewhere, and its cluster gets a command t
   t.same(commands(change), [`delete ${HPI}`])
   t.ok(eventTypes(change).includes('retried'))
   t.equal(dueAt(change!.job, POLICY), null)
+})
+
+t.test('what its cluster could not know of yet is not tried elsewhere, but not for ever', async t => {
+  let job = placedJob([HPI, TUM])
+  const placedAt = Date.parse(job.instance_list[0]!.status_since)
+  const untaken = new Set([HPI])
+  for (let waits = 1; waits < 5; waits++) {
+    const at = new Date(dueAt(job, POLICY)!)
+    const change = expireDeadlines(job, POLICY, 'system', at, untaken)
+    t.same(fields(change?.job, 'cluster_id', 'deadline_from')[0], [HPI, at.toISOString()])
+    t.same(commands(change), waits === 1 ? [`delete ${TUM}`] : [], 'the other one is tried elsewhere at once')
+    t.match(events(change), [/^delivery 0 @hpi: instance 0: its cluster has not taken the command yet, and may still$/])
+    job = stored(change)
+  }
+  const last = new Date(dueAt(job, POLICY)!)
+  t.equal(last.getTime() - placedAt, 5 * POLICY.scheduledMs)
+  t.same(fields(expireDeadlines(job, POLICY, 'system', last, untaken)?.job, 'cluster_id')[0], [''])
+})
+
+t.test('the deadline counts from when its cluster took the command, where that was late', async t => {
+  const job = placedJob([HPI])
+  const since = Date.parse(job.instance_list[0]!.status_since)
+  const takenAfter = (ms: number) => acknowledged(job, HPI, 'whatever', new Date(since + ms))
+  t.equal(takenAfter(4999), undefined, 'not worth a write')
+  const late = takenAfter(90_000)
+  t.same(events(late), ['acknowledged 0 @hpi: instance 0: the cluster took the command 90 s after the placement'])
+  t.equal(Date.parse(dueAt(stored(late), POLICY)!), since + 90_000 + POLICY.scheduledMs)
+  t.equal(acknowledged(stored(late), HPI, 'whatever', new Date(since + 91_000)), undefined, 'once')
+  t.equal(acknowledged(job, TUM, 'whatever', new Date(since + 90_000)), undefined, 'another cluster')
+  const reportedLate = stored(reported(stored(late), HPI, 'CREATED', new Date(since + 95_000)))
+  t.equal(reportedLate.instance_list[0]!.deadline_from, undefined)
+  t.equal(Date.parse(dueAt(reportedLate, POLICY)!), since + 95_000 + POLICY.startingMs)
+})
+
+t.test('the deadline of an update counts from when its cluster took the command', async t => {
+  const updating = updated(runningJob([HPI]), { image: 'nginx:2' })
+  const [command] = updating!.commands
+  const since = Date.parse(updating!.job.instance_list[0]!.status_since)
+  const taken = stored(acknowledged(stored(updating), HPI, command!.command_id, new Date(since + 60_000)))
+  t.equal(Date.parse(dueAt({ ...taken, rollout: null }, POLICY)!), since + 60_000 + POLICY.scheduledMs)
 })
 
 t.test('in the end it is left FAILED with its story, and shows should it run there after all', async t => {

@@ -1,11 +1,15 @@
 import type { Command } from '../../../../schemas/channel.js'
 import type { ClusterId } from '../../../../schemas/cluster.js'
-import type { Job } from '../../../../schemas/job.js'
+import type { Instance, Job } from '../../../../schemas/job.js'
 import { CLUSTER_REFUSALS } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
+import type { JobEdit } from '../job-edit.js'
 import { rememberRefusal } from '../refusals.js'
 import { clusterCause, instances } from '../wording.js'
+
+/** Milliseconds after a placement from which it counts when its cluster took the command. */
+const LATE_MS = 5000
 
 /** A cluster acknowledged a command: what it had to remove is gone, and its reports count again. */
 export function acknowledged (
@@ -16,9 +20,11 @@ export function acknowledged (
 ): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
   for (const instance of edit.job.instance_list) {
+    if (instance.awaits === null && instance.cluster_id === clusterId) countFromNow(edit, instance)
     if (instance.awaits !== commandId) continue
     instance.awaits = null
     if (instance.cluster_id === '') continue
+    instance.deadline_from = edit.now
     edit.event('acknowledged', `instance ${instance.instance_number}: the cluster acknowledged the newest descriptor`, {
       instance_number: instance.instance_number,
       cluster_id: clusterId
@@ -32,6 +38,21 @@ export function acknowledged (
     })
   }
   return edit.done()
+}
+
+/**
+ * The deadline of what a cluster has only now heard of begins now. Soon after the placement it makes no difference that
+ * is worth a write.
+ */
+function countFromNow (edit: JobEdit, instance: Instance): void {
+  const { status, status_since: since, deadline_from: from = since, instance_number: number } = instance
+  if (status !== 'CLUSTER_SCHEDULED' || Date.parse(edit.now) - Date.parse(from) < LATE_MS) return
+  instance.deadline_from = edit.now
+  const lateS = Math.round((Date.parse(edit.now) - Date.parse(since)) / 1000)
+  edit.event('acknowledged', `instance ${number}: the cluster took the command ${lateS} s after the placement`, {
+    instance_number: number,
+    cluster_id: instance.cluster_id
+  })
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
@@ -8,6 +9,9 @@ import type { JobEdit } from '../job-edit.js'
 import { deadlineOf, type Policy } from '../policy.js'
 import { rememberRefusal } from '../refusals.js'
 
+/** Deadlines that a cluster may take to take a command. */
+const MAX_WAITS = 5
+
 /** The deadline of an instance, Unix milliseconds; Infinity for none. */
 function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   const source = sourceOf(job, entry)
@@ -15,7 +19,8 @@ function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
   if (entry.cluster_id === '' || entry.silent || entry.given_up || successorOf(job, entry)) return moveEnd
   const allowedMs = deadlineOf(entry.status, policy)
-  return Math.min(moveEnd, allowedMs === undefined ? Infinity : Date.parse(entry.status_since) + allowedMs)
+  if (allowedMs === undefined) return moveEnd
+  return Math.min(moveEnd, Date.parse(entry.deadline_from ?? entry.status_since) + allowedMs)
 }
 
 /** When to ask a cluster again that refused to remove something, Unix milliseconds. */
@@ -37,8 +42,15 @@ export function dueAt (job: Job, policy: Policy): string | null {
 /**
  * A deadline of this job has passed: an instance that did not start is tried elsewhere, in the end given up with its
  * story; a move that a user asked for fails; an update is rolled back; a refused removal is asked for again.
+ * @param untaken Clusters that have yet to take a command about this job.
  */
-export function expireDeadlines (job: Job, policy: Policy, cause: string, at = new Date()): JobChange | undefined {
+export function expireDeadlines (
+  job: Job,
+  policy: Policy,
+  cause: string,
+  at = new Date(),
+  untaken: ReadonlySet<ClusterId> = new Set()
+): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of edit.job.retiring) {
     if (askAgainAt(entry, policy) > at.getTime()) continue
@@ -49,12 +61,32 @@ export function expireDeadlines (job: Job, policy: Policy, cause: string, at = n
   }
   if (job.desired_state === 'running') {
     for (const entry of [...edit.job.instance_list]) {
-      if (deadlineAt(edit.job, entry, policy) <= at.getTime()) passDeadline(edit, entry, policy)
+      if (deadlineAt(edit.job, entry, policy) > at.getTime()) continue
+      if (untaken.has(entry.cluster_id) && mayWait(entry, policy, at)) waitForTaking(edit, entry)
+      else passDeadline(edit, entry, policy)
     }
     const { rollout } = edit.job
     if (rollout && Date.parse(rollout.deadline_at) <= at.getTime()) endRollout(edit, rollout)
   }
   return edit.done()
+}
+
+/**
+ * Whether a cluster may still take its command. Its connection or the database may be slow; but a cluster that is alive
+ * and never takes it must not keep the instance for ever.
+ */
+function mayWait (entry: Instance, policy: Policy, at: Date): boolean {
+  return entry.status === 'CLUSTER_SCHEDULED' && entry.move?.why !== 'asked' &&
+    at.getTime() < Date.parse(entry.status_since) + policy.scheduledMs * MAX_WAITS
+}
+
+function waitForTaking (edit: JobEdit, entry: Instance): void {
+  entry.deadline_from = edit.now
+  const { instance_number: number, cluster_id: clusterId } = entry
+  edit.event('delivery', `instance ${number}: its cluster has not taken the command yet, and may still`, {
+    instance_number: number,
+    cluster_id: clusterId
+  })
 }
 
 /** Rolls back, or takes as much time again: to stop halfway would leave two descriptors running. */
