@@ -38,8 +38,10 @@ export type Refusal = 'duplicate' | 'conflict' | { failed: unknown }
 export interface BatchFailure {
   /** What the server said of this one; what is true of all of them when it said nothing. */
   of (index: number): Refusal | undefined
-  /** True when it cannot be known from the failure alone whether the server has done those that it did not refuse. */
-  isUnclear: boolean
+  /** True when the command failed as a whole: whether the server has done any of it is not known. */
+  isWhole: boolean
+  /** True when nothing of it counts as done: see {@link isUnsafe}. */
+  isUnsafe: boolean
   /** True when the command failed as a whole, and that for something that concerns one of its statements. */
   isMistake: boolean
 }
@@ -56,7 +58,8 @@ export function batchFailure (err: unknown): BatchFailure {
   const ofAll = told.size === 0 || isUnsafe(err) ? refusalOf(err.code, err) : undefined
   return {
     of: index => told.get(index) ?? ofAll,
-    isUnclear: !isUnsafe(err),
+    isWhole: told.size === 0,
+    isUnsafe: isUnsafe(err),
     isMistake: told.size === 0 && isMistake(err)
   }
 }

@@ -195,7 +195,7 @@ export function createJobCommit (
     }
     // A batch does not say which of them were not the ones any more that they were decided on. Should yet another
     // process have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
-    const saved = failure?.isUnclear === false ? new Set<Step>() : await savedBy(change, steps, failure)
+    const saved = failure?.isUnsafe ? new Set<Step>() : await savedBy(change, steps, failure?.isWhole ?? false)
     const results = new Map<Step, 'saved' | 'refused' | Refusal>()
     for (const [index, step] of steps.entries()) {
       results.set(step, saved.has(step) ? 'saved' : failure?.of(index) ?? 'refused')
@@ -203,15 +203,18 @@ export function createJobCommit (
     return results
   }
 
-  /** Those whose documents bear the id of this change; after a failure, those that will bear it whatever comes. */
-  async function savedBy (change: string, steps: Step[], failure: BatchFailure | undefined): Promise<Set<Step>> {
+  /**
+   * Those whose documents bear the id of this change.
+   * @param isUncertain The server may have done it and not said so: only what a majority has counts.
+   */
+  async function savedBy (change: string, steps: Step[], isUncertain: boolean): Promise<Set<Step>> {
     const look = () =>
       jobs.findMany({
         _id: { $in: steps.map(step => toObjectId(step.change.job.id)) },
         'system_manager.change': change
-      }, { projection: { _id: 1 }, ...(failure && { readConcern: 'majority' }) })
+      }, { projection: { _id: 1 }, ...(isUncertain && { readConcern: 'majority' }) })
     let ours = await look()
-    if (failure && ours.length < steps.length) {
+    if (isUncertain && ours.length < steps.length) {
       await sleep(LOOK_AGAIN_MS)
       ours = await look()
     }

@@ -20,7 +20,7 @@ async function counted (t: Test) {
   t.teardown(() => store.close())
   let sent: string[] = []
   client.on('commandStarted', ({ commandName, command }) => {
-    const collection = String(command[commandName])
+    const collection = String(command.collection ?? command[commandName])
     if (collection === 'notifications' || (commandName === 'find' && OF_MAINTENANCE.test(JSON.stringify(command)))) return
     sent.push(`${commandName} ${collection}`)
   })
