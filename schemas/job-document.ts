@@ -1,3 +1,5 @@
+import type { ClusterId } from './cluster.js'
+import type { Descriptor } from './descriptor.js'
 import type { Instance, Job } from './job.js'
 
 /** An entry of the contract's instance_list (section 7), with our own fields: its status and generation. */
@@ -47,7 +49,34 @@ export function jobWithOid (job: Job): Record<string, unknown> {
   return { _id: { $oid: job.id }, ...contractJob(job) }
 }
 
-/** A job as clusters get it (contract sections 3 and 5): `_id` as a plain string. */
+/**
+ * A job as one cluster gets it (contract sections 3 and 5), with the descriptor that its instances there are to run.
+ * While an update is under way that may be an earlier one: a cluster that lost its containers would start the newer one
+ * too early, and nobody would know.
+ */
+export function jobForCluster (job: Job, clusterId: ClusterId): Record<string, unknown> {
+  return jobWithPlainId({ ...job, descriptor: descriptorOn(job, clusterId) })
+}
+
+/** {@link jobForCluster} as JSON, for any number of clusters. */
+export function jobTexts (job: Job): (clusterId: ClusterId) => string {
+  const texts = new Map<Descriptor, string>()
+  return clusterId => {
+    const descriptor = descriptorOn(job, clusterId)
+    const text = texts.get(descriptor) ?? JSON.stringify(jobWithPlainId({ ...job, descriptor }))
+    texts.set(descriptor, text)
+    return text
+  }
+}
+
+/** That of the newest instance there: an older one follows it in its own time, which its `generation` says. */
+function descriptorOn (job: Job, clusterId: ClusterId): Descriptor {
+  const here = job.instance_list.filter(entry => entry.cluster_id === clusterId)
+  const newest = Math.max(...here.map(entry => entry.generation))
+  return job.revisions.find(revision => revision.generation === newest)?.descriptor ?? job.descriptor
+}
+
+/** A job with `_id` as a plain string. */
 export function jobWithPlainId (job: Job): Record<string, unknown> {
   return { _id: job.id, ...contractJob(job) }
 }

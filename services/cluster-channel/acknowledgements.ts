@@ -1,6 +1,6 @@
 import type { Command } from '../../schemas/channel.js'
 import type { ClusterId } from '../../schemas/cluster.js'
-import { jobWithPlainId } from '../../schemas/job-document.js'
+import { jobForCluster } from '../../schemas/job-document.js'
 import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterReports, Report, ReportOutcome } from '../job-lifecycle/operations/cluster-reports.js'
 
@@ -85,7 +85,7 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
       return {
         resumed,
         nextSeq: next?.seq ?? last + 1,
-        desired: isUnknown ? (await reports.desiredOn(clusterId))?.map(jobWithPlainId) : undefined
+        desired: isUnknown ? (await reports.desiredOn(clusterId))?.map(job => jobForCluster(job, clusterId)) : undefined
       }
     },
 

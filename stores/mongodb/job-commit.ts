@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
 import type { Job, JobId } from '../../schemas/job.js'
-import { jobWithPlainId } from '../../schemas/job-document.js'
+import { jobTexts } from '../../schemas/job-document.js'
 import { carriesDocument } from '../../schemas/job-facts.js'
 import { addressesOf, fillAddresses, toOffset } from '../address-space.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
@@ -390,10 +390,9 @@ function toOperation (
 
 /** Deploy and replicate carry the job as it is stored along with them. */
 function toDrafts (job: Job, commands: JobChange['commands']): Draft[] {
-  if (commands.length === 0) return []
-  const document = JSON.stringify(jobWithPlainId(job))
+  const textFor = jobTexts(job)
   return commands.map(command => ({
     ...command,
-    ...(carriesDocument(command) && { job: document })
+    ...(carriesDocument(command) && { job: textFor(command.cluster_id) })
   }))
 }

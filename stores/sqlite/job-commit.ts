@@ -1,5 +1,5 @@
 import type { Instance, Job } from '../../schemas/job.js'
-import { jobWithOid, jobWithPlainId } from '../../schemas/job-document.js'
+import { jobTexts, jobWithOid } from '../../schemas/job-document.js'
 import { storedJob } from '../../schemas/job-versions.js'
 import { hasUnplaced, isReserving, reservationOf, underscored } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
@@ -75,10 +75,8 @@ export function createJobCommit (
     }
     if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
 
-    if (commands.length > 0) {
-      const jobJson = JSON.stringify(jobWithPlainId(saved))
-      for (const command of commands) outbox.append(command, jobJson)
-    }
+    const textFor = jobTexts(saved)
+    for (const command of commands) outbox.append(command, textFor)
     return { outcome: 'saved', job: saved }
   }
 

@@ -1,4 +1,5 @@
 import { asCommand, type CommandDraft } from '../../schemas/channel.js'
+import type { ClusterId } from '../../schemas/cluster.js'
 import { carriesDocument } from '../../schemas/job-facts.js'
 import { parseStored } from '../../schemas/primitives.js'
 import type { OutboxStore } from '../store.js'
@@ -9,9 +10,9 @@ export interface Outbox extends OutboxStore {
   /**
    * Puts a command into the outbox of its cluster; to be called inside of a write. A cluster that was removed
    * meanwhile gets none: its instances are dealt with by whoever removed it.
-   * @param jobJson The job document as JSON, kept for the kinds that carry it.
+   * @param textFor The job document of a cluster as JSON, kept for the kinds that carry it.
    */
-  append (draft: CommandDraft, jobJson: string): void
+  append (draft: CommandDraft, textFor: (clusterId: ClusterId) => string): void
 }
 
 export function createOutbox ({ prepare, read, write, documents }: Connection): Outbox {
@@ -40,10 +41,10 @@ export function createOutbox ({ prepare, read, write, documents }: Connection): 
   const removeOne = prepare('DELETE FROM outbox WHERE cluster_id = ? AND seq = ?')
 
   return {
-    append ({ cluster_id: clusterId, ...command }, jobJson) {
+    append ({ cluster_id: clusterId, ...command }, textFor) {
       const seq = nextSeq.get(clusterId)?.last_seq
       if (seq === undefined) return
-      insert.run(clusterId, seq, JSON.stringify(command), carriesDocument(command) ? jobJson : null)
+      insert.run(clusterId, seq, JSON.stringify(command), carriesDocument(command) ? textFor(clusterId) : null)
     },
 
     position: clusterId => read(() => ({ acked: 0, last: 0, ...position.get(clusterId) })),

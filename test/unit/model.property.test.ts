@@ -77,6 +77,21 @@ async function converge (world: World): Promise<void> {
   throw new Error(unrest(world).join('; '))
 }
 
+/** What random steps have found once. */
+const FOUND: Step[][] = [
+  // A cluster that lost its containers in the middle of an update started the newer descriptor from a resync as the
+  // earlier one; after the rollback nobody knew.
+  [
+    { do: 'deploy', name: 'one', more: { image: 'v1', cluster_location: 'south' } },
+    { do: 'rest', seconds: 15 },
+    { do: 'rest', seconds: 15 },
+    { do: 'deploy', name: 'one', more: { image: 'broken', cluster_location: 'north' } },
+    { do: 'die', cluster: 2 },
+    { do: 'come back', cluster: 2, having: 'nothing-but-resync' },
+    { do: 'place' }
+  ]
+]
+
 const RANDOM_SEED = Date.now() % 0x7fffffff
 
 for (const [what, seed, numRuns] of [['', 42, 500], [' (a new seed each time)', RANDOM_SEED, 150]] as const) {
@@ -84,6 +99,6 @@ for (const [what, seed, numRuns] of [['', 42, 500], [' (a new seed each time)', 
     mock.timers.enable({ apis: ['Date'] })
     t.teardown(() => mock.timers.reset())
     const steps = fc.array(step, { minLength: 5, maxLength: 60, size: 'max' })
-    await fc.assert(fc.asyncProperty(steps, async steps => converge(await play(steps))), { seed, numRuns })
+    await fc.assert(fc.asyncProperty(steps, async steps => converge(await play(steps))), { seed, numRuns, examples: FOUND.map(steps => [steps]) })
   })
 }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { startDatabase } from '../../support/database.js'
 import { yamlDescriptor } from '../../support/descriptor.js'
+import { patience } from '../../support/waiting.js'
 import { startMongoProxy } from '../../support/mongo-wire/proxy.js'
 import { startChannel, until } from './channel-server.js'
 import { registerRoomy } from './peer.js'
@@ -15,7 +16,7 @@ const DELAY_MS = 20
 
 t.test('a burst of services on a slow database: all run where they were placed, and what was said at once is taken at once', async t => {
   const database = await startMongoProxy(t, await startDatabase(t), { delayMs: DELAY_MS })
-  const server = await startChannel(t, { MONGO_URI: database.uri, DEADLINE_SCHEDULED_S: 2 })
+  const server = await startChannel(t, { MONGO_URI: database.uri, DEADLINE_SCHEDULED_S: patience(5) })
   const peer = await registerRoomy(t, server)
   const answer = await server.fetch('/api/v1/applications', {
     method: 'POST',

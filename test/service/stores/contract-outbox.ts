@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { jobWithPlainId } from '../../../schemas/job-document.js'
 import type { Store } from '../../../stores/store.js'
 import type { Open } from './opened.js'
-import { aCommand, aJob, commit, registered, saved } from './samples.js'
+import { aCommand, aJob, anInstance, commit, registered, saved } from './samples.js'
 
 const UNKNOWN = new ObjectId().toHexString()
 
@@ -61,6 +61,25 @@ export function outboxContract (t: Test, open: Open): void {
       seq: index + 1, ...draft, ...(index < 2 && { job: document })
     })))
     t.match(document, { _id: job.id, job_name: job.job_name, image: 'nginx', instance_list: [{ instance_ip: /^172\.30\./ }, {}] })
+  })
+
+  t.test('a cluster gets the descriptor that its instances are to run, in the middle of an update too', async t => {
+    const { store } = await open(t)
+    const clusters = await Promise.all([registered(store), registered(store), registered(store)])
+    const [behind, halfway, empty] = clusters.map(({ id }) => id) as [string, string, string]
+    const job = aJob({ generation: 2 })
+    const before = { ...job.descriptor, image: 'nginx:1' }
+    job.revisions = [{ generation: 1, descriptor: before, replaced_at: job.created_at, cause: 'user' }]
+    job.instance_list = [
+      anInstance(0, { cluster_id: behind, generation: 1 }),
+      anInstance(1, { cluster_id: halfway, generation: 1 }),
+      anInstance(2, { cluster_id: halfway, generation: 2 })
+    ]
+    const drafts = [behind, halfway, empty].flatMap(id => [aCommand(job, id), aCommand(job, id, 'replicate', { replicas: 1 })])
+    await saved(store, job, { commands: drafts })
+    const images = await Promise.all([behind, halfway, empty].map(async id =>
+      (await store.outbox.pending(id, { after: 0, limit: 9 })).map(command => command.job?.image)))
+    t.strictSame(images, [['nginx:1', 'nginx:1'], ['nginx', 'nginx'], ['nginx', 'nginx']])
   })
 
   t.test('a page of commands begins after a seq', async t => {

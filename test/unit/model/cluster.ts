@@ -1,7 +1,7 @@
 import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job, JobId } from '../../../schemas/job.js'
-import { jobWithPlainId } from '../../../schemas/job-document.js'
+import { jobForCluster } from '../../../schemas/job-document.js'
 import type { Status } from '../../../schemas/status.js'
 
 interface Container {
@@ -41,7 +41,7 @@ export class ModelCluster {
 
   /** Takes what it should run of a job from a resync, without a command. */
   bring (job: Job): void {
-    this.#bring(jobWithPlainId(job) as unknown as Document)
+    this.#bring(jobForCluster(job, this.id) as unknown as Document)
   }
 
   #bring ({ _id: jobId, image, instance_list: list }: Document): void {

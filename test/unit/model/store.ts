@@ -3,7 +3,7 @@ import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import { NO_MAINTENANCE } from '../../../schemas/cluster-facts.js'
 import type { Job, JobId } from '../../../schemas/job.js'
 import { carriesDocument, hasUnplaced, reservationsOf } from '../../../schemas/job-facts.js'
-import { jobWithPlainId } from '../../../schemas/job-document.js'
+import { jobForCluster } from '../../../schemas/job-document.js'
 import type { ClusterStore, CommitOutcome, JobChange, JobStore } from '../../../stores/store.js'
 import { idOf } from '../embedded-scheduler/sample.js'
 
@@ -156,7 +156,7 @@ export class ModelStore {
       if (!this.#clusters.has(clusterId)) continue
       const seq = (this.#lastSeq.get(clusterId) ?? 0) + 1
       this.#lastSeq.set(clusterId, seq)
-      this.outbox.set(clusterId, [...this.pending(clusterId), { ...command, seq, ...carriesDocument(command) && { job: jobWithPlainId(saved) } }])
+      this.outbox.set(clusterId, [...this.pending(clusterId), { ...command, seq, ...carriesDocument(command) && { job: jobForCluster(saved, clusterId) } }])
     }
     this.#saved(before, saved, change)
     return { outcome: 'saved', job: saved }
