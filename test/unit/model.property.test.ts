@@ -88,7 +88,7 @@ const FOUND: Step[][] = [
     { do: 'deploy', name: 'one', more: { image: 'broken', cluster_location: 'north' } },
     { do: 'die', cluster: 2 },
     { do: 'come back', cluster: 2, having: 'nothing-but-resync' },
-    { do: 'place' }
+    { do: 'climb', cluster: 2 }
   ]
 ]
 
