@@ -28,7 +28,7 @@ export interface Connection {
   /**
    * Each statement rejects with `store_unavailable` when the database fails, does not answer in time, or is known not
    * to answer: then nothing waits, so that nothing piles up. One that another writer got in the way of is tried again.
-   * What a caller knows how to take, a duplicate key and the failure of a batch, is the error of the driver.
+   * failures.ts tells what it was.
    */
   collections: BoundedCollections
   documents: DocumentReader

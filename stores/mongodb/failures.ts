@@ -12,12 +12,22 @@ const WRITE_CONFLICT = 112
 
 /** True when a write of one document would have given a unique index the same key twice. */
 export function isDuplicateKey (err: unknown): boolean {
-  return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError) && err.code === DUPLICATE_KEY
+  return hasCode(err, DUPLICATE_KEY)
 }
 
 /** True when another write got in the way of this one at the same moment: nothing was done, and it may be repeated. */
 export function isWriteConflict (err: unknown): boolean {
-  return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError) && err.code === WRITE_CONFLICT
+  return hasCode(err, WRITE_CONFLICT)
+}
+
+function hasCode (err: unknown, code: number): boolean {
+  const cause = causeOf(err)
+  return cause instanceof MongoServerError && !(cause instanceof MongoBulkWriteError) && cause.code === code
+}
+
+/** What the driver threw. */
+function causeOf (err: unknown): unknown {
+  return err instanceof ApiError ? err.cause : err
 }
 
 /** True when the server said so: it is there, whatever it said. */
@@ -27,8 +37,9 @@ export function isAnswer (err: unknown): boolean {
 
 /** True when one server has done a write, and cannot promise that it stays: it counts as not done. */
 export function isUnsafe (err: unknown): boolean {
-  if (err instanceof MongoBulkWriteError) return err.result.getWriteConcernError() !== undefined
-  return err instanceof MongoWriteConcernError || (err instanceof ApiError && isUnsafe(err.cause))
+  const cause = causeOf(err)
+  if (cause instanceof MongoBulkWriteError) return cause.result.getWriteConcernError() !== undefined
+  return cause instanceof MongoWriteConcernError
 }
 
 /** Why a statement of a batch was not done; of a `duplicate` a unique index says so. */
@@ -53,14 +64,15 @@ export interface BatchFailure {
  * as a connection that was cut: it says of no statement that it was done.
  */
 export function batchFailure (err: unknown): BatchFailure {
-  if (!(err instanceof MongoBulkWriteError)) throw err
-  const told = new Map([err.writeErrors].flat().map(each => [each.index, refusalOf(each.code, err)]))
-  const ofAll = told.size === 0 || isUnsafe(err) ? refusalOf(err.code, err) : undefined
+  const cause = causeOf(err)
+  if (!(cause instanceof MongoBulkWriteError)) throw err
+  const told = new Map([cause.writeErrors].flat().map(each => [each.index, refusalOf(each.code, err)]))
+  const ofAll = told.size === 0 || isUnsafe(err) ? refusalOf(cause.code, err) : undefined
   return {
     of: index => told.get(index) ?? ofAll,
     isWhole: told.size === 0,
     isUnsafe: isUnsafe(err),
-    isMistake: told.size === 0 && isMistake(err)
+    isMistake: told.size === 0 && isMistake(cause)
   }
 }
 
@@ -102,17 +114,10 @@ function isMistake (err: unknown): boolean {
 }
 
 /**
- * Any failure of the database as `store_unavailable`: what is not understood is a failure too. As they are: what never
- * got to it, being a mistake in a call; and what its caller knows how to take, a duplicate key and a batch.
+ * Any failure of the database as `store_unavailable`: what is not understood is a failure too. What never got there,
+ * being a mistake in a call, is as it is.
  */
 export function asStoreFailure (err: unknown): unknown {
   if (!(err instanceof MongoError) || err instanceof MongoInvalidArgumentError) return err
-  if (err instanceof MongoBulkWriteError || isDuplicateKey(err)) return err
-  return storeFailure(err)
-}
-
-/** This failure as `store_unavailable`. */
-export function storeFailure (err: unknown): ApiError {
-  if (err instanceof ApiError) return err
-  return new ApiError('store_unavailable', `The database failed: ${(err as Error).message}`, { cause: err })
+  return new ApiError('store_unavailable', `The database failed: ${err.message}`, { cause: err })
 }

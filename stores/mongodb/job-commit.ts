@@ -9,7 +9,7 @@ import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store
 import type { AddressPool } from './addresses.js'
 import type { Draft, JobDocument, JobRecord } from './collections.js'
 import type { Connection } from './connection.js'
-import { batchFailure, storeFailure, type BatchFailure, type Refusal } from './failures.js'
+import { batchFailure, type BatchFailure, type Refusal } from './failures.js'
 import { toObjectId } from './ids.js'
 import {
   aboutJob,
@@ -134,7 +134,7 @@ export function createJobCommit (
         continue
       }
       if (typeof result === 'object') {
-        outcomes[step.index] = { outcome: 'failed', error: storeFailure(result.failed) }
+        outcomes[step.index] = { outcome: 'failed', error: result.failed }
         continue
       }
       unused.push(...step.taken)
@@ -264,7 +264,7 @@ export function createJobCommit (
       taken: []
     }
     const result = (await write([step])).get(step)
-    if (typeof result === 'object') throw storeFailure(result.failed)
+    if (typeof result === 'object') throw result.failed
     if (result !== 'saved') return
     // Also to those whose change it stood in the way of.
     notifications.emit({ unplaced: true })

@@ -6,7 +6,7 @@ import { parseStored } from '../../schemas/primitives.js'
 import type { OutboxStore } from '../store.js'
 import type { Draft, OutboxDocument } from './collections.js'
 import type { Connection } from './connection.js'
-import { batchFailure, storeFailure } from './failures.js'
+import { batchFailure } from './failures.js'
 import { toObjectId } from './ids.js'
 import { readPage } from './pages.js'
 import { createRetries } from './retries.js'
@@ -62,7 +62,7 @@ export function createOutbox ({ collections: { clusters, jobs, outbox }, documen
         return
       } catch (err) {
         const failure = batchFailure(err)
-        if (left.every((_, index) => typeof (failure.of(index) ?? {}) === 'object')) throw storeFailure(err)
+        if (left.every((_, index) => typeof (failure.of(index) ?? {}) === 'object')) throw err
         await retry(err)
         // Another process has put some of them there, or has taken the number for something else.
         const there = await outbox.findMany({ _id: { $in: left.map(draft => draft.command_id) } }, {
