@@ -6,6 +6,17 @@ import type { ValueError } from '@sinclair/typebox/errors'
 /** Longest string quoted in a message, in characters. */
 const MAX_SHOWN = 40
 
+/**
+ * What a cluster wrote about a failure, as one clean line: the last one that says something, since of a traceback that
+ * one says why.
+ * @param most Characters of it.
+ */
+export function reasonIn (text: string, most = 500): string {
+  const lines = text.split(/[\r\n\u2028\u2029]+/).map(line => line.replace(/[\s\p{C}]+/gu, ' ').trim())
+  const last = lines.findLast(line => line !== '') ?? ''
+  return [...last].slice(0, most).join('')
+}
+
 /** A value in words: `the string "lots"`, `a list`, `nothing`. */
 export function kindOf (value: unknown): string {
   if (value === undefined || value === null) return 'nothing'

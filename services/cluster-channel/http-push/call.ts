@@ -3,6 +3,7 @@ import type { Readable } from 'node:stream'
 import { Agent, request, type Dispatcher } from 'undici'
 import type { Command } from '../../../schemas/channel.js'
 import type { Cluster } from '../../../schemas/cluster.js'
+import { reasonIn } from '../../../schemas/wording.js'
 import { createConnector } from './connector.js'
 import type { Networks } from './networks.js'
 
@@ -30,8 +31,11 @@ const CONNECT_MS = 5000
 /** Milliseconds that the body of an answer may take once the status is there. */
 const BODY_MS = 5000
 
-/** What is read of an answer, bytes; the rest is cut off. */
-const MAX_ANSWER_BYTES = 2048
+/** What is read of an answer, bytes: a traceback has its reason at the end. */
+const MAX_ANSWER_BYTES = 65_536
+
+/** Characters that are shown of an answer: who has an address called learns no more of what is there. */
+const MAX_REASON = 120
 
 /** 4xx that say "not now" instead of "no": Request Timeout, Too Early, Too Many Requests. */
 const NOT_NOW = [408, 425, 429]
@@ -63,8 +67,9 @@ export function createCaller (networks: Networks, answerMs: number): Caller {
           signal,
           ...messageOf(command)
         })
-        const text = await beginningOf(body)
-        return judge(command, statusCode, String(headers['content-type']).includes('html') ? '' : text)
+        const text = await textOf(body)
+        const isPage = String(headers['content-type']).includes('html')
+        return judge(command, statusCode, isPage ? '' : reasonIn(text, MAX_REASON))
       } catch (err) {
         return {
           kind: 'unreached',
@@ -133,8 +138,8 @@ function judge ({ kind }: Command, status: number, text: string): Outcome {
   return { kind: 'failed', reason }
 }
 
-/** The first of a body as one line, however large, slow or broken it is: the status has said what matters. */
-async function beginningOf (body: Readable): Promise<string> {
+/** A body, or the first of it, however large, slow or broken it is: the status has said what matters. */
+async function textOf (body: Readable): Promise<string> {
   const chunks: Buffer[] = []
   let size = 0
   const patience = setTimeout(() => body.destroy(), BODY_MS)
@@ -148,5 +153,5 @@ async function beginningOf (body: Readable): Promise<string> {
     // What came before will do.
   }
   clearTimeout(patience)
-  return Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES).replace(/[\s\p{Cc}]+/gu, ' ').trim().slice(0, 500)
+  return Buffer.concat(chunks).toString('utf8', 0, MAX_ANSWER_BYTES)
 }

@@ -86,12 +86,20 @@ t.test('each command that the cluster fails at is refused after five tries, with
   t.same(manager.calls.slice(2).map(({ path }) => path), ids.flatMap(job => Array.from({ length: 5 }, () => `/api/delete/${job}`)))
 })
 
-t.test('of a long refusal the first 500 characters are the reason', async t => {
+t.test('of a refusal the last line is the reason, clean and no longer than 120 characters', async t => {
   const { server, manager, id } = await startPair(t)
-  manager.answer = status(400, 'x'.repeat(10_000))
-  const job = await server.command(id, ['deploy'])
-  await settled(server, id)
-  t.equal(await reason(server, job.id), `the cluster refused: HTTP 400: ${'x'.repeat(500)}`)
+  const frames = Array.from({ length: 200 }, (_, n) => `  File "/opt/cluster/app.py", line ${n}, in deploy\n    place(job)\n`).join('')
+  for (const [text, told] of [
+    ['x'.repeat(10_000), 'x'.repeat(120)],
+    [`Traceback (most recent call last):\n${frames}KeyError: 'node'\n\n`, "KeyError: 'node'"],
+    ['no\x07 \u202eroom\r\n \t\n', 'no room'],
+    ['', undefined]
+  ] as const) {
+    manager.answer = status(400, text)
+    const job = await server.command(id, ['deploy'])
+    await settled(server, id)
+    t.equal(await reason(server, job.id), `the cluster refused: HTTP 400${told === undefined ? '' : `: ${told}`}`)
+  }
 })
 
 t.test('an answer that stops in the middle is not waited for any longer than 5 s, and its status counts', async t => {

@@ -2,6 +2,7 @@ import type { Command } from '../../../../schemas/channel.js'
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
 import { CLUSTER_REFUSALS } from '../../../../schemas/status.js'
+import { reasonIn } from '../../../../schemas/wording.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
@@ -69,12 +70,14 @@ export function refused (
   at = new Date()
 ): JobChange | undefined {
   const { command_id: commandId, kind } = command
+  const reason = reasonIn(error)
   const edit = editJob(job, clusterCause(clusterId), at)
-  edit.event('refused', `${kind} was refused: ${error}`, { cluster_id: clusterId })
+  edit.event('refused', `${kind} was refused: ${reason}`, { cluster_id: clusterId })
   for (const entry of edit.job.retiring) {
     if (entry.command_id !== commandId) continue
-    Object.assign(entry, { error, refused_at: edit.now })
-    if (edit.job.desired_state === 'undeployed') edit.job.status_reason = `being removed: the cluster refused: ${error}`
+    Object.assign(entry, { error: reason, refused_at: edit.now })
+    if (edit.job.desired_state === 'running') continue
+    edit.job.status_reason = `being removed: the cluster refused: ${reason}`
   }
   // What waits for the removal would wait for ever.
   for (const instance of edit.job.instance_list) {
@@ -89,10 +92,10 @@ export function refused (
       instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' ||
       ![null, commandId].includes(instance.awaits)
     ) continue
-    edit.move(instance, 'refused', lacksCapacity ?? 'FAILED', `the cluster refused: ${error}`)
+    edit.move(instance, 'refused', lacksCapacity ?? 'FAILED', `the cluster refused: ${reason}`)
     const isRenewal = kind === 'deploy' && instance.awaits === commandId
     if (isRenewal || lacksCapacity === undefined) continue
-    rememberRefusal(instance, error, edit.now)
+    rememberRefusal(instance, reason, edit.now)
     // The cluster gets a command to remove it all the same: a later one on its way there may still list it.
     edit.recall(instance, 'removed')
   }
