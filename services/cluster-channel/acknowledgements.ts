@@ -70,7 +70,9 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
     }
     const outcomes = await reports.take(clusterId, [...said.values()])
     // The jobs first: a crash in between repeats a step that changes nothing the second time.
-    if (upTo > acked) await outbox.ack(clusterId, upTo)
+    const open = outcomes.flatMap(outcome => 'error' in outcome ? outcome.open.map(({ seq }) => seq) : [])
+    const settled = Math.min(upTo, ...open.map(seq => seq - 1))
+    if (settled > acked) await outbox.ack(clusterId, settled)
     const next = outcomes.values()
     return words.map(word => said.has(word) ? next.next().value : undefined)
   }
@@ -92,7 +94,8 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
     hear,
 
     async take (clusterId, command) {
-      await reports.take(clusterId, [{ acknowledged: [command] }])
+      const [outcome] = await reports.take(clusterId, [{ acknowledged: [command] }])
+      if (outcome && 'error' in outcome) throw outcome.error
       const first = await oldest(clusterId, 0)
       // The oldest one moves the place from which a channel would go on.
       if (first?.seq === command.seq) await outbox.ack(clusterId, command.seq)

@@ -139,11 +139,6 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
       const outcomes = await acknowledgements.hear(cluster.id, frames.map(toWord))
       for (const [index, frame] of frames.entries()) tellOutcome(frame, outcomes[index])
     } catch (err) {
-      if (frames.length > 1 && !(err instanceof ApiError)) {
-        // One that cannot be taken spoils no other.
-        for (const frame of frames) await takeWords([frame])
-        return
-      }
       // None of them is known to be taken.
       for (const { event } of frames) tellFailure(err, event)
     }

@@ -45,7 +45,8 @@ export interface Committer {
   /**
    * Makes these decisions on each of these jobs, in order, as one change; those of all jobs are read and committed
    * together. A decision that fails is logged and never stops the others.
-   * @returns What went wrong, by job: also `job_not_found` and `job_unreadable`. Rejects when the store fails.
+   * @returns What went wrong, by job: also `job_not_found`, `job_unreadable` and what the store failed at. Rejects when
+   * the jobs cannot be read.
    */
   changeMany (decisions: ReadonlyMap<JobId, ReadonlyArray<(job: Job) => JobChange | undefined>>): Promise<
     Map<JobId, unknown>
@@ -165,11 +166,18 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
           }
         }
         for (const id of missing) failed.set(id, await whyMissing(id))
-        const outcomes = await commit(changes)
-        const stale = changes.filter((_, index) => outcomes[index]?.outcome !== 'saved')
-        for (const { job: { id } } of stale) {
-          const [err] = await committer.changeEach([id], job => decideInTurn(job, decisions.get(id)!))
-          if (err !== undefined) failed.set(id, err)
+        // Made at the same time they are written together, and each has an outcome of its own.
+        const outcomes = await Promise.allSettled(changes.map(change => commit([change])))
+        for (const [index, { job: { id } }] of changes.entries()) {
+          const settled = outcomes[index]!
+          try {
+            if (settled.status === 'rejected') throw settled.reason
+            if (settled.value[0]?.outcome === 'saved') continue
+            const [err] = await committer.changeEach([id], job => decideInTurn(job, decisions.get(id)!))
+            if (err !== undefined) failed.set(id, err)
+          } catch (err) {
+            failed.set(id, err)
+          }
         }
       }
       return failed

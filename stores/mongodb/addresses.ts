@@ -14,7 +14,7 @@ export interface AddressPool {
    * fewer. Two processes may get the same.
    */
   take (request: { count: number, except: ReadonlySet<string> }): Promise<string[] | undefined>
-  /** These are free to be taken again. */
+  /** These are free to be taken again. Where that cannot be noted they are found later. */
   giveBack (addresses: string[]): Promise<void>
 }
 
@@ -27,7 +27,7 @@ const SWEEP_MS = 5_000
 /** Lost addresses that one sweep brings back, beyond those that are needed now. */
 const SWEEP_SPARE = 1000
 
-export function createAddressPool ({ collections: { jobs, net } }: Connection): AddressPool {
+export function createAddressPool ({ collections: { jobs, net }, log }: Connection): AddressPool {
   const counter = createCounter(net, 'next_service_ip', toNumbers(FIRST_OFFSET))
   let nextSweep = 0
 
@@ -64,10 +64,13 @@ export function createAddressPool ({ collections: { jobs, net } }: Connection): 
   }
 
   async function giveBack (addresses: string[]): Promise<void> {
-    if (addresses.length > 0) {
+    if (addresses.length === 0) return
+    try {
       await net.insertMany(
         addresses.map(address => ({ type: 'free_service_ip', ipv4: address.split('.').map(Number) }))
       )
+    } catch (err) {
+      log.debug({ err }, 'addresses that were given back will be found later')
     }
   }
 

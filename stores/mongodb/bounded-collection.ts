@@ -1,5 +1,7 @@
 import type {
   AggregateOptions,
+  ChangeStream,
+  ChangeStreamDocument,
   Collection,
   Document,
   Filter,
@@ -28,15 +30,28 @@ const STATEMENTS = [
  * connection.ts.
  */
 export type BoundedCollection<T extends Document> =
-  & Pick<Collection<T>, typeof STATEMENTS[number] | 'watch'>
+  & Pick<Collection<T>, typeof STATEMENTS[number]>
   & {
+    /** Opens a change stream; its first answer may bring a change. */
+    watch (pipeline: Document[]): Promise<{
+      stream: ChangeStream<T, ChangeStreamDocument<T>>
+      first: ChangeStreamDocument<T> | null
+    }>
     /** All that `filter` finds. It is one statement: where there may be thousands, it needs a `limit`. */
     findMany (filter: Filter<T>, options?: FindOptions): Promise<Array<WithId<T>>>
+    /** The same for what is asked after a failure, which has taken its time: of what a majority has, and soon. */
+    look (filter: Filter<T>, options?: FindOptions): Promise<Array<WithId<T>>>
     aggregateMany<R extends Document> (pipeline: Document[], options?: AggregateOptions): Promise<R[]>
   }
 
-/** Runs one statement, which its name shows to operators. */
-export type RunStatement = <R>(name: string, work: () => Promise<R>) => Promise<R>
+/**
+ * Runs one statement, which its name shows to operators.
+ * @param answerMs Milliseconds that it has, if less than others.
+ */
+export type RunStatement = <R>(name: string, work: () => Promise<R>, answerMs?: number) => Promise<R>
+
+/** Milliseconds that a look after a failure has. */
+const LOOK_MS = 200
 
 export function boundCollection<T extends Document> (
   collection: Collection<T>,
@@ -49,8 +64,20 @@ export function boundCollection<T extends Document> (
   })
   return {
     ...Object.fromEntries(statements) as Pick<Collection<T>, typeof STATEMENTS[number]>,
-    watch: collection.watch.bind(collection),
+    watch: pipeline =>
+      run(named('watch'), async () => {
+        const stream = collection.watch<T, ChangeStreamDocument<T>>(pipeline)
+        try {
+          // Opens it: only then the server says whether it has such a thing. Its answer may bring a change already.
+          return { stream, first: await stream.tryNext() }
+        } catch (err) {
+          stream.close().catch(() => {})
+          throw err
+        }
+      }),
     findMany: (filter, options) => run(named('find'), () => collection.find(filter, options).toArray()),
+    look: (filter, options) =>
+      run(named('look'), () => collection.find(filter, { ...options, readConcern: 'majority' }).toArray(), LOOK_MS),
     aggregateMany: (pipeline, options) =>
       run(named('aggregate'), () => collection.aggregate<never>(pipeline, options).toArray())
   }

@@ -15,9 +15,11 @@ const DEFAULTS: MongoClientOptions = {
   appName: 'system-manager',
   // Requests fail far earlier when there is no answer (see connection.ts).
   connectTimeoutMS: 5000,
-  serverSelectionTimeoutMS: 2000,
-  waitQueueTimeoutMS: 5000,
-  socketTimeoutMS: 10_000,
+  // Together less than a statement has: one that was given up must not begin later.
+  serverSelectionTimeoutMS: 700,
+  waitQueueTimeoutMS: 700,
+  // What was given up frees its connection.
+  socketTimeoutMS: 3000,
   heartbeatFrequencyMS: 2000,
   // After a lost connection the server is looked for again this soon, not half a second later.
   minHeartbeatFrequencyMS: 100

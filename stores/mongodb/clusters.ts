@@ -84,10 +84,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
     } catch (err) {
       if (!isOutage(err) || isUnsafe(err)) throw err
       // Told that it failed, its sender would add them once more.
-      const done = await clusters.findOne({ ...byId(id), 'system_manager.nodes_change': change }, {
-        projection,
-        readConcern: 'majority'
-      })
+      const [done] = await clusters.look({ ...byId(id), 'system_manager.nodes_change': change }, { projection })
       if (!done) throw err
       return done
     }

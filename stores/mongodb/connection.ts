@@ -49,20 +49,20 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   let closed: Promise<void> | undefined
 
   /** Rejects once a statement has waited for too long. */
-  function deadline (): { passed: Promise<never>, forget: () => void } {
+  function deadline (ms: number): { passed: Promise<never>, forget: () => void } {
     let timer: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
     const began = performance.now()
     const passed = new Promise<never>((resolve, reject) => {
       function giveUp (): void {
         if (lastAnswer < began) fallSilent()
-        reject(new ApiError('store_unavailable', `The database did not answer within ${answerMs / 1000} s`))
+        reject(new ApiError('store_unavailable', `The database did not answer within ${ms / 1000} s`))
       }
 
       timer = setTimeout(() => {
         // A process that was busy or suspended has yet to read the answers that wait in its sockets.
         immediate = setImmediate(giveUp)
-      }, answerMs)
+      }, ms)
     })
 
     function forget (): void {
@@ -92,10 +92,10 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     isDown = false
   }
 
-  async function statement<R> (name: string, work: () => Promise<R>): Promise<R> {
+  async function statement<R> (name: string, work: () => Promise<R>, ms = answerMs): Promise<R> {
     admit()
     underWay++
-    const { passed, forget } = deadline()
+    const { passed, forget } = deadline(Math.min(ms, answerMs))
     try {
       const result = await Promise.race([despiteConflicts(name, work), passed])
       answered()

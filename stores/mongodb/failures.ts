@@ -55,6 +55,7 @@ export interface BatchFailure {
   isUnsafe: boolean
   /** True when the command failed as a whole, and that for something that concerns one of its statements. */
   isMistake: boolean
+  error: unknown
 }
 
 /**
@@ -72,7 +73,8 @@ export function batchFailure (err: unknown): BatchFailure {
     of: index => told.get(index) ?? ofAll,
     isWhole: told.size === 0,
     isUnsafe: isUnsafe(err),
-    isMistake: told.size === 0 && isMistake(cause)
+    isMistake: told.size === 0 && isMistake(cause),
+    error: err
   }
 }
 

@@ -1,26 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
 import type { Job, JobId } from '../../schemas/job.js'
-import { jobTexts } from '../../schemas/job-document.js'
-import { carriesDocument } from '../../schemas/job-facts.js'
 import { addressesOf, fillAddresses, toOffset } from '../address-space.js'
-import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
+import type { CommitOutcome, JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
-import type { Draft, JobDocument, JobRecord } from './collections.js'
+import type { JobDocument } from './collections.js'
 import type { Connection } from './connection.js'
-import { batchFailure, type BatchFailure, type Refusal } from './failures.js'
+import { batchFailure, isOutage, type BatchFailure, type Refusal } from './failures.js'
 import { toObjectId } from './ids.js'
-import {
-  aboutJob,
-  contractFields,
-  foundByScheduler,
-  numbered,
-  OPTIONAL_FIELDS,
-  recordFields,
-  toJob,
-  WITHOUT_HISTORY
-} from './job-document.js'
+import { aboutJob, foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
+import { STORED, toOperation, type Step, type Stored } from './job-operation.js'
 import type { Notifications } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 import { createRetries } from './retries.js'
@@ -32,7 +21,7 @@ import { createRetries } from './retries.js'
 export type Attempt = CommitOutcome | { outcome: 'failed', error: unknown }
 
 export interface JobCommit {
-  /** As the port promises; commands are in the documents of their jobs, and have yet to be relayed. */
+  /** As the port promises, but never rejects. Commands are in the documents of their jobs, yet to be relayed. */
   commit (changes: JobChange[]): Promise<Attempt[]>
   /**
    * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, and notifies every
@@ -47,37 +36,11 @@ export interface JobCommit {
   adopt (document: JobDocument): Promise<boolean>
 }
 
-/** What is read of a stored job before it is changed. */
-type Stored = Pick<JobDocument, '_id' | 'status'> & {
-  system_manager?: Pick<
-    JobRecord,
-    'revision' | 'status' | 'unplaced' | 'desired_state' | 'live_name' | 'addresses' | 'fields' | 'last_event'
-  >
-}
-
-const STORED = {
-  status: 1,
-  ...Object.fromEntries(
-    ['revision', 'status', 'unplaced', 'desired_state', 'live_name', 'addresses', 'fields', 'last_event'].map(
-      name => [`system_manager.${name}`, 1]
-    )
-  )
-}
+/** Tries of a change that something stood in the way of which was gone at the next look. */
+const MAX_TRIES = 10
 
 /** Milliseconds after which a majority has what one server has done, as a rule. */
 const LOOK_AGAIN_MS = 100
-
-/** One change on its way, and where its outcome goes. */
-interface Step {
-  change: JobChange
-  index: number
-  stored: Stored | undefined
-  /** Whether the job holds its name while it is to run. */
-  named: boolean
-  /** The job as it is to be stored, and the addresses that were taken for it. */
-  next: Job
-  taken: string[]
-}
 
 export function createJobCommit (
   { collections: { jobs }, documents, log }: Connection,
@@ -89,15 +52,27 @@ export function createJobCommit (
     { named = undefined as boolean | undefined } = {}
   ): Promise<Attempt[]> {
     const outcomes: Attempt[] = []
-    const retry = createRetries('Jobs')
+    const retry = createRetries('Jobs', MAX_TRIES)
     let left = changes.map((change, index) => ({ change, index, named }))
     while (left.length > 0) {
       // Of several changes of one job each is a step of its own, in order.
       const ids = new Set<JobId>()
       const batch = left.filter(({ change: { job } }) => !ids.has(job.id) && ids.add(job.id))
-      const again = new Set(await commitBatch(batch, outcomes))
-      if (again.size > 0) await retry()
-      left = left.filter(entry => again.has(entry.index) || !batch.includes(entry))
+      try {
+        const again = new Set(await commitBatch(batch, outcomes))
+        left = left.filter(entry => again.has(entry.index) || !batch.includes(entry))
+        if (again.size > 0) await retry()
+      } catch (err) {
+        // What is done is done.
+        left = left.filter(({ index }) => !outcomes[index])
+        if (isOutage(err) || left.length === 1) {
+          for (const { index } of left) outcomes[index] = { outcome: 'failed', error: err }
+        } else {
+          // One that cannot be done spoils no other.
+          for (const { change, index, named } of left) outcomes[index] = (await commit([change], { named }))[0]!
+        }
+        return outcomes
+      }
     }
     return outcomes
   }
@@ -144,10 +119,7 @@ export function createJobCommit (
       if (reason) outcomes[step.index] = reason
       else again.push(step.index)
     }
-    // They are free already; this only makes them be found sooner.
-    await addresses.giveBack(unused).catch((err: unknown) =>
-      log.debug({ err }, 'addresses that were given back will be found later')
-    )
+    await addresses.giveBack(unused)
     return again
   }
 
@@ -190,12 +162,12 @@ export function createJobCommit (
       if (insertedCount + matchedCount === steps.length) return new Map(steps.map(step => [step, 'saved']))
     } catch (err) {
       failure = batchFailure(err)
-      // Whoever called tries each alone.
-      if (steps.length > 1 && failure.isMistake) throw err
     }
     // A batch does not say which of them were not the ones any more that they were decided on. Should yet another
     // process have been faster than this look, a saved one counts as stale, is decided again, and is seen to be done.
     const saved = failure?.isUnsafe ? new Set<Step>() : await savedBy(change, steps, failure?.isWhole ?? false)
+    // Nothing is done, because of one of them.
+    if (failure?.isMistake && steps.length > 1 && saved.size === 0) throw failure.error
     const results = new Map<Step, 'saved' | 'refused' | Refusal>()
     for (const [index, step] of steps.entries()) {
       results.set(step, saved.has(step) ? 'saved' : failure?.of(index) ?? 'refused')
@@ -209,10 +181,10 @@ export function createJobCommit (
    */
   async function savedBy (change: string, steps: Step[], isUncertain: boolean): Promise<Set<Step>> {
     const look = () =>
-      jobs.findMany({
+      jobs[isUncertain ? 'look' : 'findMany']({
         _id: { $in: steps.map(step => toObjectId(step.change.job.id)) },
         'system_manager.change': change
-      }, { projection: { _id: 1 }, ...(isUncertain && { readConcern: 'majority' }) })
+      }, { projection: { _id: 1 } })
     let ours = await look()
     if (isUncertain && ours.length < steps.length) {
       await sleep(LOOK_AGAIN_MS)
@@ -330,69 +302,4 @@ function withoutAddress (job: Job, address: string): Job {
       instance.instance_ip === address ? { ...instance, instance_ip: '' } : instance
     )
   }
-}
-
-/** The whole change as one operation on one document. */
-function toOperation (
-  { change: { events, commands }, stored, named, next }: Step,
-  change: string
-): AnyBulkWriteOperation<JobDocument> {
-  const fields = contractFields(next)
-  const lastEvent = stored?.system_manager?.last_event ?? 0
-  const record = recordFields(next, {
-    lastEvent: lastEvent + events.length,
-    change,
-    fields: Object.keys(fields),
-    named
-  })
-  const newest = numbered(events, lastEvent).slice(-MAX_EVENTS_PER_JOB)
-  const drafts = toDrafts(next, commands)
-  if (!stored) {
-    const document = {
-      _id: toObjectId(next.id),
-      ...fields,
-      system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) }
-    }
-    return { insertOne: { document } }
-  }
-
-  const before = stored.system_manager
-  // What the Cloud Scheduler may have written since it was read stands in the way, like a revision of ours.
-  const filter = { _id: stored._id, 'system_manager.revision': before?.revision ?? null, status: stored.status ?? null }
-  if (!before) {
-    return {
-      updateOne: {
-        filter,
-        update: {
-          $set: { ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } }
-        }
-      }
-    }
-  }
-  const gone = [
-    ...before.fields.filter(name => !(name in fields)),
-    ...OPTIONAL_FIELDS.filter(name => !(name in record)).map(name => `system_manager.${name}`)
-  ]
-  const push = {
-    ...(newest.length > 0 && { 'system_manager.events': { $each: newest, $slice: -MAX_EVENTS_PER_JOB } }),
-    ...(drafts.length > 0 && { 'system_manager.drafts': { $each: drafts } })
-  }
-  const update: UpdateFilter<JobDocument> = {
-    $set: {
-      ...fields,
-      ...Object.fromEntries(Object.entries(record).map(([name, value]) => [`system_manager.${name}`, value]))
-    },
-    ...(gone.length > 0 && { $unset: Object.fromEntries(gone.map(name => [name, ''])) }),
-    ...(Object.keys(push).length > 0 && { $push: push as PushOperator<JobDocument> })
-  }
-  return { updateOne: { filter, update } }
-}
-
-/** Deploy and replicate carry the job as it is stored along with them. */
-function toDrafts (job: Job, commands: JobChange['commands']): Draft[] {
-  const textFor = jobTexts(job)
-  return commands.map(command => ({
-    ...command,
-    ...(carriesDocument(command) && { job: textFor(command.cluster_id) })
-  }))
 }

@@ -151,7 +151,7 @@ export function createMaintenance (
 
     async stop () {
       await loop?.stop()
-      await notifications.stop()
+      notifications.stop()
     }
   }
 }

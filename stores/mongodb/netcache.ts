@@ -36,16 +36,16 @@ export function createCounter (
     async advance (step) {
       const retry = createRetries(`netcache.net ${type}`)
       for (;;) {
-        known ??= await read()
-        const to = step(known.ipv4)
+        // Several may be on their way at the same time: each goes by what it has seen itself.
+        const seen = known ??= await read()
+        const to = step(seen.ipv4)
         if (to) {
-          const { matchedCount } = await net.updateOne({ _id: known._id!, ipv4: known.ipv4 }, { $set: { ipv4: to } })
+          const { matchedCount } = await net.updateOne({ _id: seen._id!, ipv4: seen.ipv4 }, { $set: { ipv4: to } })
           if (matchedCount > 0) {
-            const from = known.ipv4
-            known = { ...known, ipv4: to }
-            return { from, to }
+            known = { ...seen, ipv4: to }
+            return { from: seen.ipv4, to }
           }
-        } else if ((await read()).ipv4.join() === known.ipv4.join()) {
+        } else if ((await read()).ipv4.join() === seen.ipv4.join()) {
           return undefined
         }
         // Another process has moved it.

@@ -21,7 +21,7 @@ export interface Notifications {
   watch (): Promise<void>
   /** Forgets what everyone has read by now. */
   sweep (): Promise<void>
-  stop (): Promise<void>
+  stop (): void
 }
 
 /** Milliseconds that clocks of processes may differ, and that a write may take: so far back is read again each time. */
@@ -92,6 +92,12 @@ export function createNotifications ({ collections: { notifications }, log }: Co
     isWatching = false
   }
 
+  /** Nobody waits for the server to hear of it. */
+  function end (): void {
+    stream?.close().catch((err: unknown) => log.debug({ err }, 'a change stream did not close'))
+    stream = undefined
+  }
+
   return {
     events,
     emit,
@@ -107,15 +113,13 @@ export function createNotifications ({ collections: { notifications }, log }: Co
 
     async watch () {
       if (isWatching) return
-      await stream?.close()
-      stream = notifications.watch([{ $match: { operationType: 'insert' } }])
+      end()
       try {
-        // Opens it: only then the server says whether it has such a thing. Its answer may bring a change already.
-        const first = await stream.tryNext()
-        if (first) takeChange(first)
+        const opened = await notifications.watch([{ $match: { operationType: 'insert' } }])
+        stream = opened.stream
+        if (opened.first) takeChange(opened.first)
       } catch (err) {
         log.debug({ err }, 'the server has no change streams, notifications are polled instead')
-        await stream.close()
         return
       }
       isWatching = true
@@ -133,8 +137,6 @@ export function createNotifications ({ collections: { notifications }, log }: Co
       await notifications.deleteMany({ at: { $lt: new Date(Date.now() - KEPT_MS) } })
     },
 
-    stop: async () => {
-      await stream?.close()
-    }
+    stop: end
   }
 }

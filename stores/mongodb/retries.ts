@@ -16,11 +16,11 @@ const MAX_MS = 1000
  * again.
  * @param what Names what keeps failing, as the beginning of a sentence.
  */
-export function createRetries (what: string): (cause?: unknown) => Promise<void> {
+export function createRetries (what: string, mostTries = MAX_TRIES): (cause?: unknown) => Promise<void> {
   const end = performance.now() + MAX_MS
   let tries = 1
   return async cause => {
-    if (++tries > MAX_TRIES || performance.now() > end) {
+    if (++tries > mostTries || performance.now() > end) {
       throw new ApiError('store_unavailable', `${what}: other writers kept getting in the way`, { cause })
     }
     await sleep(Math.random() * Math.min(MAX_PAUSE_MS, 2 ** tries))

@@ -20,14 +20,17 @@ export type Report =
   /** It acknowledged these commands. Idempotent. */
   | { acknowledged: Command[] }
 
-/** What became of a report; `warnings` say what of it could not be understood, one sentence each. */
-export type ReportOutcome = { warnings: string[] } | { error: unknown }
+/**
+ * What became of a report; `warnings` say what of it could not be understood, one sentence each. With an `error`, of
+ * what was acknowledged `open` are the commands that still wait.
+ */
+export type ReportOutcome = { warnings: string[] } | { error: unknown, open: Command[] }
 
 /** Messages from clusters about their jobs. */
 export interface ClusterReports {
   /**
    * Takes what one cluster said at about the same time, in this order: each job is read and written once. To be called
-   * before commands are settled in the outbox. Rejects with `cluster_not_found`, and when the store fails.
+   * before commands are settled in the outbox. Rejects when the store cannot be asked.
    * @returns An outcome for each report.
    */
   take (clusterId: ClusterId, reports: Report[]): Promise<ReportOutcome[]>
@@ -62,11 +65,20 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
     const told = new Map<Report, ReadonlyMap<JobId, Status>>()
     // Reads and writes only the jobs that the reports change.
     const affected = new Set<JobId>()
+    let unheard: { error: unknown } | undefined
     for (const [index, report] of reports.entries()) {
       if ('result' in report) affected.add(report.result.job_id)
       else if ('acknowledged' in report) for (const { job_id: id } of report.acknowledged) affected.add(id)
       else {
-        const { statuses, warnings } = await takeHeartbeat(clusterId, report.heartbeat)
+        const heartbeat = unheard ??
+          await takeHeartbeat(clusterId, report.heartbeat).catch((error: unknown) => ({ error }))
+        if ('error' in heartbeat) {
+          // The next one would fare no better, and none of them is worth the time of all.
+          unheard = heartbeat
+          outcomes[index] = { ...heartbeat, open: [] }
+          continue
+        }
+        const { statuses, warnings } = heartbeat
         outcomes[index] = { warnings }
         told.set(report, statuses)
         for (const { job_id: id, status } of statuses.size === 0 ? [] : await jobs.contradicted(clusterId, statuses)) {
@@ -78,9 +90,10 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     const failed = await changeMany(decisionsOn(affected, clusterId, reports, told))
     for (const [index, report] of reports.entries()) {
-      if (!('result' in report)) continue
-      const error = failed.get(report.result.job_id)
-      if (error !== undefined) outcomes[index] = { error }
+      const error = jobsOf(report, told).map(id => failed.get(id)).find(err => concerns(report, err))
+      if (error === undefined) continue
+      const commands = 'acknowledged' in report ? report.acknowledged : []
+      outcomes[index] = { error, open: commands.filter(({ job_id: id }) => concerns(report, failed.get(id))) }
     }
     return outcomes
   }
@@ -101,7 +114,8 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     async heartbeat (clusterId, body) {
       const [outcome] = await take(clusterId, [{ heartbeat: body }])
-      return outcome as { warnings: string[] }
+      if (outcome && 'error' in outcome) throw outcome.error
+      return outcome!
     },
 
     async result (body) {
@@ -128,6 +142,22 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       return held.filter(job => job.instance_list.some(instance => instance.cluster_id === clusterId))
     }
   }
+}
+
+function jobsOf (report: Report, told: ReadonlyMap<Report, ReadonlyMap<JobId, Status>>): JobId[] {
+  if ('result' in report) return [report.result.job_id]
+  if ('acknowledged' in report) return report.acknowledged.map(({ job_id: id }) => id)
+  return [...told.get(report)?.keys() ?? []]
+}
+
+/**
+ * Whether a failed decision on a job is told to who reported. An acknowledgement counts although nothing can be decided
+ * on the job: later commands would wait for it for ever. But while the store fails it comes again.
+ */
+function concerns (report: Report, err: unknown): boolean {
+  if (err === undefined) return false
+  if ('result' in report) return true
+  return err instanceof ApiError && ['store_unavailable', 'shutting_down', 'conflict'].includes(err.code)
 }
 
 /** For each of these jobs what the reports say of it, in their order. */

@@ -68,7 +68,7 @@ interface Request {
 function readRequest (message: Buffer): Request | undefined {
   if (message.readInt32LE(12) !== OP_MSG) return undefined
   let command: Document = {}
-  let statements = 0
+  const sequences: Record<string, Document[]> = {}
   for (let at = 20; at < message.length;) {
     const kind = message[at]!
     const size = message.readInt32LE(at + 1)
@@ -76,12 +76,17 @@ function readRequest (message: Buffer): Request | undefined {
     if (kind === 0) command = BSON.deserialize(section)
     else {
       const nameEnd = section.indexOf(0, 4)
-      for (let inner = nameEnd + 1; inner < size; inner += section.readInt32LE(inner)) statements++
+      const documents: Document[] = []
+      for (let inner = nameEnd + 1; inner < size; inner += section.readInt32LE(inner)) {
+        documents.push(BSON.deserialize(section.subarray(inner, inner + section.readInt32LE(inner))))
+      }
+      sequences[section.toString('utf8', 4, nameEnd)] = documents
     }
     at += 1 + size
   }
   const [name = '', collection] = Object.entries(command)[0] ?? []
-  statements ||= ((command.documents ?? command.updates ?? command.deletes ?? [0]) as unknown[]).length
+  command = { ...command, ...sequences }
+  const statements = ((command.documents ?? command.updates ?? command.deletes ?? [0]) as unknown[]).length
   return { id: message.readInt32LE(4), name, collection, command, statements }
 }
 

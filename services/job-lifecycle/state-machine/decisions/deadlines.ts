@@ -9,7 +9,7 @@ import type { JobEdit } from '../job-edit.js'
 import { deadlineOf, type Policy } from '../policy.js'
 import { rememberRefusal } from '../refusals.js'
 
-/** Deadlines that a cluster may take to take a command. */
+/** So many times its deadline an instance has at most, however late its cluster hears of it. */
 const MAX_WAITS = 5
 
 /** The deadline of an instance, Unix milliseconds; Infinity for none. */
@@ -20,7 +20,9 @@ function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   if (entry.cluster_id === '' || entry.silent || entry.given_up || successorOf(job, entry)) return moveEnd
   const allowedMs = deadlineOf(entry.status, policy)
   if (allowedMs === undefined) return moveEnd
-  return Math.min(moveEnd, Date.parse(entry.deadline_from ?? entry.status_since) + allowedMs)
+  const since = Date.parse(entry.status_since)
+  const from = Date.parse(entry.deadline_from ?? entry.status_since)
+  return Math.min(moveEnd, from + allowedMs, since + MAX_WAITS * allowedMs)
 }
 
 /** When to ask a cluster again that refused to remove something, Unix milliseconds. */

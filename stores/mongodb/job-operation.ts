@@ -1,0 +1,102 @@
+import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
+import type { Job } from '../../schemas/job.js'
+import { jobTexts } from '../../schemas/job-document.js'
+import { carriesDocument } from '../../schemas/job-facts.js'
+import { MAX_EVENTS_PER_JOB, type JobChange } from '../store.js'
+import type { Draft, JobDocument, JobRecord } from './collections.js'
+import { toObjectId } from './ids.js'
+import { contractFields, numbered, OPTIONAL_FIELDS, recordFields } from './job-document.js'
+
+/** What is read of a stored job before it is changed. */
+export type Stored = Pick<JobDocument, '_id' | 'status'> & {
+  system_manager?: Pick<
+    JobRecord,
+    'revision' | 'status' | 'unplaced' | 'desired_state' | 'live_name' | 'addresses' | 'fields' | 'last_event'
+  >
+}
+
+export const STORED = {
+  status: 1,
+  ...Object.fromEntries(
+    ['revision', 'status', 'unplaced', 'desired_state', 'live_name', 'addresses', 'fields', 'last_event'].map(
+      name => [`system_manager.${name}`, 1]
+    )
+  )
+}
+
+/** One change on its way, and where its outcome goes. */
+export interface Step {
+  change: JobChange
+  index: number
+  stored: Stored | undefined
+  /** Whether the job holds its name while it is to run. */
+  named: boolean
+  /** The job as it is to be stored, and the addresses that were taken for it. */
+  next: Job
+  taken: string[]
+}
+
+/** The whole change as one operation on one document. */
+export function toOperation (
+  { change: { events, commands }, stored, named, next }: Step,
+  change: string
+): AnyBulkWriteOperation<JobDocument> {
+  const fields = contractFields(next)
+  const lastEvent = stored?.system_manager?.last_event ?? 0
+  const record = recordFields(next, {
+    lastEvent: lastEvent + events.length,
+    change,
+    fields: Object.keys(fields),
+    named
+  })
+  const newest = numbered(events, lastEvent).slice(-MAX_EVENTS_PER_JOB)
+  const drafts = toDrafts(next, commands)
+  if (!stored) {
+    const document = {
+      _id: toObjectId(next.id),
+      ...fields,
+      system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) }
+    }
+    return { insertOne: { document } }
+  }
+
+  const before = stored.system_manager
+  // What the Cloud Scheduler may have written since it was read stands in the way, like a revision of ours.
+  const filter = { _id: stored._id, 'system_manager.revision': before?.revision ?? null, status: stored.status ?? null }
+  if (!before) {
+    return {
+      updateOne: {
+        filter,
+        update: {
+          $set: { ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } }
+        }
+      }
+    }
+  }
+  const gone = [
+    ...before.fields.filter(name => !(name in fields)),
+    ...OPTIONAL_FIELDS.filter(name => !(name in record)).map(name => `system_manager.${name}`)
+  ]
+  const push = {
+    ...(newest.length > 0 && { 'system_manager.events': { $each: newest, $slice: -MAX_EVENTS_PER_JOB } }),
+    ...(drafts.length > 0 && { 'system_manager.drafts': { $each: drafts } })
+  }
+  const update: UpdateFilter<JobDocument> = {
+    $set: {
+      ...fields,
+      ...Object.fromEntries(Object.entries(record).map(([name, value]) => [`system_manager.${name}`, value]))
+    },
+    ...(gone.length > 0 && { $unset: Object.fromEntries(gone.map(name => [name, ''])) }),
+    ...(Object.keys(push).length > 0 && { $push: push as PushOperator<JobDocument> })
+  }
+  return { updateOne: { filter, update } }
+}
+
+/** Deploy and replicate carry the job as it is stored along with them. */
+function toDrafts (job: Job, commands: JobChange['commands']): Draft[] {
+  const textFor = jobTexts(job)
+  return commands.map(command => ({
+    ...command,
+    ...(carriesDocument(command) && { job: textFor(command.cluster_id) })
+  }))
+}
