@@ -61,18 +61,24 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
     const upTo = Math.max(acked, ...acks.filter(seq => seq <= last))
     const commands = await waiting(clusterId, acked, upTo)
     const said = new Map<Word, Report>()
+    let from = acked
     for (const word of words) {
       if (!('ack' in word)) said.set(word, word)
       else if (word.ack <= last) {
-        const many = commands.filter(({ seq }) => seq <= word.ack).length
-        said.set(word, { acknowledged: commands.splice(0, many) })
+        const before = from
+        from = Math.max(from, word.ack)
+        said.set(word, { acknowledged: commands.filter(({ seq }) => seq > before && seq <= from) })
       }
     }
     const outcomes = await reports.take(clusterId, [...said.values()])
     // The jobs first: a crash in between repeats a step that changes nothing the second time.
-    const open = outcomes.flatMap(outcome => 'error' in outcome ? outcome.open.map(({ seq }) => seq) : [])
-    const settled = Math.min(upTo, ...open.map(seq => seq - 1))
+    const open = new Set(outcomes.flatMap(outcome => 'error' in outcome ? outcome.open.map(({ seq }) => seq) : []))
+    const settled = Math.min(upTo, ...[...open].map(seq => seq - 1))
     if (settled > acked) await outbox.ack(clusterId, settled)
+    // Those behind one that cannot be settled do not wait for it.
+    for (const { seq } of open.size > 0 ? commands : []) {
+      if (seq > settled && seq <= upTo && !open.has(seq)) await outbox.drop(clusterId, seq)
+    }
     const next = outcomes.values()
     return words.map(word => said.has(word) ? next.next().value : undefined)
   }
@@ -81,8 +87,10 @@ export function createAcknowledgements (outbox: OutboxStore, reports: ClusterRep
     async start (clusterId, lastSeq) {
       const { acked, last } = await outbox.position(clusterId)
       const resumed = lastSeq !== undefined && acked <= lastSeq && lastSeq <= last
-      if (resumed) await hear(clusterId, [{ ack: lastSeq }])
-      const next = await oldest(clusterId, resumed ? lastSeq : acked)
+      const [heard] = resumed ? await hear(clusterId, [{ ack: lastSeq }]) : []
+      // What could not be settled comes again.
+      const isSettled = resumed && !(heard && 'error' in heard)
+      const next = await oldest(clusterId, isSettled ? lastSeq : acked)
       const isUnknown = !resumed && (acked > 0 || (lastSeq ?? 0) > last)
       return {
         resumed,

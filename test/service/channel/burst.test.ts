@@ -74,6 +74,44 @@ t.test('of what was said at once, each error is told for itself, and the rest co
   t.match(statuses, [/CLUSTER_SCHEDULED/, /FAILED/, /RUNNING/], 'in their order')
 })
 
+t.test('of what was said at once, what cannot be stored spoils nothing else', async t => {
+  const database = await startMongoProxy(t, await startDatabase(t), { delayMs: DELAY_MS })
+  const server = await startChannel(t, { MONGO_URI: database.uri, COMMAND_RESEND_S: 60 })
+  const peer = await registerRoomy(t, server)
+  const ids = [await server.deploy('a'), await server.deploy('b'), await server.deploy('c')]
+  await until(() => peer.all('command').length === 3)
+  const jobOf = new Map((peer.all('command') as Array<{ seq: number, job_id: string }>).map(({ seq, job_id: id }) => [seq, id]))
+  const [first, second, third] = [1, 2, 3].map(seq => jobOf.get(seq)!) as [string, string, string]
+  t.same([first, second, third].sort(), ids.sort())
+  await server.undeploy(second)
+  const running = (...jobs: string[]) => jobs.map(id => ({ system_job_id: id, status: 'RUNNING' }))
+
+  // The figures of the heartbeats, and the second job.
+  database.fail({ command: 'update', collection: 'clusters', when: command => JSON.stringify(command).includes('"active_nodes":7'), how: { error: 2 } })
+  database.fail({ command: 'update', collection: 'jobs', when: command => JSON.stringify(command).includes(second), how: { error: 2 } })
+  peer.send('information', {})
+  peer.send('ack', { seq: 1 })
+  peer.send('information', { number_of_nodes: 7, jobs: running(first) })
+  peer.send('result', { job_id: third, instances: [{ instance_number: 0, host_ip: '192.168.1.9' }] })
+  await until(async () => (await server.store.outbox.position(peer.id)).acked === 1)
+  await until(async () => (await server.job(third)).instance_list[0]!.host_ip === '192.168.1.9')
+  await until(() => peer.all('error').length === 1)
+  t.match(peer.all('error'), [{ code: 'store_unavailable', event: 'information' }])
+
+  await until(() => peer.all('command').length === 4)
+  peer.send('information', {})
+  peer.send('ack', { seq: 4 })
+  peer.send('information', { jobs: running(first, third) })
+  for (const id of [first, third]) await until(async () => (await server.job(id)).status === 'RUNNING')
+  await until(() => peer.all('error').length === 2)
+  t.match(peer.all('error')[1], { code: 'store_unavailable', event: 'ack' })
+  await until(async () => (await server.pending(peer.id)).join() === '2,4', 'none but those of the job that cannot be stored to wait')
+  database.heal()
+  peer.send('ack', { seq: 4 })
+  await until(async () => (await server.job(second)).status === 'UNDEPLOYED')
+  await until(async () => (await server.store.outbox.position(peer.id)).acked === 4)
+})
+
 t.test('what was said at once while the database fails counts for nothing, and each is told so', async t => {
   const database = await startMongoProxy(t, await startDatabase(t), { delayMs: DELAY_MS })
   const server = await startChannel(t, { MONGO_URI: database.uri, COMMAND_RESEND_S: 0.5 })

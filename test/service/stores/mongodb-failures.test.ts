@@ -4,6 +4,7 @@ import t, { type Test } from 'tap'
 import { ApiError } from '../../../schemas/errors.js'
 import { createClient } from '../../../stores/mongodb/client.js'
 import { openMongoStore } from '../../../stores/mongodb/open.js'
+import type { Job } from '../../../schemas/job.js'
 import type { Store } from '../../../stores/store.js'
 import { emptied } from '../../support/database.js'
 import { startMongoProxy, type Fault, type How, type MongoProxy } from '../../support/mongo-wire/proxy.js'
@@ -229,6 +230,54 @@ t.test('of many changes of one batch each is told what became of it', async t =>
   proxy.fail({ command: 'insert', collection: 'jobs', how: { writeErrors: 14031 } })
   const outcomes = await Promise.allSettled([commit(store, { ...old, status_reason: 'changed' }), commit(store, aJob()), commit(store, aJob())])
   t.match(outcomes, [{ value: { outcome: 'saved' } }, { reason: { code: 'store_unavailable' } }, { reason: { code: 'store_unavailable' } }])
+})
+
+t.test('what is saved is told so, whatever becomes of the others of its batch', async t => {
+  const { store, proxy } = await behindProxy(t)
+  const raw = await rawMongo(t, uri)
+  // An index that is not ours refuses one of two, and nothing can be found that stands against it.
+  await raw.jobs.createIndex({ mark: 1 }, { unique: true, sparse: true, name: 'foreign' })
+  t.teardown(() => raw.jobs.dropIndex('foreign'))
+  const marked = () => {
+    const job = aJob()
+    return { ...job, descriptor: { ...job.descriptor, mark: 'taken' } }
+  }
+  await saved(store, marked())
+  const outcomes = await Promise.allSettled([commit(store, marked()), commit(store, aJob())])
+  t.match(outcomes, [{ reason: { code: 'store_unavailable' } }, { value: { outcome: 'saved' } }])
+
+  const [x, y] = [await saved(store, aJob()), await saved(store, aJob())]
+  const changed = (job: Job) => ({ job: { ...job, status_reason: 'changed' }, events: [], commands: [] })
+  proxy.fail({ command: 'find', collection: 'jobs', when: ({ filter }) => JSON.stringify(filter).includes(x.id), after: 1, how: { error: 14031 } })
+  const three = await Promise.allSettled([x, x, y].map(job => store.jobs.commit([changed(job)])))
+  t.match(three, [{ value: [{ outcome: 'saved' }] }, { reason: { code: 'store_unavailable' } }, { value: [{ outcome: 'saved' }] }])
+})
+
+t.test('a write whose answer is late is not given out again by one that comes meanwhile', async t => {
+  const { store, proxy } = await behindProxy(t)
+  await store.subnets.next()
+  proxy.fail({ command: 'update', collection: 'net', how: { lateMs: 300 }, times: 1 })
+  const subnets = await Promise.all([0, 130, 140, 260, 350].map(async ms => {
+    await sleep(ms)
+    return await store.subnets.next()
+  }))
+  t.equal(new Set(subnets).size, 5, subnets.join())
+  t.notOk(subnets.includes(undefined))
+})
+
+t.test('a change stream that does not open holds up neither the start nor the end', async t => {
+  const proxy = await startMongoProxy(t, uri)
+  proxy.fail({ command: 'aggregate', collection: 'notifications', how: 'hold' })
+  const log = keptLog()
+  const began = performance.now()
+  const store = await openMongoStore({ client: createClient(proxy.uri), waitMs: 10_000, answerMs: ANSWER_MS, startLoop: loopsWith(log), log })
+  t.ok(performance.now() - began < patience(5000), `open after ${Math.round(performance.now() - began)} ms`)
+  await eventually(() => registered(store).then(() => true, () => false), done => done)
+  proxy.heal()
+  await proxy.freeze()
+  const closing = performance.now()
+  await store.close()
+  t.ok(performance.now() - closing < patience(3000), `closed after ${Math.round(performance.now() - closing)} ms`)
 })
 
 t.test('a conflict of writes (112) is no outage: the write is tried again', async t => {

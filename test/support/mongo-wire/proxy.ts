@@ -11,6 +11,7 @@ import type { Test } from 'tap'
  * - `writeErrors`: the server refuses each statement of it.
  * - `writeConcernError`: the server does it, but not on as many disks as were asked for.
  * - `cut before`, `cut after`: the connection ends before, or after the server has done it.
+ * - `lateMs`: the server does it, and its answer comes so many milliseconds later.
  * - `hold`: the server does it, and its answer never comes.
  * - `answer`: the server does it, and its answer is what this makes of it.
  */
@@ -19,6 +20,7 @@ export type How =
   | { writeErrors: number }
   | { writeConcernError: number }
   | { answer: (real: Document) => Document }
+  | { lateMs: number }
   | 'cut before'
   | 'cut after'
   | 'hold'
@@ -171,7 +173,7 @@ export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 
     }
     const upstream = open()
     /** What becomes of the answers to these requests. */
-    const answers = new Map<number, 'cut after' | 'hold' | { writeConcernError: number } | { answer: (real: Document) => Document }>()
+    const answers = new Map<number, How>()
     const end = () => { client.destroy(); upstream.destroy() }
     for (const socket of [client, upstream]) {
       sockets.add(socket)
@@ -205,9 +207,10 @@ export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 
       const how = answers.get(to)
       if (how === undefined) client.write(message)
       else if (how === 'cut after') end()
+      else if (typeof how === 'object' && 'lateMs' in how) setTimeout(() => client.write(message), how.lateMs)
       else if (typeof how === 'object') {
         const real = BSON.deserialize(message.subarray(21), { promoteValues: false })
-        client.write(reply(to, 'answer' in how ? how.answer(real) : { ...real, writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` } }))
+        client.write(reply(to, 'answer' in how ? how.answer(real) : 'writeConcernError' in how ? { ...real, writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` } } : real))
       }
     })
   }

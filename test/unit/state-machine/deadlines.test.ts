@@ -70,6 +70,14 @@ t.test('the deadline counts from when its cluster took the command, where that w
   t.equal(Date.parse(dueAt(reportedLate, POLICY)!), since + 95_000 + POLICY.startingMs)
 })
 
+t.test('a cluster that takes one command after the other and starts nothing does not keep it', async t => {
+  let job = placedJob([HPI])
+  const since = Date.parse(job.instance_list[0]!.status_since)
+  for (let ms = 20_000; ms < 4.9 * POLICY.scheduledMs; ms += 20_000) job = stored(acknowledged(job, HPI, 'whatever', new Date(since + ms)))
+  t.equal(Date.parse(dueAt(job, POLICY)!), since + 5 * POLICY.scheduledMs)
+  t.same(fields(atDue(job)?.job, 'cluster_id'), [['']])
+})
+
 t.test('the deadline of an update counts from when its cluster took the command', async t => {
   const updating = updated(runningJob([HPI]), { image: 'nginx:2' })
   const [command] = updating!.commands
