@@ -135,6 +135,11 @@ export type CommitOutcome =
   | { outcome: 'address_taken', address: string }
   /** 172.30.0.0/16 has no free address left. */
   | { outcome: 'addresses_exhausted' }
+  /**
+   * It is not known to be saved, and that cannot be known now. `error` is `store_unavailable`, unless the change is
+   * to blame.
+   */
+  | { outcome: 'failed', error: unknown }
 
 /** An instance as the heartbeat path needs it, without its document. */
 export interface PlacedInstance {
@@ -157,7 +162,10 @@ export interface JobQuery {
 }
 
 export interface JobStore {
-  /** Commits each change atomically and on its own; all of them in one batch. Outcomes in the order of the changes. */
+  /**
+   * Commits each change atomically and on its own; all of them in one batch. Outcomes in the order of the changes.
+   * Rejects where all of them failed.
+   */
   commit (changes: JobChange[]): Promise<CommitOutcome[]>
   /** `job_unreadable` when its document cannot be understood; so do the other look-ups of one job. */
   get (id: JobId): Promise<Job | undefined>

@@ -81,10 +81,23 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
         log[DETAILS.has(type) ? 'debug' : 'info']({ job: job.job_name, cause }, message)
       }
     }
+    for (const [index, { job }] of held.entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.outcome === 'failed') log.error({ err: outcome.error, job_id: job.id }, 'a change was not stored')
+    }
     const reached = new Set(saved.flatMap(({ commands }) => commands.map(command => command.cluster_id)))
     if (reached.size > 0) events.emit('commands', [...reached])
     if (saved.some(({ job }) => hasUnplaced(job))) events.emit('unplaced')
     return changes.map(change => outcomes[held.indexOf(change)] ?? { outcome: 'stale' })
+  }
+
+  /** {@link commit} that never rejects. */
+  async function commitEach (changes: JobChange[]): Promise<CommitOutcome[]> {
+    try {
+      return await commit(changes)
+    } catch (error) {
+      return changes.map(() => ({ outcome: 'failed', error }))
+    }
   }
 
   async function whyMissing (id: JobId): Promise<unknown> {
@@ -166,13 +179,12 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
           }
         }
         for (const id of missing) failed.set(id, await whyMissing(id))
-        // Made at the same time they are written together, and each has an outcome of its own.
-        const outcomes = await Promise.allSettled(changes.map(change => commit([change])))
+        const outcomes = await commitEach(changes)
         for (const [index, { job: { id } }] of changes.entries()) {
-          const settled = outcomes[index]!
           try {
-            if (settled.status === 'rejected') throw settled.reason
-            if (settled.value[0]?.outcome === 'saved') continue
+            const outcome = outcomes[index]!
+            if (outcome.outcome === 'failed') throw outcome.error
+            if (outcome.outcome === 'saved') continue
             const [err] = await committer.changeEach([id], job => decideInTurn(job, decisions.get(id)!))
             if (err !== undefined) failed.set(id, err)
           } catch (err) {
@@ -203,6 +215,7 @@ function decideInTurn (
 
 /** The saved job; undefined for `stale`. Throws what only the user can resolve. */
 function savedOrStale (outcome: CommitOutcome | undefined): Job | undefined {
+  if (outcome?.outcome === 'failed') throw outcome.error
   const refusal = outcome && refusalOf(outcome)
   if (refusal) throw refusal
   return outcome?.outcome === 'saved' ? outcome.job : undefined

@@ -14,15 +14,9 @@ import type { Notifications } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 import { createRetries } from './retries.js'
 
-/**
- * What became of one change of a batch. `failed`: it is not known to be saved, and it cannot be known now; `error` is
- * `store_unavailable`, unless the change itself is to blame.
- */
-export type Attempt = CommitOutcome | { outcome: 'failed', error: unknown }
-
 export interface JobCommit {
   /** As the port promises, but never rejects. Commands are in the documents of their jobs, yet to be relayed. */
-  commit (changes: JobChange[]): Promise<Attempt[]>
+  commit (changes: JobChange[]): Promise<CommitOutcome[]>
   /**
    * Takes what the Cloud Scheduler wrote into the document of a job for a revision of its own, and notifies every
    * process.
@@ -50,8 +44,8 @@ export function createJobCommit (
   async function commit (
     changes: JobChange[],
     { named = undefined as boolean | undefined } = {}
-  ): Promise<Attempt[]> {
-    const outcomes: Attempt[] = []
+  ): Promise<CommitOutcome[]> {
+    const outcomes: CommitOutcome[] = []
     const retry = createRetries('Jobs', MAX_TRIES)
     let left = changes.map((change, index) => ({ change, index, named }))
     while (left.length > 0) {
@@ -82,7 +76,7 @@ export function createJobCommit (
    */
   async function commitBatch (
     batch: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>,
-    outcomes: Attempt[]
+    outcomes: CommitOutcome[]
   ): Promise<number[]> {
     const stored = await readStored(batch.map(({ change }) => change.job.id))
     const steps: Step[] = []

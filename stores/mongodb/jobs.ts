@@ -38,17 +38,11 @@ export function createJobStore (
   notifications: Notifications
 ): JobStore {
   const { collections: { jobs }, documents, log } = connection
-  const attempt = inBatches(commit, MOST)
-
-  async function commitOne (change: JobChange): Promise<CommitOutcome> {
-    const outcome = await attempt(change)
-    if (outcome.outcome === 'failed') throw outcome.error
-    return outcome
-  }
+  const commitOne = inBatches(commit, MOST)
 
   async function commitAll (changes: JobChange[]): Promise<CommitOutcome[]> {
-    const outcomes = await Promise.allSettled(changes.map(commitOne))
-    const saved = changes.filter((_, index) => isSaved(outcomes[index]!))
+    const outcomes = await Promise.all(changes.map(commitOne))
+    const saved = changes.filter((_, index) => outcomes[index]!.outcome === 'saved')
     if (saved.some(({ job }) => hasUnplaced(job))) notifications.publish({ unplaced: true })
     // What is saved is saved: should this fail, maintenance does it.
     try {
@@ -59,10 +53,9 @@ export function createJobStore (
     } catch (err) {
       log.warn({ err }, 'commands wait in their jobs, they are brought into the outbox later')
     }
-    return outcomes.map(outcome => {
-      if (outcome.status === 'rejected') throw outcome.reason
-      return outcome.value
-    })
+    const [first] = outcomes
+    if (first?.outcome === 'failed' && outcomes.every(({ outcome }) => outcome === 'failed')) throw first.error
+    return outcomes
   }
 
   /** The job that was asked for; throws `job_unreadable`. */
@@ -240,10 +233,6 @@ export function createJobStore (
       return total
     }
   }
-}
-
-function isSaved (settled: PromiseSettledResult<CommitOutcome>): boolean {
-  return settled.status === 'fulfilled' && settled.value.outcome === 'saved'
 }
 
 /** Only the conditions that are asked for, so that each combination finds its index. */

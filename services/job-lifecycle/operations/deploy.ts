@@ -59,6 +59,9 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
             deployed.set(descriptor, { job: outcome.job, outcome: before ? 'updated' : 'created' })
           }
         }
+        // What is deployed stays: who repeats the request finds it unchanged.
+        const failed = outcomes.find(({ outcome }) => outcome === 'failed')
+        if (failed?.outcome === 'failed') throw failed.error
         const refusal = outcomes.map(refusalOf).find(found => found !== undefined)
         if (refusal) throw descriptors.length === 1 ? refusal : await undone(refusal, [...deployed.values()], cause)
         if (deployed.size === descriptors.length) return descriptors.map(descriptor => deployed.get(descriptor)!)

@@ -91,7 +91,7 @@ t.test('what a refused command made needless is settled with it', async t => {
 t.test('4xx is a refusal with the text as its reason; for lack of a worker the job is placed anew', async t => {
   const { server, manager, id } = await startPair(t)
   await server.heartbeat(id)
-  manager.answer = status(400, 'no such\n  image')
+  manager.answer = status(400, 'no such  image\n')
   const failed = await server.deploy('failed')
   await until(async () => (await server.job(failed)).status === 'FAILED')
   t.equal((await server.job(failed)).status_reason, 'the cluster refused: HTTP 400: no such image')
