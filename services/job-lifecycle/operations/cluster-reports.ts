@@ -73,7 +73,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
         const heartbeat = unheard ??
           await takeHeartbeat(clusterId, report.heartbeat).catch((error: unknown) => ({ error }))
         if ('error' in heartbeat) {
-          // The next one would fare no better, and none of them is worth the time of all.
+          // Should the database be at fault, each further one would wait for it; the cluster sends the next one soon.
           unheard = heartbeat
           outcomes[index] = { ...heartbeat, open: [] }
           continue
