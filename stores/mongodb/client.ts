@@ -15,9 +15,11 @@ const DEFAULTS: MongoClientOptions = {
   appName: 'system-manager',
   // Requests fail far earlier when there is no answer (see connection.ts).
   connectTimeoutMS: 5000,
-  // Together less than a statement has: one that was given up must not begin later.
-  serverSelectionTimeoutMS: 700,
-  waitQueueTimeoutMS: 700,
+  // Less than a statement has: one that was given up must not begin later.
+  serverSelectionTimeoutMS: 1400,
+  waitQueueTimeoutMS: 1400,
+  // A burst does not wait for its connections to be opened two at a time.
+  maxConnecting: 16,
   // What was given up frees its connection.
   socketTimeoutMS: 3000,
   heartbeatFrequencyMS: 2000,

@@ -2,7 +2,7 @@ import type { MongoClient } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
 import { boundCollections, collectionsOf, type BoundedCollections } from './collections.js'
 import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
-import { asStoreFailure, isAnswer, isWriteConflict } from './failures.js'
+import { asStoreFailure, isAnswer, isUnreachable, isWriteConflict } from './failures.js'
 import { createRetries } from './retries.js'
 
 /** Where the store says what it did without being asked. A Fastify logger fits. */
@@ -49,13 +49,12 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   let closed: Promise<void> | undefined
 
   /** Rejects once a statement has waited for too long. */
-  function deadline (ms: number): { passed: Promise<never>, forget: () => void } {
+  function deadline (began: number, ms: number): { passed: Promise<never>, forget: () => void } {
     let timer: NodeJS.Timeout | undefined
     let immediate: NodeJS.Immediate | undefined
-    const began = performance.now()
     const passed = new Promise<never>((resolve, reject) => {
       function giveUp (): void {
-        if (lastAnswer < began) fallSilent()
+        noteSilence(began)
         reject(new ApiError('store_unavailable', `The database did not answer within ${ms / 1000} s`))
       }
 
@@ -80,7 +79,9 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     nextProbe = performance.now() + PROBE_MS
   }
 
-  function fallSilent (): void {
+  /** A statement has waited in vain: if nothing else was answered meanwhile, the database does not answer. */
+  function noteSilence (began: number): void {
+    if (lastAnswer >= began) return
     if (!isDown) log.warn({}, 'the database does not answer')
     isDown = true
     nextProbe = performance.now() + PROBE_MS
@@ -95,13 +96,15 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   async function statement<R> (name: string, work: () => Promise<R>, ms = answerMs): Promise<R> {
     admit()
     underWay++
-    const { passed, forget } = deadline(Math.min(ms, answerMs))
+    const began = performance.now()
+    const { passed, forget } = deadline(began, Math.min(ms, answerMs))
     try {
       const result = await Promise.race([despiteConflicts(name, work), passed])
       answered()
       return result
     } catch (err) {
       if (isAnswer(err)) answered()
+      else if (isUnreachable(err)) noteSilence(began)
       throw asStoreFailure(err)
     } finally {
       forget()

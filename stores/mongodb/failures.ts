@@ -3,6 +3,7 @@ import {
   MongoError,
   MongoInvalidArgumentError,
   MongoServerError,
+  MongoServerSelectionError,
   MongoWriteConcernError
 } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
@@ -33,6 +34,11 @@ function causeOf (err: unknown): unknown {
 /** True when the server said so: it is there, whatever it said. */
 export function isAnswer (err: unknown): boolean {
   return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError && err.code === undefined)
+}
+
+/** True when there was no server to ask. */
+export function isUnreachable (err: unknown): boolean {
+  return err instanceof MongoServerSelectionError
 }
 
 /** True when one server has done a write, and cannot promise that it stays: it counts as not done. */

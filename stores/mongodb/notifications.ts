@@ -89,7 +89,8 @@ export function createNotifications ({ collections: { notifications }, log }: Co
     } catch (err) {
       log.debug({ err }, 'the change stream ended, notifications are polled instead')
     }
-    isWatching = false
+    // Unless another one follows already.
+    if (stream === changes) isWatching = false
   }
 
   /** Nobody waits for the server to hear of it. */

@@ -62,7 +62,8 @@ export function createOutbox ({ collections: { clusters, jobs, outbox }, documen
         return
       } catch (err) {
         const failure = batchFailure(err)
-        if (left.every((_, index) => typeof (failure.of(index) ?? {}) === 'object')) throw err
+        // Only what another one got in the way of is tried again.
+        if (!left.some((_, index) => ['duplicate', 'conflict'].includes(String(failure.of(index))))) throw err
         await retry(err)
         // Another process has put some of them there, or has taken the number for something else.
         const there = await outbox.findMany({ _id: { $in: left.map(draft => draft.command_id) } }, {
