@@ -12,7 +12,7 @@ const COMPILED = join(import.meta.dirname, '../.compiled')
 const OWN_PROCESS = /^test\/(process|multi-manager)\/|\.property\.test\.ts$/
 /** Milliseconds after which a process hangs rather than is slow, on a quiet machine. */
 const HANGS_MS = 600_000
-/** Most tests wait for something most of the time. On one database of all tests they would empty it under each other. */
+/** Most tests wait most of the time. On one database for all of them they would empty it under each other. */
 const JOBS = process.env.MONGO_URI ? 1 : availableParallelism() + 1
 
 const prefixes = process.argv.slice(2).map(argument => argument.replace(/^\.\//, ''))

@@ -17,7 +17,10 @@ async function gated (t: Test): Promise<{ several: Several, proxy: MongoProxy }>
 }
 
 for (const [moment, at] of [
-  ['between the commit of a placement and the relay of its command into the outbox', { command: 'insert', collection: 'outbox' }],
+  [
+    'between the commit of a placement and the relay of its command into the outbox',
+    { command: 'insert', collection: 'outbox' }
+  ],
   ['between the relay of a command and its delivery', { command: 'update', collection: 'jobs' }]
 ] as const) {
   t.test(`kill -9 of the one with the socket ${moment}: the command comes by another`, async t => {

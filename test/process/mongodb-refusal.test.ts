@@ -8,7 +8,7 @@ import { patience } from '../support/waiting.js'
 /** What is wrong with MONGO_URI ends the start at once, with a line that says what: waiting would not mend it. */
 
 /** The line with which a start ends, and how long it took. MONGO_WAIT_S has its default of a minute. */
-async function refusal (uri: string): Promise<{ line: string, ms: number }> {
+async function refusal (uri: string): Promise<{ line: string; ms: number }> {
   const began = performance.now()
   const { code, stderr } = await runServerProcess({ MONGO_URI: uri })
   t.equal(code, 1)
@@ -22,7 +22,10 @@ t.test('a certificate that is not trusted, and one that is', async t => {
   const proxy = await startMongoProxy(t, uri, { tls: own.tls })
   const trusting = (file: string) => withOption(proxy.uri, `tls=true&tlsCAFile=${encodeURIComponent(file)}`)
   const { line, ms } = await refusal(trusting(other.file))
-  t.match(line, /^system-manager: The certificate of the database is not trusted \(see tlsCAFile in MONGO_URI\): [^\n]+\n$/)
+  t.match(
+    line,
+    /^system-manager: The certificate of the database is not trusted \(see tlsCAFile in MONGO_URI\): [^\n]+\n$/
+  )
   t.ok(ms < patience(10_000), `after ${Math.round(ms)} ms`)
   const server = await startServerProcess(t, { MONGO_URI: trusting(own.file) })
   t.equal(await (await fetch(`${server.url}/api/jobs`)).text(), '[]')
@@ -35,7 +38,12 @@ t.test('a file that is not there', async t => {
 
 for (const [what, command, code, line] of [
   ['a wrong password', 'saslStart', 18, 'The database refuses the user or the password of MONGO_URI'],
-  ['a user without rights', 'createIndexes', 13, 'The user of MONGO_URI may not do in the database what the System Manager has to']
+  [
+    'a user without rights',
+    'createIndexes',
+    13,
+    'The user of MONGO_URI may not do in the database what the System Manager has to'
+  ]
 ] as const) {
   t.test(what, async t => {
     const uri = await startDatabase(t)

@@ -13,7 +13,10 @@ const { MONGO_URI: SERVER = '' } = process.env
 const TRACE = { db: 'system_manager', collection: 'tests' }
 
 /** Gives the URI of an empty database of its own, on the emulator, or on the server of MONGO_URI if there is one. */
-export async function startDatabase (t: Test, { changeStreams = false }: { changeStreams?: boolean } = {}): Promise<string> {
+export async function startDatabase (
+  t: Test,
+  { changeStreams = false }: { changeStreams?: boolean } = {}
+): Promise<string> {
   if (SERVER === '') return await startEmulator(t, { changeStreams })
   await emptied(SERVER)
   return SERVER
@@ -25,8 +28,10 @@ export async function emptied (uri: string): Promise<void> {
   const { clusters, jobs, ...others } = collectionsOf(client)
   const trace = client.db(TRACE.db).collection(TRACE.collection)
   try {
-    if (uri === SERVER && !await trace.findOne()) {
-      if (await clusters.findOne() ?? await jobs.findOne()) throw new Error('MONGO_URI names a server with clusters or jobs: tests would delete them')
+    if (uri === SERVER && !(await trace.findOne())) {
+      if ((await clusters.findOne()) ?? (await jobs.findOne())) {
+        throw new Error('MONGO_URI names a server with clusters or jobs: tests would delete them')
+      }
       await trace.insertOne({ note: 'tests empty these databases' })
     }
     for (const collection of [clusters, jobs, ...Object.values(others)]) await collection.deleteMany({})

@@ -99,6 +99,8 @@ for (const [what, seed, numRuns] of [['', 42, 500], [' (a new seed each time)', 
     mock.timers.enable({ apis: ['Date'] })
     t.teardown(() => mock.timers.reset())
     const steps = fc.array(step, { minLength: 5, maxLength: 60, size: 'max' })
-    await fc.assert(fc.asyncProperty(steps, async steps => converge(await play(steps))), { seed, numRuns, examples: FOUND.map(steps => [steps]) })
+    const examples = FOUND.map((steps): [Step[]] => [steps])
+    const property = fc.asyncProperty(steps, async steps => converge(await play(steps)))
+    await fc.assert(property, { seed, numRuns, examples })
   })
 }

@@ -6,7 +6,10 @@ import { eventually } from '../../support/waiting.js'
 import { onMongo, uri } from '../stores/on-mongo.js'
 import { rawMongo } from '../stores/mongo-store.js'
 
-/** The server on the MongoDB store, over the whole of the contract's API; the database is the emulator (docs/database.md), or the server of MONGO_URI. */
+/**
+ * The server on the MongoDB store, over the whole of the contract's API; the database is the emulator (docs/database.md),
+ * or the server of MONGO_URI.
+ */
 
 const NAME = 'demo.default.service1.test'
 

@@ -79,7 +79,8 @@ t.test('a deploy right after a plan does what the plan shows, on random clusters
   async function settle (clusterIds: string[], figures: Heartbeat[], runs: boolean): Promise<void> {
     for (const [n, id] of clusterIds.entries()) {
       const { last } = await server.store.outbox.position(id)
-      await lifecycle.reports.take(id, [{ acknowledged: await server.store.outbox.pending(id, { after: 0, limit: 1000 }) }])
+      const acknowledged = await server.store.outbox.pending(id, { after: 0, limit: 1000 })
+      await lifecycle.reports.take(id, [{ acknowledged }])
       await server.store.outbox.ack(id, last)
       const on = (await lifecycle.reports.desiredOn(id))!
       await lifecycle.reports.heartbeat(id, { ...figures[n], jobs: runs ? on.map(job => ({ system_job_id: job.id, status: 'RUNNING' })) : [] })

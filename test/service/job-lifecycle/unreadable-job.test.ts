@@ -71,7 +71,10 @@ t.test('its cluster does not get a resync, which would remove it', async t => {
 t.test('its cluster is in use because of it', async t => {
   const { server: { jobLifecycle }, clusterId, broken, good } = await withBroken(t)
   await jobLifecycle.jobs.undeploy(good.id, 'test')
-  await jobLifecycle.reports.take(clusterId, [{ acknowledged: [...await jobLifecycle.jobs.list({})].flatMap(job => job.retiring).map(({ command_id: commandId }) => ({ seq: 9, command_id: commandId, kind: 'delete', job_id: good.id })) }])
+  const removals = (await jobLifecycle.jobs.list({})).flatMap(job => job.retiring)
+  await jobLifecycle.reports.take(clusterId, [{
+    acknowledged: removals.map(({ command_id }) => ({ seq: 9, command_id, kind: 'delete', job_id: good.id }))
+  }])
   t.strictSame(await jobLifecycle.jobs.list({ cluster_id: clusterId }), [])
   await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
 })

@@ -75,7 +75,10 @@ export function outboxContract (t: Test, open: Open): void {
       anInstance(1, { cluster_id: halfway, generation: 1 }),
       anInstance(2, { cluster_id: halfway, generation: 2 })
     ]
-    const drafts = [behind, halfway, empty].flatMap(id => [aCommand(job, id), aCommand(job, id, 'replicate', { replicas: 1 })])
+    const drafts = [behind, halfway, empty].flatMap(id => [
+      aCommand(job, id),
+      aCommand(job, id, 'replicate', { replicas: 1 })
+    ])
     await saved(store, job, { commands: drafts })
     const images = await Promise.all([behind, halfway, empty].map(async id =>
       (await store.outbox.pending(id, { after: 0, limit: 9 })).map(command => command.job?.image)))

@@ -33,7 +33,8 @@ const PATIENT_MS = 60_000
 
 /** A store of its own client, closed when the test ends. */
 export async function openedMongo (t: Test, uri: string, { waitMs = 10_000, log = keptLog() } = {}): Promise<Store> {
-  const store = await openMongoStore({ client: createClient(uri), waitMs, answerMs: PATIENT_MS, startLoop: loopsWith(log), log })
+  const client = createClient(uri)
+  const store = await openMongoStore({ client, waitMs, answerMs: PATIENT_MS, startLoop: loopsWith(log), log })
   t.teardown(() => store.close())
   return store
 }

@@ -25,15 +25,20 @@ interface Write {
   name: string
   fault: Omit<Fault, 'how'>
   /** Prepares what is to be written, then gives the write itself. */
-  prepare (store: Store): Promise<() => Promise<unknown>>
+  prepare(store: Store): Promise<() => Promise<unknown>>
   /** The write is of something that can be done later: the caller is told that it is done. */
   later?: boolean
 }
 
-const jobUpdate = (command: Record<string, unknown>) => JSON.stringify(command.updates ?? command).includes('system_manager.change')
+const jobUpdate = (command: Record<string, unknown>) =>
+  JSON.stringify(command.updates ?? command).includes('system_manager.change')
 
 const WRITES: Write[] = [
-  { name: 'a new job', fault: { command: 'insert', collection: 'jobs' }, prepare: async store => () => commit(store, aJob()) },
+  {
+    name: 'a new job',
+    fault: { command: 'insert', collection: 'jobs' },
+    prepare: async store => () => commit(store, aJob())
+  },
   {
     name: 'a change of a job',
     fault: { command: 'update', collection: 'jobs' },
@@ -42,8 +47,16 @@ const WRITES: Write[] = [
       return () => commit(store, { ...job, status_reason: 'changed' })
     }
   },
-  { name: 'the next addresses', fault: { command: 'update', collection: 'net' }, prepare: async store => () => commit(store, aJob()) },
-  { name: 'the next subnet', fault: { command: 'update', collection: 'net' }, prepare: async store => () => store.subnets.next() },
+  {
+    name: 'the next addresses',
+    fault: { command: 'update', collection: 'net' },
+    prepare: async store => () => commit(store, aJob())
+  },
+  {
+    name: 'the next subnet',
+    fault: { command: 'update', collection: 'net' },
+    prepare: async store => () => store.subnets.next()
+  },
   {
     name: 'addresses that are given back',
     fault: { command: 'insert', collection: 'net' },
@@ -93,8 +106,16 @@ const WRITES: Write[] = [
       return () => store.outbox.drop(id, 1)
     }
   },
-  { name: 'a purge', fault: { command: 'delete', collection: 'jobs' }, prepare: async store => () => store.jobs.purge('2000') },
-  { name: 'a registration', fault: { command: 'findAndModify', collection: 'clusters' }, prepare: async store => () => registered(store) },
+  {
+    name: 'a purge',
+    fault: { command: 'delete', collection: 'jobs' },
+    prepare: async store => () => store.jobs.purge('2000')
+  },
+  {
+    name: 'a registration',
+    fault: { command: 'findAndModify', collection: 'clusters' },
+    prepare: async store => () => registered(store)
+  },
   ...Object.entries<(store: Store, id: string) => Promise<unknown>>({
     'a heartbeat': (store, id) => store.clusters.heartbeat(id, { active_nodes: 1, warnings: [] }, Date.now()),
     'a sign of life': (store, id) => store.clusters.touch(id, Date.now()),
@@ -138,7 +159,11 @@ const WRITES: Write[] = [
       return () => store.clusters.remove(id)
     }
   },
-  { name: 'a lease', fault: { command: 'findAndModify', collection: 'leases' }, prepare: async store => () => store.leases.acquire('one', 'me', 60_000) },
+  {
+    name: 'a lease',
+    fault: { command: 'findAndModify', collection: 'leases' },
+    prepare: async store => () => store.leases.acquire('one', 'me', 60_000)
+  },
   {
     name: 'a lease that is prolonged',
     fault: { command: 'findAndModify', collection: 'leases' },
@@ -147,7 +172,11 @@ const WRITES: Write[] = [
       return () => store.leases.acquire('mine', 'me', 60_000)
     }
   },
-  { name: 'a lease that is released', fault: { command: 'update', collection: 'leases' }, prepare: async store => () => store.leases.release('one', 'me') }
+  {
+    name: 'a lease that is released',
+    fault: { command: 'update', collection: 'leases' },
+    prepare: async store => () => store.leases.release('one', 'me')
+  }
 ]
 
 /** In the order of docs/database.md. Codes by the server's error_codes.yml, and one that it has not. */
@@ -170,15 +199,22 @@ const WAYS: Record<string, How> = {
 }
 
 /** A store behind a proxy of its own. */
-async function behindProxy (t: Test): Promise<{ store: Store, proxy: MongoProxy }> {
+async function behindProxy (t: Test): Promise<{ store: Store; proxy: MongoProxy }> {
   const proxy = await startMongoProxy(t, uri)
   const log = keptLog()
-  const store = await openMongoStore({ client: createClient(proxy.uri), waitMs: 10_000, answerMs: ANSWER_MS, startLoop: loopsWith(log), log })
+  const store = await openMongoStore({
+    client: createClient(proxy.uri),
+    waitMs: 10_000,
+    answerMs: ANSWER_MS,
+    startLoop: loopsWith(log),
+    log
+  })
   t.teardown(() => store.close())
   return { store, proxy }
 }
 
-const anyTimes = (command: string, how: How) => !(command === 'findAndModify' && typeof how === 'object' && 'writeErrors' in how)
+const anyTimes = (command: string, how: How) =>
+  !(command === 'findAndModify' && typeof how === 'object' && 'writeErrors' in how)
 
 t.before(() => emptied(uri))
 
@@ -189,7 +225,10 @@ for (const [way, how] of Object.entries(WAYS)) {
       const act = await prepare(store)
       const { hits } = proxy.fail({ ...fault, how })
       const began = performance.now()
-      const outcome = await act().then(value => ({ value }), (err: unknown) => ({ err }))
+      const outcome = await act().then(
+        value => ({ value }),
+        (err: unknown) => ({ err })
+      )
       const ms = performance.now() - began
       const tries = hits()
       proxy.heal()
@@ -200,12 +239,32 @@ for (const [way, how] of Object.entries(WAYS)) {
         const isFound = how === 'cut after' || (how === 'hold' && name === 'nodes that are added')
         t.ok(later || isFound, `${name}: told as done`)
       } else {
-        t.ok(outcome.err instanceof ApiError && outcome.err.code === 'store_unavailable', `${name}: ${String(outcome.err)}`)
+        t.ok(
+          outcome.err instanceof ApiError && outcome.err.code === 'store_unavailable',
+          `${name}: ${String(outcome.err)}`
+        )
       }
-      await eventually(() => store.check().then(() => true, () => false), answers => answers)
+      await eventually(
+        () =>
+          store.check().then(
+            () => true,
+            () => false
+          ),
+        answers => answers
+      )
       // What was held may come in between: in the end it is as it should be.
       const again = await prepare(store)
-      await t.resolves(eventually(() => again().then(() => true, () => false), done => done), `${name}: done later`)
+      await t.resolves(
+        eventually(
+          () =>
+            again().then(
+              () => true,
+              () => false
+            ),
+          done => done
+        ),
+        `${name}: done later`
+      )
     }
   })
 }
@@ -217,19 +276,37 @@ t.test('what the connection ended over is looked for by the id of its change', a
   t.match(await commit(store, job), { outcome: 'saved', job: { revision: 1 } })
   t.equal(cut.hits(), 1)
   t.equal((await store.jobs.get(job.id))!.revision, 1)
-  const added = proxy.fail({ command: 'findAndModify', collection: 'clusters', when: command => JSON.stringify(command).includes('$inc'), how: 'cut after', times: 1 })
+  const added = proxy.fail({
+    command: 'findAndModify',
+    collection: 'clusters',
+    when: command => JSON.stringify(command).includes('$inc'),
+    how: 'cut after',
+    times: 1
+  })
   const { id } = await registered(store)
   t.equal(await store.clusters.addNodes(id, 3), 3)
   t.equal(added.hits(), 1)
-  t.equal((await rawMongo(t, uri).then(raw => raw.clusters.findOne({ _id: new ObjectId(id) })))!.nodes, 3, 'and not added twice')
+  t.equal(
+    (await rawMongo(t, uri).then(raw => raw.clusters.findOne({ _id: new ObjectId(id) })))!.nodes,
+    3,
+    'and not added twice'
+  )
 })
 
 t.test('of many changes of one batch each is told what became of it', async t => {
   const { store, proxy } = await behindProxy(t)
   const old = await saved(store, aJob())
   proxy.fail({ command: 'insert', collection: 'jobs', how: { writeErrors: 14031 } })
-  const outcomes = await Promise.allSettled([commit(store, { ...old, status_reason: 'changed' }), commit(store, aJob()), commit(store, aJob())])
-  t.match(outcomes, [{ value: { outcome: 'saved' } }, { reason: { code: 'store_unavailable' } }, { reason: { code: 'store_unavailable' } }])
+  const outcomes = await Promise.allSettled([
+    commit(store, { ...old, status_reason: 'changed' }),
+    commit(store, aJob()),
+    commit(store, aJob())
+  ])
+  t.match(outcomes, [
+    { value: { outcome: 'saved' } },
+    { reason: { code: 'store_unavailable' } },
+    { reason: { code: 'store_unavailable' } }
+  ])
 })
 
 t.test('what is saved is told so, whatever becomes of the others of its batch', async t => {
@@ -248,19 +325,31 @@ t.test('what is saved is told so, whatever becomes of the others of its batch', 
 
   const [x, y] = [await saved(store, aJob()), await saved(store, aJob())]
   const changed = (job: Job) => ({ job: { ...job, status_reason: 'changed' }, events: [], commands: [] })
-  proxy.fail({ command: 'find', collection: 'jobs', when: ({ filter }) => JSON.stringify(filter).includes(x.id), after: 1, how: { error: 14031 } })
+  proxy.fail({
+    command: 'find',
+    collection: 'jobs',
+    when: ({ filter }) => JSON.stringify(filter).includes(x.id),
+    after: 1,
+    how: { error: 14031 }
+  })
   const three = await Promise.allSettled([x, x, y].map(job => store.jobs.commit([changed(job)])))
-  t.match(three, [{ value: [{ outcome: 'saved' }] }, { reason: { code: 'store_unavailable' } }, { value: [{ outcome: 'saved' }] }])
+  t.match(three, [
+    { value: [{ outcome: 'saved' }] },
+    { reason: { code: 'store_unavailable' } },
+    { value: [{ outcome: 'saved' }] }
+  ])
 })
 
 t.test('a write whose answer is late is not given out again by one that comes meanwhile', async t => {
   const { store, proxy } = await behindProxy(t)
   await store.subnets.next()
   proxy.fail({ command: 'update', collection: 'net', how: { lateMs: 300 }, times: 1 })
-  const subnets = await Promise.all([0, 130, 140, 260, 350].map(async ms => {
-    await sleep(ms)
-    return await store.subnets.next()
-  }))
+  const subnets = await Promise.all(
+    [0, 130, 140, 260, 350].map(async ms => {
+      await sleep(ms)
+      return await store.subnets.next()
+    })
+  )
   t.equal(new Set(subnets).size, 5, subnets.join())
   t.notOk(subnets.includes(undefined))
 })
@@ -270,9 +359,22 @@ t.test('a change stream that does not open holds up neither the start nor the en
   proxy.fail({ command: 'aggregate', collection: 'notifications', how: 'hold' })
   const log = keptLog()
   const began = performance.now()
-  const store = await openMongoStore({ client: createClient(proxy.uri), waitMs: 10_000, answerMs: ANSWER_MS, startLoop: loopsWith(log), log })
+  const store = await openMongoStore({
+    client: createClient(proxy.uri),
+    waitMs: 10_000,
+    answerMs: ANSWER_MS,
+    startLoop: loopsWith(log),
+    log
+  })
   t.ok(performance.now() - began < patience(5000), `open after ${Math.round(performance.now() - began)} ms`)
-  await eventually(() => registered(store).then(() => true, () => false), done => done)
+  await eventually(
+    () =>
+      registered(store).then(
+        () => true,
+        () => false
+      ),
+    done => done
+  )
   proxy.heal()
   await proxy.freeze()
   const closing = performance.now()
@@ -302,7 +404,11 @@ t.test('each write that must last asks for a majority, in bounded time', async t
     const act = await prepare(store)
     let asked: unknown
     // Seen, and passed on.
-    proxy.fail({ ...fault, when: command => (fault.when?.(command) ?? true) && (asked ??= command.writeConcern ?? {}) === undefined, how: 'hold' })
+    proxy.fail({
+      ...fault,
+      when: command => (fault.when?.(command) ?? true) && (asked ??= command.writeConcern ?? {}) === undefined,
+      how: 'hold'
+    })
     await act()
     proxy.heal()
     const isRepeated = name === 'a heartbeat' || name === 'a sign of life'
@@ -315,7 +421,10 @@ t.test('reads go on while writes are not acknowledged, and writes while others a
   const { id } = await registered(store)
   const job = await saved(store, aJob())
   proxy.fail({ command: 'insert', collection: 'jobs', how: 'hold' })
-  const held = commit(store, aJob()).then(() => 'saved', (err: ApiError) => err.code)
+  const held = commit(store, aJob()).then(
+    () => 'saved',
+    (err: ApiError) => err.code
+  )
   const reads: unknown[] = []
   for (let round = 0; round < 10; round++) {
     reads.push((await store.jobs.get(job.id))?.id, await store.clusters.heartbeat(id, { warnings: [] }, Date.now()))
@@ -325,9 +434,11 @@ t.test('reads go on while writes are not acknowledged, and writes while others a
   t.equal(await held, 'store_unavailable')
   // One that waits behind it does not wait twice as long.
   const began = performance.now()
-  await Promise.all([0, 100, 300].map(async ms => {
-    await sleep(ms)
-    await t.rejects(commit(store, aJob()), { code: 'store_unavailable' })
-  }))
+  await Promise.all(
+    [0, 100, 300].map(async ms => {
+      await sleep(ms)
+      await t.rejects(commit(store, aJob()), { code: 'store_unavailable' })
+    })
+  )
   t.ok(performance.now() - began < patience(1500), `${Math.round(performance.now() - began)} ms`)
 })

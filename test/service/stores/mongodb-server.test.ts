@@ -3,7 +3,7 @@ import { emptied } from '../../support/database.js'
 import { openedMongo, rawMongo } from './mongo-store.js'
 import { aJob, saved } from './samples.js'
 
-/** What the emulator has not, on the server that MONGO_URI names in the environment of the tests (see CONTRIBUTING.md). */
+/** What the emulator has not, on the server that MONGO_URI names in the environment of the tests (docs/database.md). */
 
 const { MONGO_URI: uri = '' } = process.env
 const skip = uri === '' && 'MONGO_URI names no MongoDB for tests'

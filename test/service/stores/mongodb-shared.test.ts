@@ -151,9 +151,12 @@ t.test('what a change stream brings in its first answer is heard, and so is what
   await eventually(() => connection.collections.notifications.countDocuments(), count => count > 0)
 
   // A server that has a change by then sends it along; the emulator never has.
-  const fullDocument = { _id: new ObjectId(), at: new Date(), from: 'another', commands: [], claims: [late], unplaced: false }
-  const change = { _id: { _data: 'first' }, operationType: 'insert', ns: { db: 'system_manager', coll: 'notifications' }, fullDocument }
-  const answer = ({ cursor, ...rest }: Document): Document => ({ ...rest, cursor: { ...cursor as Document, firstBatch: [change] } })
+  const ns = { db: 'system_manager', coll: 'notifications' }
+  const content = { from: 'another', commands: [], claims: [late], unplaced: false }
+  const fullDocument = { _id: new ObjectId(), at: new Date(), ...content }
+  const change = { _id: { _data: 'first' }, operationType: 'insert', ns, fullDocument }
+  const answer = ({ cursor, ...rest }: Document): Document =>
+    ({ ...rest, cursor: { ...cursor as Document, firstBatch: [change] } })
   proxy.fail({ command: 'aggregate', collection: 'notifications', how: { answer }, times: 1 })
   proxy.fail({ command: 'find', collection: 'notifications', how: { error: 1 } })
   await t.rejects(notifications.watch(), { code: 'store_unavailable' })

@@ -16,7 +16,7 @@ import type { Test } from 'tap'
  * - `answer`: the server does it, and its answer is what this makes of it.
  */
 export type How =
-  | { error: number, message?: string }
+  | { error: number; message?: string }
   | { writeErrors: number }
   | { writeConcernError: number }
   | { answer: (real: Document) => Document }
@@ -41,18 +41,18 @@ export interface MongoProxy {
   /** Leads to the server through the proxy, with the credentials of the server's own URI, without its TLS. */
   uri: string
   /** From now on commands fail like that. Gives how often one has. */
-  fail (fault: Fault): { hits: () => number }
+  fail(fault: Fault): { hits: () => number }
   /** From now on none fails. What is held by a fault stays so. */
-  heal (): void
+  heal(): void
   /** Ends all connections and takes no new ones, until it is healed. */
-  refuse (): void
+  refuse(): void
   /**
    * Holds whatever clients send, until it is healed, and then passes it on. With a command, once one like it comes,
    * which is when it resolves.
    */
-  freeze (at?: { command: string, collection: string }): Promise<void>
+  freeze(at?: { command: string; collection: string }): Promise<void>
   /** How many commands of this name and collection have come. */
-  count (command: string, collection?: string): number
+  count(command: string, collection?: string): number
 }
 
 const OP_MSG = 2013
@@ -115,21 +115,31 @@ function eachMessage (socket: Socket, take: (message: Buffer) => void): void {
 }
 
 /** Connects to the server that a URI names first, as the URI says. */
-async function reach (uri: string): Promise<{ open: () => Socket, proxied: (port: number) => string }> {
+async function reach (uri: string): Promise<{ open: () => Socket; proxied: (port: number) => string }> {
   const { options } = new MongoClient(uri)
   const { host, port } = options.hosts[0]!
-  const { tlsCAFile, tlsCertificateKeyFile } = options as { tlsCAFile?: string, tlsCertificateKeyFile?: string }
+  const { tlsCAFile, tlsCertificateKeyFile } = options as { tlsCAFile?: string; tlsCertificateKeyFile?: string }
   // The driver reads them when it connects.
   const files = {
     ...(tlsCAFile && { ca: readFileSync(tlsCAFile) }),
-    ...(tlsCertificateKeyFile && { cert: readFileSync(tlsCertificateKeyFile), key: readFileSync(tlsCertificateKeyFile) })
+    ...(tlsCertificateKeyFile && {
+      cert: readFileSync(tlsCertificateKeyFile),
+      key: readFileSync(tlsCertificateKeyFile)
+    })
   }
-  const open = () => options.tls ? connectTls({ ...options, ...files, host: host!, port: port!, ...(isIP(host!) === 0 && { servername: host! }) }) : connect({ host: host!, port: port! })
-  const [, scheme, credentials = '', , path = '', query = ''] = /^(mongodb:\/\/)([^@/]*@)?([^/?]*)(\/[^?]*)?(?:\?(.*))?$/.exec(uri)!
-  const kept = query.split('&').filter(option => option !== '' && !/^(?:tls|ssl|replicaSet|directConnection)/i.test(option))
+  const open = () =>
+    options.tls
+      ? connectTls({ ...options, ...files, host: host!, port: port!, ...(isIP(host!) === 0 && { servername: host! }) })
+      : connect({ host: host!, port: port! })
+  const [, scheme, credentials = '', , path = '', query = ''] =
+    /^(mongodb:\/\/)([^@/]*@)?([^/?]*)(\/[^?]*)?(?:\?(.*))?$/.exec(uri)!
+  const kept = query
+    .split('&')
+    .filter(option => option !== '' && !/^(?:tls|ssl|replicaSet|directConnection)/i.test(option))
   return {
     open,
-    proxied: at => `${scheme}${credentials}127.0.0.1:${at}${path || '/'}?${[...kept, 'directConnection=true'].join('&')}`
+    proxied: at =>
+      `${scheme}${credentials}127.0.0.1:${at}${path || '/'}?${[...kept, 'directConnection=true'].join('&')}`
   }
 }
 
@@ -138,20 +148,30 @@ async function reach (uri: string): Promise<{ open: () => Socket, proxied: (port
  * @param options.tls Speaks TLS with its clients; their URI has to ask for it.
  * @param options.delayMs Milliseconds that each command takes longer.
  */
-export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 }: { tls?: TlsOptions, delayMs?: number } = {}): Promise<MongoProxy> {
+export async function startMongoProxy (
+  t: Test,
+  uri: string,
+  { tls, delayMs = 0 }: { tls?: TlsOptions; delayMs?: number } = {}
+): Promise<MongoProxy> {
   const { open, proxied } = await reach(uri)
   const counts = new Map<string, number>()
   const sockets = new Set<Socket>()
-  let faults: Array<Fault & { seen: number, hits: number }> = []
+  let faults: Array<Fault & { seen: number; hits: number }> = []
   let refuses = false
   let isFrozen = false
-  let freezing: { command: string, collection: string, came: () => void } | undefined
+  let freezing: { command: string; collection: string; came: () => void } | undefined
   const held: Array<() => void> = []
 
   function faultFor ({ name, collection, command }: Request): How | undefined {
     for (const key of [name, `${name} ${String(collection)}`]) counts.set(key, (counts.get(key) ?? 0) + 1)
-    const fault = faults.find(those => those.command === name && (those.collection ?? collection) === collection && (those.when?.(command) ?? true) &&
-      those.seen++ >= (those.after ?? 0) && those.hits < (those.times ?? Infinity))
+    const fault = faults.find(
+      those =>
+        those.command === name &&
+        (those.collection ?? collection) === collection &&
+        (those.when?.(command) ?? true) &&
+        those.seen++ >= (those.after ?? 0) &&
+        those.hits < (those.times ?? Infinity)
+    )
     if (fault) fault.hits++
     return fault?.how
   }
@@ -174,10 +194,17 @@ export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 
     const upstream = open()
     /** What becomes of the answers to these requests. */
     const answers = new Map<number, How>()
-    const end = () => { client.destroy(); upstream.destroy() }
+    const end = () => {
+      client.destroy()
+      upstream.destroy()
+    }
     for (const socket of [client, upstream]) {
       sockets.add(socket)
-      socket.on('error', () => {}).on('close', () => { sockets.delete(socket) })
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          sockets.delete(socket)
+        })
     }
     upstream.on('close', () => client.destroy())
     // What was held of a client that is gone is still on its way.
@@ -192,10 +219,29 @@ export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 
       const how = request && faultFor(request)
       if (!request || how === undefined) upstream.write(message)
       else if (how === 'cut before') end()
-      else if (typeof how === 'object' && 'error' in how) client.write(reply(request.id, { ok: 0, code: how.error, errmsg: how.message ?? `forged error ${how.error}`, codeName: `Forged${how.error}` }))
-      else if (typeof how === 'object' && 'writeErrors' in how) {
+      else if (typeof how === 'object' && 'error' in how) {
+        client.write(
+          reply(request.id, {
+            ok: 0,
+            code: how.error,
+            errmsg: how.message ?? `forged error ${how.error}`,
+            codeName: `Forged${how.error}`
+          })
+        )
+      } else if (typeof how === 'object' && 'writeErrors' in how) {
         const { writeErrors: code } = how
-        client.write(reply(request.id, { ok: 1, n: 0, nModified: 0, writeErrors: Array.from({ length: request.statements }, (_, index) => ({ index, code, errmsg: `forged error ${code}` })) }))
+        client.write(
+          reply(request.id, {
+            ok: 1,
+            n: 0,
+            nModified: 0,
+            writeErrors: Array.from({ length: request.statements }, (_, index) => ({
+              index,
+              code,
+              errmsg: `forged error ${code}`
+            }))
+          })
+        )
       } else {
         answers.set(request.id, how)
         upstream.write(message)
@@ -210,7 +256,19 @@ export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 
       else if (typeof how === 'object' && 'lateMs' in how) setTimeout(() => client.write(message), how.lateMs)
       else if (typeof how === 'object') {
         const real = BSON.deserialize(message.subarray(21), { promoteValues: false })
-        client.write(reply(to, 'answer' in how ? how.answer(real) : 'writeConcernError' in how ? { ...real, writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` } } : real))
+        client.write(
+          reply(
+            to,
+            'answer' in how
+              ? how.answer(real)
+              : 'writeConcernError' in how
+                ? {
+                    ...real,
+                    writeConcernError: { code: how.writeConcernError, errmsg: `forged error ${how.writeConcernError}` }
+                  }
+                : real
+          )
+        )
       }
     })
   }
@@ -235,8 +293,11 @@ export async function startMongoProxy (t: Test, uri: string, { tls, delayMs = 0 
       for (const socket of sockets) socket.destroy()
     },
     async freeze (at) {
-      if (at) await new Promise<void>(resolve => { freezing = { ...at, came: resolve } })
-      else isFrozen = true
+      if (at) {
+        await new Promise<void>(resolve => {
+          freezing = { ...at, came: resolve }
+        })
+      } else isFrozen = true
     },
     heal () {
       faults = []

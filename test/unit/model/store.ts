@@ -62,7 +62,8 @@ export class ModelStore {
   }
 
   async untaken (jobId: JobId): Promise<ClusterId[]> {
-    return [...this.outbox].filter(([, commands]) => commands.some(command => command.job_id === jobId)).map(([id]) => id)
+    const waiting = [...this.outbox].filter(([, commands]) => commands.some(command => command.job_id === jobId))
+    return waiting.map(([id]) => id)
   }
 
   settle (clusterId: ClusterId, commandId: string): void {
@@ -156,7 +157,8 @@ export class ModelStore {
       if (!this.#clusters.has(clusterId)) continue
       const seq = (this.#lastSeq.get(clusterId) ?? 0) + 1
       this.#lastSeq.set(clusterId, seq)
-      this.outbox.set(clusterId, [...this.pending(clusterId), { ...command, seq, ...carriesDocument(command) && { job: jobForCluster(saved, clusterId) } }])
+      const document = carriesDocument(command) && { job: jobForCluster(saved, clusterId) }
+      this.outbox.set(clusterId, [...this.pending(clusterId), { ...command, seq, ...document }])
     }
     this.#saved(before, saved, change)
     return { outcome: 'saved', job: saved }

@@ -31,7 +31,8 @@ t.test('a cluster without room loses the instance to the next one, any other ref
   t.match(full?.job.instance_list[0], { cluster_id: '', status: 'NO_WORKER_CAPACITY', refusals: [{ cluster_id: HPI }] })
   const traceback = refused(job, HPI, command, 'Traceback: NO_WORKER_CAPACITY\n  File "app.py"\nValueError: no room\n')
   t.match(events(traceback)[0], /deploy was refused: ValueError: no room$/)
-  t.match(traceback?.job.instance_list[0], { cluster_id: '', status: 'NO_WORKER_CAPACITY' }, 'what it lacks may be said before')
+  const placed = { cluster_id: '', status: 'NO_WORKER_CAPACITY' }
+  t.match(traceback?.job.instance_list[0], placed, 'what it lacks may be said before')
   const broken = refused(job, HPI, command, 'image not found')
   t.match(broken?.job, { status: 'FAILED', status_reason: 'the cluster refused: image not found' })
   t.equal(broken?.job.instance_list[0]?.cluster_id, HPI)

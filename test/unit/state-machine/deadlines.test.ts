@@ -73,7 +73,9 @@ t.test('the deadline counts from when its cluster took the command, where that w
 t.test('a cluster that takes one command after the other and starts nothing does not keep it', async t => {
   let job = placedJob([HPI])
   const since = Date.parse(job.instance_list[0]!.status_since)
-  for (let ms = 20_000; ms < 4.9 * POLICY.scheduledMs; ms += 20_000) job = stored(acknowledged(job, HPI, 'whatever', new Date(since + ms)))
+  for (let ms = 20_000; ms < 4.9 * POLICY.scheduledMs; ms += 20_000) {
+    job = stored(acknowledged(job, HPI, 'whatever', new Date(since + ms)))
+  }
   t.equal(Date.parse(dueAt(job, POLICY)!), since + 5 * POLICY.scheduledMs)
   t.same(fields(atDue(job)?.job, 'cluster_id'), [['']])
 })
