@@ -21,7 +21,10 @@ export const Command = Type.Object({
   ),
   replicas: Type.Optional(Type.Integer({ description: 'Number of instances that this cluster should run' })),
   node_from: Type.Optional(Type.String()),
-  node_to: Type.Optional(Type.String())
+  node_to: Type.Optional(Type.String()),
+  removed_at: Type.Optional(
+    Type.String({ description: 'When the cluster removed the job before; not part of what it is sent' })
+  )
 })
 export type Command = Static<typeof Command>
 /** Checks a command read from a database. Throws an Error that says where it differs. */

@@ -18,6 +18,17 @@ export function isActive (cluster: Pick<Cluster, 'last_modified_timestamp'>, now
   return silenceOf(cluster, now) < graceMs
 }
 
+/**
+ * An original cluster manager, which nobody changes (contract section 10): it registers over Socket.IO, gets its
+ * commands by HTTP, never says RUNNING and takes one instance of a job.
+ */
+export function isOriginal ({ registered_over: over }: Pick<Cluster, 'registered_over'>): boolean {
+  return over === 'socket.io'
+}
+
+/** Why an original cluster gets no further instance of a job, without a subject. */
+export const HAS_ITS_ONE = 'has an instance of it already, and takes no second one'
+
 /** What operators and the lifecycle keep about a cluster, while none of them has set anything. */
 export const NO_MAINTENANCE = {
   scheduling: 'active',

@@ -83,6 +83,7 @@ export const Heartbeat = Type.Object({
 })
 export type Heartbeat = Static<typeof Heartbeat>
 
+const REGISTERED_OVER = ['channel', 'socket.io'] as const
 const DELIVERY = ['channel', 'http'] as const
 const SCHEDULING = ['active', 'cordoned', 'draining'] as const
 
@@ -92,6 +93,7 @@ const exampleCluster = {
   ip: '192.168.178.40',
   port: 10100,
   network_component_port: 10110,
+  registered_over: 'channel',
   delivery: 'channel',
   clusterinfo: null,
   cluster_location: 'hpi',
@@ -125,6 +127,11 @@ export const Cluster = Type.Object({
   ip: Type.String({ description: 'Address of the cluster manager: the advertised one, else the remote one' }),
   port: Nullable(Type.Integer({ description: 'Port of the cluster manager' })),
   network_component_port: Nullable(Type.Integer()),
+  registered_over: OneOf(REGISTERED_OVER, {
+    description:
+      'How it registered last. A cluster of socket.io is an original one: it never says RUNNING, so that DEPLOYED is ' +
+        'up there, and takes one instance of a job'
+  }),
   delivery: OneOf(DELIVERY, {
     description:
       'How commands are delivered while the cluster has no open channel: channel keeps them until it is open again, ' +

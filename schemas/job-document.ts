@@ -10,7 +10,7 @@ export function contractInstance (instance: Instance): Record<string, unknown> {
     cluster_id: instance.cluster_id,
     namespace_ip: instance.namespace_ip,
     host_ip: instance.host_ip,
-    host_port: instance.host_port,
+    host_port: instance.host_port ?? '',
     status: instance.status,
     status_reason: instance.status_reason,
     status_since: instance.status_since,

@@ -2,7 +2,7 @@ import type { CommandDraft } from './channel.js'
 import type { ClusterId } from './cluster.js'
 import type { Descriptor } from './descriptor.js'
 import type { Instance, Job } from './job.js'
-import { WAY_UP, type Status } from './status.js'
+import { STOPS, WAY_UP, type Status } from './status.js'
 
 /** Rules about a job alone. Both stores, the schedulers and the lifecycle apply them. */
 
@@ -14,6 +14,8 @@ export interface Resources {
 
 /** Statuses of the way up below RUNNING (contract section 8). */
 const BELOW_RUNNING: ReadonlySet<Status> = new Set(WAY_UP.slice(0, WAY_UP.indexOf('RUNNING')))
+
+const BEGUN: ReadonlySet<Status> = new Set([...WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED')), ...STOPS])
 
 /** An instance to be placed now: it has no cluster, and does not wait for one to remove it first. */
 export function isUnplaced ({ cluster_id: clusterId, awaits }: Pick<Instance, 'cluster_id' | 'awaits'>): boolean {
@@ -33,9 +35,19 @@ export function isForCloudScheduler (instance: Pick<Instance, 'cluster_id' | 'aw
   return isUnplaced(instance) && instance.move === null && instance.location === null
 }
 
-/** An instance on a cluster, below RUNNING: the free capacity that its cluster reports does not account for it yet. */
-export function isReserving ({ cluster_id: clusterId, status }: Pick<Instance, 'cluster_id' | 'status'>): boolean {
-  return clusterId !== '' && BELOW_RUNNING.has(status)
+/** It runs, as far as its cluster says: an original cluster never says RUNNING (contract section 10). */
+export function runs ({ status, original }: Pick<Instance, 'status' | 'original'>): boolean {
+  return status === 'RUNNING' || (original && status === 'DEPLOYED')
+}
+
+/** An instance on a cluster that does not run yet: the free capacity that its cluster reports does not show it. */
+export function isReserving (instance: Pick<Instance, 'cluster_id' | 'status' | 'original'>): boolean {
+  return instance.cluster_id !== '' && BELOW_RUNNING.has(instance.status) && !runs(instance)
+}
+
+/** Whether a cluster that says this of a job has begun with it: more than CLUSTER_SCHEDULED (contract section 10). */
+export function hasBegun (told: Status | null): boolean {
+  return told !== null && BEGUN.has(told)
 }
 
 /**

@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Job, Revision } from './job.js'
-import { parseStored, shapeOf } from './primitives.js'
+import { parseStored, shapeOf, toPort } from './primitives.js'
 
 /**
  * Stored jobs and their versions. A schema change that earlier documents do not satisfy needs a new version and a new
@@ -49,6 +49,22 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
   job => ({
     ...job,
     instance_list: eachOf(job.instance_list, instance => ({ given_up: false, ...instance }))
+  }),
+  // Host ports are numbers. What clusters said is kept: of what is further than placed, some cluster has said so.
+  job => ({
+    removals: [],
+    ...job,
+    instance_list: eachOf(job.instance_list, instance => ({
+      original: false,
+      told: ['NODE_SCHEDULED', 'CREATING', 'CREATED', 'DEPLOYED', 'RUNNING', 'FAILED', 'DEAD', 'COMPLETED'].includes(
+        String(instance.status)
+      )
+        ? instance.status
+        : null,
+      ...instance,
+      host_port: toPort(instance.host_port)
+    })),
+    retiring: eachOf(job.retiring, entry => ({ original: false, told: null, ...entry }))
   })
 ]
 

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Descriptor } from './descriptor.js'
 import { HexId, Nullable, OneOf, Timestamp } from './primitives.js'
-import { Status } from './status.js'
+import { Status, STATUSES } from './status.js'
 
 /** One instance of a service. The first six fields are those of the contract's instance_list (section 7). */
 export const Instance = Type.Object({
@@ -10,7 +10,7 @@ export const Instance = Type.Object({
   cluster_id: Type.String({ description: 'The cluster that it is placed on; "" while it has none' }),
   namespace_ip: Type.String(),
   host_ip: Type.String(),
-  host_port: Type.String(),
+  host_port: Nullable(Type.Integer({ description: 'null while it is not known' })),
   status: Status,
   status_reason: Nullable(Type.String({ description: 'Reason for the status, one sentence' })),
   status_since: Timestamp,
@@ -25,6 +25,16 @@ export const Instance = Type.Object({
     description:
       'The instance moves: the entry of the same number on the cluster `from` is removed once this one runs'
   })),
+  original: Type.Boolean({
+    description: 'On an original cluster, which never says RUNNING: DEPLOYED is up there'
+  }),
+  told: Nullable(
+    OneOf(STATUSES, {
+      description:
+        'What its cluster last said that it is, in a heartbeat or by `result`; null while it has said nothing of ' +
+          'what runs there now'
+    })
+  ),
   location: Nullable(
     Type.String({
       description:
@@ -56,8 +66,26 @@ const Retiring = Type.Object({
   cluster_id: HexId,
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
   error: Nullable(Type.String({ description: 'Why the cluster refused; null if it did not' })),
-  refused_at: Type.Optional(Timestamp)
+  refused_at: Type.Optional(Timestamp),
+  original: Type.Boolean({ description: 'The cluster is an original one' }),
+  told: Nullable(
+    OneOf(STATUSES, { description: 'What the cluster last said of what it has to remove; null: nothing' })
+  )
 })
+
+/** An original cluster that has removed the job, and reports it nevertheless, for ever (contract section 10). */
+const Removal = Type.Object({
+  cluster_id: HexId,
+  at: Timestamp,
+  told: Nullable(
+    OneOf(STATUSES, {
+      description: 'What it last said of the job: while it says the same, that is about what it has removed'
+    })
+  )
+})
+
+/** Most removals kept per job, the newest. */
+export const MAX_REMOVALS = 100
 
 /** An earlier descriptor of a job, for a rollback. */
 export const Revision = Type.Object({
@@ -116,6 +144,9 @@ export const Job = Type.Object({
   service_ip_list: Type.Array(Type.Object({ IpType: OneOf(['RR']), Address: Type.String() })),
   instance_list: Type.Array(Instance),
   retiring: Type.Array(Retiring),
+  removals: Type.Array(Removal, {
+    description: `Original clusters that have removed it, at most ${MAX_REMOVALS}, the newest last`
+  }),
   explanation: Nullable(Explanation),
   rollout: Nullable(Rollout),
   revisions: Type.Array(Revision, {
@@ -151,12 +182,14 @@ export const Job = Type.Object({
       cluster_id: '65a1b2c3d4e5f60718293a00',
       namespace_ip: '10.18.0.2',
       host_ip: '192.168.178.40',
-      host_port: '50103',
+      host_port: 50103,
       status: 'RUNNING',
       status_reason: null,
       status_since: '2026-01-31T12:00:09.000Z',
       generation: 1,
       move: null,
+      original: false,
+      told: 'RUNNING',
       location: null,
       attempts: 0,
       given_up: false,
@@ -165,6 +198,7 @@ export const Job = Type.Object({
       refusals: []
     }],
     retiring: [],
+    removals: [],
     explanation: {
       decided_at: '2026-01-31T12:00:00.012Z',
       outcome: 'placed',

@@ -35,6 +35,12 @@ export const Quantity = (options: SchemaOptions = {}) => Type.Number({ minimum: 
 /** A whole number of something, 0 to {@link MAX_QUANTITY}. */
 export const Count = (options: SchemaOptions = {}) => Type.Integer({ minimum: 0, maximum: MAX_QUANTITY, ...options })
 
+/** A port, 0 to 65535, from a number or digits; null for anything else, which is no port that is known. */
+export function toPort (value: unknown): number | null {
+  const text = typeof value === 'number' ? String(value) : value
+  return typeof text === 'string' && /^\d{1,5}$/.test(text) && Number(text) <= 65535 ? Number(text) : null
+}
+
 /** The schema or null: older cluster managers send null for what they do not know (contract section 2). */
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()])
 

@@ -43,7 +43,14 @@ export interface StoreNotifications {
 /** What a registration sets; heartbeat figures of a known cluster stay as they are. */
 export type ClusterIdentity = Pick<
   Cluster,
-  'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'delivery' | 'clusterinfo' | 'cluster_location'
+  | 'cluster_name'
+  | 'ip'
+  | 'port'
+  | 'network_component_port'
+  | 'registered_over'
+  | 'delivery'
+  | 'clusterinfo'
+  | 'cluster_location'
 >
 
 /** What a heartbeat reports. A field that is absent keeps its value. */
@@ -208,7 +215,10 @@ export interface JobStore {
   reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
   /** Events of a job in order, after event id `after`. */
   events (id: JobId, query: { after?: number, limit: number }): Promise<JobEvent[]>
-  /** Forgets jobs that were UNDEPLOYED before `before` (ISO time), with their events; the number of them. */
+  /**
+   * Forgets jobs that were UNDEPLOYED before `before` (ISO time), with their events; the number of them. One with
+   * `removals` stays while one of those clusters is known, which never forgets it: its name keeps its id.
+   */
   purge (before: string): Promise<number>
 }
 

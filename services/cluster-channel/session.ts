@@ -225,7 +225,10 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
       clusterId: known.id,
       after: nextSeq - 1,
       outbox: context.outbox,
-      port: { send: command => send('command', command), backlog: () => socket.bufferedAmount },
+      port: {
+        send: ({ removed_at: removedAt, ...command }) => send('command', command),
+        backlog: () => socket.bufferedAmount
+      },
       resendMs: context.resendMs,
       log
     })

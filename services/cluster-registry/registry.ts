@@ -79,6 +79,7 @@ export function createClusterRegistry (
         ip: registration.advertise_address ?? withoutIpv4Mapping(remoteAddress),
         port: asPort(registration.manager_port ?? registration.port),
         network_component_port: asPort(registration.network_component_port),
+        registered_over: over,
         delivery: over === 'channel' && !registration.advertise_address ? 'channel' : 'http',
         clusterinfo: registration.cluster_info ?? null,
         // An empty location would match a descriptor that asks for none.

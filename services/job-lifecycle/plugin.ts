@@ -57,7 +57,7 @@ export default fp(async function jobLifecycle (app) {
   const placement = startPlacement({ jobs, scheduler, committer, lease, retryMs, startLoop })
   const controllers = [
     placement,
-    startDeadlines({ jobs, outbox, committer, policy, lease, everyMs, startLoop }),
+    startDeadlines({ jobs, outbox, clusters, committer, policy, lease, everyMs, startLoop }),
     startFailover({ clusters, committer, graceMs, failoverMs, lease, everyMs, startLoop, log }),
     startRetention({ jobs, hours: config.JOB_RETENTION_H, startLoop, log })
   ]

@@ -3,12 +3,20 @@ import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { Explanation, Job, JobId } from '../../schemas/job.js'
 import type { PlacementFailure } from '../../schemas/status.js'
 
+/** A cluster for an instance. */
+export interface Assignment {
+  instance_number: number
+  cluster_id: ClusterId
+  /** It is an original cluster (contract section 10). */
+  original: boolean
+}
+
 /** What a scheduler decides about one job. */
 export type PlacementDecision =
   /** Some or all of the unplaced instances have a cluster now. `failure` says why the others have none. */
   | {
     kind: 'placed'
-    assignments: Array<{ instance_number: number, cluster_id: ClusterId }>
+    assignments: Assignment[]
     explanation: Explanation
     failure?: PlacementFailure
   }

@@ -2,12 +2,27 @@ import { asCluster, type Cluster } from '../../schemas/cluster.js'
 import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
 import type { ClusterDocument } from './collections.js'
 
+/** Figures of a heartbeat that are numbers. */
+export const FIGURES = [
+  'aggregated_cpu_percent',
+  'total_cpu_cores',
+  'aggregated_memory_percent',
+  'memory_in_mb',
+  'active_nodes'
+] as const
+export type Figure = typeof FIGURES[number]
+
 /**
  * A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings.
  * @throws Error that says why the document cannot be understood.
  */
 export function toCluster (document: ClusterDocument): Cluster {
-  const { seen_at: seenAt, acked, last, channel, ...ours } = document.system_manager ?? {}
+  const { seen_at: seenAt, told, acked, last, channel, ...ours } = document.system_manager ?? {}
+  const figures = Object.fromEntries(FIGURES.map(name => {
+    const value = toNumber(document[name])
+    // Nobody has told it: the document has 0, for the scheduler to compute with.
+    return [name, value === 0 && !told?.[name] ? null : value]
+  }))
   return asCluster({
     id: document._id.toHexString(),
     cluster_name: String(document.cluster_name ?? ''),
@@ -16,15 +31,12 @@ export function toCluster (document: ClusterDocument): Cluster {
     clusterinfo: document.clusterinfo ?? null,
     cluster_location: toText(document.cluster_location),
     nodes: toNumber(document.nodes) ?? 0,
-    active_nodes: toNumber(document.active_nodes),
-    aggregated_cpu_percent: toNumber(document.aggregated_cpu_percent),
-    total_cpu_cores: toNumber(document.total_cpu_cores),
-    aggregated_memory_percent: toNumber(document.aggregated_memory_percent),
-    memory_in_mb: toNumber(document.memory_in_mb),
+    ...figures,
     technology: toStrings(document.technology),
     more: document.more ?? null,
     network_component_port: null,
     // The original knew nothing else.
+    registered_over: 'socket.io',
     delivery: 'http',
     workers: null,
     warnings: [],

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Double, ObjectId, type Filter, type UpdateFilter } from 'mongodb'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { ClusterIdentity, ClusterStore } from '../store.js'
-import { toCluster, toNumber } from './cluster-document.js'
+import { FIGURES, toCluster, toNumber, type Figure } from './cluster-document.js'
 import type { ClusterDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { isDuplicateKey, isOutage, isUnsafe } from './failures.js'
@@ -20,6 +20,15 @@ const REGISTERED: Filter<ClusterDocument> = { cluster_name: { $exists: true } }
 /** A heartbeat need not be on more than one disk: the next one brings the same. */
 const NOT_WAITED_FOR = { writeConcern: { w: 1, journal: false } }
 
+/**
+ * What a cluster has not told is 0, with this timestamp too: the original scheduler computes with it, and fails for all
+ * jobs over one null (contract section 10).
+ */
+export const UNTOLD = {
+  ...Object.fromEntries(FIGURES.map(name => [name, 0])) as Record<Figure, number>,
+  last_modified_timestamp: new Double(0)
+}
+
 export function createClusterStore ({ collections: { clusters, outbox }, documents, log }: Connection): ClusterStore {
   const byId = (id: ClusterId): Filter<ClusterDocument> => ({ _id: toObjectId(id), ...REGISTERED })
 
@@ -27,16 +36,22 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
     const update: UpdateFilter<ClusterDocument> = {
       $set: {
         ip: identity.ip,
-        port: identity.port,
+        // The original's documents have it as text (contract section 7).
+        port: String(identity.port ?? ''),
         clusterinfo: storable(identity.clusterinfo),
         cluster_location: identity.cluster_location,
         'system_manager.network_component_port': identity.network_component_port,
+        'system_manager.registered_over': identity.registered_over,
         'system_manager.delivery': identity.delivery
       },
-      // The original scheduler takes a cluster with this year's last_modified_timestamp for one with figures:
-      // heartbeats set it.
       $max: { 'system_manager.seen_at': new Double(now / 1000) },
-      $setOnInsert: { _id: new ObjectId(), nodes: 0, 'system_manager.registered_at': new Date(now).toISOString() }
+      $setOnInsert: {
+        _id: new ObjectId(),
+        nodes: 0,
+        ...UNTOLD,
+        last_modified: new Date(now),
+        'system_manager.registered_at': new Date(now).toISOString()
+      }
     }
     const retry = createRetries(`The cluster ${identity.cluster_name}`)
     for (;;) {
@@ -119,6 +134,9 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
       const { matchedCount } = await clusters.updateOne(byId(id), {
         $set: {
           ...storable(figures) as typeof figures,
+          ...Object.fromEntries(
+            FIGURES.filter(name => figures[name] !== undefined).map(name => [`system_manager.told.${name}`, true])
+          ),
           ...(workers !== undefined && { 'system_manager.workers': storable(workers) }),
           'system_manager.warnings': warnings
         },

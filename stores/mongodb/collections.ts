@@ -4,6 +4,7 @@ import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { Job, JobEvent } from '../../schemas/job.js'
 import { ApiError } from '../../schemas/errors.js'
 import type { MaintenanceFields } from '../store.js'
+import type { Figure } from './cluster-document.js'
 import { boundCollection, type BoundedCollection, type RunStatement } from './bounded-collection.js'
 import { isOutage } from './failures.js'
 
@@ -23,10 +24,14 @@ export interface ClusterRecord extends
   Required<MaintenanceFields>,
   Pick<
     Cluster,
-    'network_component_port' | 'delivery' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'
+    | 'network_component_port'
+    | 'registered_over'
+    | 'delivery' | 'workers' | 'warnings' | 'registered_at' | 'last_heartbeat_at'
   > {
   /** Last sign of life of any kind, Unix seconds; `last_modified_timestamp` is that of the last heartbeat. */
   seen_at: number
+  /** The figures that it has told: one that it has not is 0 in the document. */
+  told: Partial<Record<Figure, true>>
   /** The cluster took all commands up to this `seq`. */
   acked: number
   /** Highest `seq` of the commands that the outbox has forgotten. */
@@ -66,6 +71,8 @@ export interface JobRecord
   undeployed_at?: string
   /** Clusters that have yet to remove something. */
   retiring?: ClusterId[]
+  /** Clusters that have removed it and never forget it. */
+  removals?: ClusterId[]
   /** Per cluster, what is placed there and does not run yet. */
   on_the_way?: Array<{ cluster_id: ClusterId, cpu: number, memory: number }>
   last_event: number

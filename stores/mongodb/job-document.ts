@@ -81,6 +81,7 @@ export function recordFields (
     ...(job.due_at !== null && { due_at: job.due_at }),
     ...(job.status === 'UNDEPLOYED' && { undeployed_at: job.updated_at }),
     ...(retiring.length > 0 && { retiring }),
+    ...(job.removals.length > 0 && { removals: job.removals.map(entry => entry.cluster_id) }),
     ...(onTheWay.length > 0 && { on_the_way: onTheWay })
   }
 }
@@ -93,6 +94,7 @@ export const OPTIONAL_FIELDS = [
   'due_at',
   'undeployed_at',
   'retiring',
+  'removals',
   'on_the_way'
 ] as const satisfies ReadonlyArray<keyof RecordFields>
 

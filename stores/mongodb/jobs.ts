@@ -37,7 +37,7 @@ export function createJobStore (
   relay: Relay,
   notifications: Notifications
 ): JobStore {
-  const { collections: { jobs }, documents, log } = connection
+  const { collections: { clusters, jobs }, documents, log } = connection
   const commitOne = inBatches(commit, MOST)
 
   async function commitAll (changes: JobChange[]): Promise<CommitOutcome[]> {
@@ -159,10 +159,23 @@ export function createJobStore (
     })
   }
 
-  async function purgeStep (before: string): Promise<number> {
+  async function purge (before: string): Promise<number> {
     const old = { 'system_manager.undeployed_at': { $lt: before }, 'system_manager.drafts': { $exists: false } }
-    const found = await jobs.findMany(old, { projection: { _id: 1 }, limit: PURGE_STEP })
-    return (await jobs.deleteMany({ _id: { $in: found.map(({ _id }) => _id) }, ...old })).deletedCount
+    const projection = { 'system_manager.removals': 1 }
+    let total = 0
+    let found: JobDocument[] = []
+    do {
+      const after = found.at(-1)?._id ?? toObjectId('')
+      found = await jobs.findMany({ ...old, _id: { $gt: after } }, { projection, sort: { _id: 1 }, limit: PURGE_STEP })
+      const named = new Set(found.flatMap(({ system_manager: ours }) => ours?.removals ?? []))
+      const known = new Set(
+        (await clusters.findMany({ _id: { $in: [...named].map(toObjectId) } }, { projection: { _id: 1 } }))
+          .map(({ _id }) => _id.toHexString())
+      )
+      const forgotten = found.filter(({ system_manager: ours }) => !ours?.removals?.some(id => known.has(id)))
+      total += (await jobs.deleteMany({ _id: { $in: forgotten.map(({ _id }) => _id) }, ...old })).deletedCount
+    } while (found.length === PURGE_STEP)
+    return total
   }
 
   return {
@@ -227,11 +240,7 @@ export function createJobStore (
       return (found?.system_manager?.events ?? []).filter(event => event.id > after).slice(0, limit)
     },
 
-    async purge (before) {
-      let total = 0
-      for (let step = PURGE_STEP; step === PURGE_STEP; total += step) step = await purgeStep(before)
-      return total
-    }
+    purge
   }
 }
 

@@ -1,6 +1,6 @@
 import { MAX_REPLICAS, type Descriptor } from '../../schemas/descriptor.js'
 import type { Instance, Job } from '../../schemas/job.js'
-import { isHexId } from '../../schemas/primitives.js'
+import { isHexId, toPort } from '../../schemas/primitives.js'
 import { PLACEMENT_FAILURES, STATUSES, type Status } from '../../schemas/status.js'
 import { toNumber } from './cluster-document.js'
 import type { JobDocument } from './collections.js'
@@ -47,6 +47,7 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
       ? []
       : Array.from({ length: replicas }, (_, number) => instances[number] ?? asInstance({}, number, status, createdAt)),
     retiring: [],
+    removals: [],
     explanation: null,
     rollout: null,
     revisions: [],
@@ -74,12 +75,15 @@ function asInstance (fields: Record<string, unknown>, index: number, jobStatus: 
     cluster_id: clusterId,
     namespace_ip: asText(fields.namespace_ip),
     host_ip: asText(fields.host_ip),
-    host_port: asText(fields.host_port),
+    host_port: toPort(fields.host_port),
     status: STATUSES.find(status => status === fields.status) ?? fallback,
     status_reason: null,
     status_since: since,
     generation: 1,
     move: null,
+    // The original knows no other clusters.
+    original: true,
+    told: null,
     location: null,
     attempts: 0,
     silent: false,

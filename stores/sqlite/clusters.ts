@@ -22,18 +22,19 @@ type ClusterRow =
 const LOST_AT = "json_extract(maintenance, '$.lost_at')"
 
 const COLUMNS =
-  `id, cluster_name, ip, port, network_component_port, delivery, clusterinfo, cluster_location, nodes, active_nodes,
-  aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more, workers, warnings,
-  maintenance, registered_at, last_heartbeat_at, last_modified_timestamp`
+  `id, cluster_name, ip, port, network_component_port, registered_over, delivery, clusterinfo, cluster_location, nodes,
+  active_nodes, aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more,
+  workers, warnings, maintenance, registered_at, last_heartbeat_at, last_modified_timestamp`
 
 export function createClusterStore ({ prepare, read, write, documents }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
-    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, delivery, clusterinfo,
+    INSERT INTO clusters (id, cluster_name, ip, port, network_component_port, registered_over, delivery, clusterinfo,
       cluster_location, registered_at, last_modified_timestamp)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (cluster_name) DO UPDATE SET
       ip = excluded.ip, port = excluded.port,
-      network_component_port = excluded.network_component_port, delivery = excluded.delivery,
+      network_component_port = excluded.network_component_port, registered_over = excluded.registered_over,
+      delivery = excluded.delivery,
       clusterinfo = excluded.clusterinfo, cluster_location = excluded.cluster_location,
       last_modified_timestamp = excluded.last_modified_timestamp
     RETURNING ${COLUMNS}`)
@@ -97,6 +98,7 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
             identity.ip,
             identity.port,
             identity.network_component_port,
+            identity.registered_over,
             identity.delivery,
             JSON.stringify(identity.clusterinfo),
             identity.cluster_location,

@@ -18,7 +18,9 @@ interface StoredJob {
   last_event: number
 }
 
-type InstanceRow = Pick<Instance, 'instance_number' | 'cluster_id' | 'status'> & { cpu: number, memory: number }
+type InstanceRow =
+  & Pick<Instance, 'instance_number' | 'cluster_id' | 'status'>
+  & { on_the_way: number, cpu: number, memory: number }
 
 /** Commits one change of a job inside of a write: everything of it, or nothing when it is not saved. */
 export function createJobCommit (
@@ -41,7 +43,7 @@ export function createJobCommit (
   )
 
   const selectInstances = prepare<InstanceRow>(
-    'SELECT instance_number, cluster_id, status, cpu, memory FROM instances WHERE job_id = ?'
+    'SELECT instance_number, cluster_id, status, on_the_way, cpu, memory FROM instances WHERE job_id = ?'
   )
   const upsertInstance = prepare(`
     INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory)
@@ -113,8 +115,10 @@ export function createJobCommit (
       const { instance_number: number, cluster_id: clusterId, status } = instance
       const row = rows.get(rowKey(instance))
       rows.delete(rowKey(instance))
-      if (row && row.status === status && row.cpu === cpu && row.memory === memory) continue
       const onTheWay = Number(isReserving(instance))
+      if (
+        row && row.status === status && row.on_the_way === onTheWay && row.cpu === cpu && row.memory === memory
+      ) continue
       upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory)
     }
     for (const { instance_number: number, cluster_id: clusterId } of rows.values()) {

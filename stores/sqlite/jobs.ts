@@ -54,7 +54,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     'SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?'
   )
   const selectPurgeable = prepare<{ id: string }>(`
-    SELECT id FROM jobs WHERE status = 'UNDEPLOYED' AND updated_at < ? ORDER BY updated_at LIMIT ${PURGE_STEP}`)
+    SELECT id FROM jobs WHERE status = 'UNDEPLOYED' AND updated_at < ? AND NOT EXISTS (
+      SELECT 1 FROM json_each(iif(json_valid(doc), doc, '{}'), '$.removals') AS removal
+      JOIN clusters ON clusters.id = removal.value ->> 'cluster_id')
+    ORDER BY updated_at LIMIT ${PURGE_STEP}`)
   // Its events and instances go with it, by the foreign keys.
   const remove = prepare('DELETE FROM jobs WHERE id = ?')
 

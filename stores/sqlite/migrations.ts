@@ -144,7 +144,11 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX clusters_lost ON clusters (last_modified_timestamp)
     WHERE json_extract(maintenance, '$.lost_at') IS NOT NULL;
   `,
-  "CREATE INDEX outbox_by_job ON outbox (command ->> 'job_id');"
+  "CREATE INDEX outbox_by_job ON outbox (command ->> 'job_id');",
+  `
+  ALTER TABLE clusters ADD COLUMN registered_over TEXT NOT NULL DEFAULT 'channel';
+  UPDATE clusters SET registered_over = 'socket.io' WHERE delivery = 'http';
+  `
 ]
 
 /**

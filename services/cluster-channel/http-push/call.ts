@@ -2,7 +2,8 @@ import { isIPv6 } from 'node:net'
 import type { Readable } from 'node:stream'
 import { Agent, request, type Dispatcher } from 'undici'
 import type { Command } from '../../../schemas/channel.js'
-import type { Cluster } from '../../../schemas/cluster.js'
+import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import { isOriginal } from '../../../schemas/cluster-facts.js'
 import { reasonIn } from '../../../schemas/wording.js'
 import { createConnector } from './connector.js'
 import type { Networks } from './networks.js'
@@ -16,13 +17,17 @@ export type Outcome =
   /** It may have been carried out all the same: the heartbeats decide (contract section 3). */
   | { kind: 'doubtful', reason: string }
   /** The cluster itself failed at it: worth a few tries. */
-  | { kind: 'failed', reason: string }
+  | { kind: 'failed', reason: string, status: number }
   /** It did not get there, as far as is known: to be tried until it does. */
   | { kind: 'unreached', reason: string }
 
 export interface Caller {
   /** Calls the cluster manager (contract section 3). Never rejects. */
-  call (cluster: Pick<Cluster, 'ip' | 'port'>, command: Command, signal: AbortSignal): Promise<Outcome>
+  call (
+    cluster: Pick<Cluster, 'id' | 'ip' | 'port' | 'registered_over'>,
+    command: Command,
+    signal: AbortSignal
+  ): Promise<Outcome>
   close (): Promise<void>
 }
 
@@ -56,7 +61,10 @@ export function createCaller (networks: Networks, answerMs: number): Caller {
   })
 
   return {
-    async call ({ ip, port }, command, signal) {
+    async call (cluster, command, signal) {
+      const { ip, port } = cluster
+      const obstacle = obstacleTo(command, cluster)
+      if (obstacle) return obstacle
       const origin = originOf(ip, port)
       if (origin === undefined) {
         return { kind: 'unreached', reason: `the cluster has no usable address: ${ip}, port ${port ?? 'none'}` }
@@ -65,7 +73,7 @@ export function createCaller (networks: Networks, answerMs: number): Caller {
         const { statusCode, headers, body } = await request(origin + pathOf(command), {
           dispatcher,
           signal,
-          ...messageOf(command)
+          ...messageOf(command, cluster.id)
         })
         const text = await textOf(body)
         const isPage = String(headers['content-type']).includes('html')
@@ -92,6 +100,34 @@ function originOf (host: string, port: number | null): string | undefined {
   return /^[\w.-]+$/.test(host) ? `http://${host}:${port}` : undefined
 }
 
+/** What keeps a command from being a call at all. */
+function obstacleTo (
+  { kind, job, replicas }: Command,
+  cluster: Pick<Cluster, 'id' | 'registered_over'>
+): Outcome | undefined {
+  if (kind === 'replicate' && isOriginal(cluster)) {
+    return { kind: 'refused', reason: `it cannot be told to run ${replicas} instances: it is an original cluster` }
+  }
+  if (kind !== 'deploy') return undefined
+  const { length } = entriesOf(job, cluster.id)
+  if (length === 0) return { kind: 'refused', reason: 'no instance of the job is placed there' }
+  if (length === 1 || isOriginal(cluster)) return undefined
+  return { kind: 'unreached', reason: `${length} instances of one job can be told over its channel only` }
+}
+
+function entriesOf (job: Command['job'], clusterId: ClusterId): Array<Record<string, unknown>> {
+  const list = (job?.instance_list ?? []) as Array<Record<string, unknown>>
+  return list.filter(entry => entry.cluster_id === clusterId)
+}
+
+/**
+ * An original cluster gives a worker to the first entry without a host and then reads that worker from every entry: one
+ * too many, or one that has a host already, and it hears nothing any more (contract section 10).
+ */
+function asNew (entry: Record<string, unknown>): Record<string, unknown> {
+  return { ...entry, namespace_ip: '', host_ip: '', host_port: '' }
+}
+
 /** Contract section 3, to the slash. */
 function pathOf ({ kind, job_id: jobId }: Command): string {
   switch (kind) {
@@ -107,7 +143,8 @@ function pathOf ({ kind, job_id: jobId }: Command): string {
 }
 
 function messageOf (
-  { kind, job_id: jobId, job, replicas, node_from, node_to }: Command
+  { kind, job_id: jobId, job, replicas, node_from, node_to }: Command,
+  clusterId: ClusterId
 ): Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'> {
   const post = (body: unknown) => ({
     method: 'POST' as const,
@@ -116,7 +153,7 @@ function messageOf (
   })
   switch (kind) {
     case 'deploy':
-      return post(job)
+      return post({ ...job, instance_list: entriesOf(job, clusterId).slice(0, 1).map(asNew) })
     case 'delete':
       return { method: 'GET' }
     case 'replicate':
@@ -135,7 +172,7 @@ function judge ({ kind }: Command, status: number, text: string): Outcome {
   if (NOT_NOW.includes(status) || GATEWAY.includes(status)) return { kind: 'unreached', reason }
   if (status < 500) return { kind: 'refused', reason }
   if (kind === 'deploy' && status === 500) return { kind: 'doubtful', reason }
-  return { kind: 'failed', reason }
+  return { kind: 'failed', reason, status }
 }
 
 /** A body, or the first of it, however large, slow or broken it is: the status has said what matters. */

@@ -1,3 +1,4 @@
+import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { JobId } from '../../../schemas/job.js'
 
@@ -8,26 +9,38 @@ import type { JobId } from '../../../schemas/job.js'
 export interface RedeployDelays {
   /** The cluster has answered a delete of the job: commands about it wait from now on. */
   begin (clusterId: ClusterId, jobId: JobId): void
-  /** When commands about the job may go to the cluster again, by performance.now(); 0 when they may at any time. */
-  end (clusterId: ClusterId, jobId: JobId): number
+  /** When this command may go to the cluster, by performance.now(); 0 when it may at any time. */
+  end (clusterId: ClusterId, command: Pick<Command, 'job_id' | 'removed_at'>): number
 }
 
 export function createRedeployDelays (delayMs: number): RedeployDelays {
-  /** In the order in which they end, since all are of one length. */
+  /** In the order in which they were noted; none is longer than `delayMs`. */
   const ends = new Map<string, number>()
   const key = (clusterId: ClusterId, jobId: JobId) => `${clusterId} ${jobId}`
 
+  function note (name: string, ms: number): number {
+    const now = performance.now()
+    for (const [past, end] of ends) {
+      if (end > now) break
+      ends.delete(past)
+    }
+    ends.delete(name)
+    ends.set(name, now + ms)
+    return now + ms
+  }
+
   return {
     begin (clusterId, jobId) {
-      const now = performance.now()
-      for (const [past, end] of ends) {
-        if (end > now) break
-        ends.delete(past)
-      }
-      ends.delete(key(clusterId, jobId))
-      ends.set(key(clusterId, jobId), now + delayMs)
+      note(key(clusterId, jobId), delayMs)
     },
 
-    end: (clusterId, jobId) => ends.get(key(clusterId, jobId)) ?? 0
+    end (clusterId, { job_id: jobId, removed_at: removedAt }) {
+      const name = key(clusterId, jobId)
+      const known = ends.get(name)
+      if (known !== undefined || removedAt === undefined) return known ?? 0
+      // Another process, or this one before it was started anew, had the answer. Clocks may differ.
+      const left = Math.min(Date.parse(removedAt) + delayMs - Date.now(), delayMs)
+      return left > 0 ? note(name, left) : 0
+    }
   }
 }

@@ -1,7 +1,8 @@
 import { ExponentialBackoff, fullJitterGenerator, type BulkheadPolicy, type IBackoff } from 'cockatiel'
 import type { FastifyBaseLogger } from 'fastify'
 import type { Command } from '../../../schemas/channel.js'
-import type { ClusterId } from '../../../schemas/cluster.js'
+import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { JobId } from '../../../schemas/job.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { OutboxStore } from '../../../stores/store.js'
@@ -29,7 +30,7 @@ export interface PushWorker {
 
 export interface PushContext {
   registry: Pick<ClusterRegistry, 'get'>
-  reports: Pick<ClusterReports, 'delivery'>
+  reports: Pick<ClusterReports, 'delivery' | 'isNothingToRemove'>
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   caller: Caller
@@ -115,13 +116,21 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
         return await settle(
           page,
           command,
-          await caller.call(cluster, command, aborter.signal),
+          await callOn(cluster, command),
           `${cluster.cluster_name} at ${cluster.ip}:${cluster.port}`
         )
       } finally {
         isCalling = false
       }
     })
+  }
+
+  /** An original cluster fails at a delete of what it never placed: that is done (contract section 10). */
+  async function callOn (cluster: Cluster, command: Command): Promise<Outcome> {
+    const outcome = await caller.call(cluster, command, aborter.signal)
+    if (command.kind !== 'delete' || outcome.kind !== 'failed' || outcome.status !== 500) return outcome
+    if (!isOriginal(cluster) || !await reports.isNothingToRemove(clusterId, command)) return outcome
+    return { kind: 'taken' }
   }
 
   /** The first command that may be sent now, with its page; else when the first redeploy delay ends. */
@@ -134,7 +143,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
       const held = new Set<JobId>()
       for (const [index, command] of page.entries()) {
         if (isSuperseded(page, index)) continue
-        const end = redeployDelays.end(clusterId, command.job_id)
+        const end = redeployDelays.end(clusterId, command)
         if (end <= now) return { page, command, delayedUntil }
         held.add(command.job_id)
         delayedUntil = Math.min(delayedUntil, end)

@@ -1,7 +1,9 @@
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
 import type { Job } from '../../../schemas/job.js'
-import type { JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
+import type { ClusterId } from '../../../schemas/cluster.js'
+import { isOriginal } from '../../../schemas/cluster-facts.js'
+import type { ClusterStore, JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
 import type { Policy } from '../state-machine/policy.js'
@@ -13,6 +15,7 @@ const PAGE = 200
 export interface DeadlinesContext {
   jobs: Pick<JobStore, 'due'>
   outbox: Pick<OutboxStore, 'untaken'>
+  clusters: Pick<ClusterStore, 'get'>
   committer: Pick<Committer, 'change'>
   policy: Policy
 }
@@ -23,14 +26,20 @@ export interface DeadlinesContext {
  * @param now Unix milliseconds.
  */
 export async function expireDue (
-  { jobs, outbox, committer, policy }: DeadlinesContext,
+  { jobs, outbox, clusters, committer, policy }: DeadlinesContext,
   { fence, each, signal }: Turn,
   now = Date.now()
 ): Promise<void> {
   const before = new Date(now).toISOString()
   const expire = async (job: Job): Promise<JobChange | undefined> => {
     const untaken = new Set(await outbox.untaken(job.id))
-    return expireDeadlines(job, policy, 'system', new Date(now), untaken)
+    return expireDeadlines(job, policy, 'system', new Date(now), untaken, await originalsOf(job))
+  }
+  /** A cluster may have become an original one since a job was placed there, and must not lose it to a deadline. */
+  async function originalsOf ({ instance_list: list }: Job): Promise<Set<ClusterId>> {
+    const doubtful = list.filter(({ status, original }) => status === 'DEPLOYED' && !original)
+    const found = await Promise.all([...new Set(doubtful.map(entry => entry.cluster_id))].map(id => clusters.get(id)))
+    return new Set(found.filter(cluster => cluster !== undefined).filter(isOriginal).map(({ id }) => id))
   }
   let page: Job[]
   let after: Job | undefined

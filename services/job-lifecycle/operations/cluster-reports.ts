@@ -2,6 +2,7 @@ import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId, Heartbeat } from '../../../schemas/cluster.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { DeployResult, Job, JobId } from '../../../schemas/job.js'
+import { hasBegun } from '../../../schemas/job-facts.js'
 import type { Status } from '../../../schemas/status.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
@@ -45,6 +46,8 @@ export interface ClusterReports {
    * @param reason One sentence; null once the cluster was reached.
    */
   delivery (clusterId: ClusterId, jobIds: JobId[], reason: string | null): Promise<void>
+  /** Whether the cluster never began with what this command is to remove, as far as it has said. */
+  isNothingToRemove (clusterId: ClusterId, command: Command): Promise<boolean>
   /**
    * The desired state of a cluster: all live jobs with an instance on it. Undefined when the document of one of them
    * cannot be read: the cluster would remove every job that the list lacks.
@@ -130,6 +133,11 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     async delivery (clusterId, jobIds, reason) {
       await changeEach(new Set(jobIds), job => delivery(job, clusterId, reason))
+    },
+
+    async isNothingToRemove (clusterId, { job_id: jobId }) {
+      const job = await jobs.get(jobId)
+      return !job?.retiring.some(entry => entry.cluster_id === clusterId && hasBegun(entry.told))
     },
 
     async desiredOn (clusterId) {

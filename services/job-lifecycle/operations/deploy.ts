@@ -3,14 +3,15 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { Job } from '../../../schemas/job.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import { MAX_TRIES, refusalOf, type Committer } from '../commit.js'
-import { created } from '../state-machine/decisions/deploy.js'
+import { created, revived } from '../state-machine/decisions/deploy.js'
 import { undeploying } from '../state-machine/decisions/undeploy.js'
 import { jobName } from '../../../descriptor/name.js'
 
 /** Deploys services from their descriptors (contract section 6). */
 export interface Deployer {
   /**
-   * Creates the job of each descriptor, or updates the live job of that name. A repeated descriptor changes nothing.
+   * Creates the job of each descriptor, or updates the live job of that name. One that is undeployed or being removed
+   * is deployed again under its id. A repeated descriptor changes nothing.
    * All jobs are durable when it resolves. Placement follows in the background.
    *
    * Several descriptors are deployed all or none: a requested address that is taken is found before anything is
@@ -71,9 +72,10 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
 
     async preview (descriptors, cause) {
       const previews = await Promise.all(descriptors.map(async descriptor => {
-        const live = await jobs.byName(jobName(descriptor))
-        if (live?.desired_state !== 'running') return { before: undefined, change: created(descriptor, cause) }
-        return { before: live, change: await updating(live, descriptor, cause) }
+        const known = await jobs.byName(jobName(descriptor))
+        if (!known) return { before: undefined, change: created(descriptor, cause) }
+        if (known.desired_state !== 'running') return { before: undefined, change: revived(known, descriptor, cause) }
+        return { before: known, change: await updating(known, descriptor, cause) }
       }))
       await refuseTaken(previews)
       return previews
@@ -85,7 +87,7 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
    * the store decides.
    */
   async function refuseTaken (previews: Preview[]): Promise<void> {
-    const own = new Set(previews.map(({ before }) => before?.id))
+    const own = new Set(previews.map(({ before, change }) => change?.job.id ?? before?.id))
     await Promise.all(previews.map(async ({ change }) => {
       const address = change?.job.descriptor.RR_ip
       const holder = address && await jobs.byAddress(address)

@@ -1,10 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { JobId } from '../../../schemas/job.js'
 import { STOPS, WAY_UP, type Status } from '../../../schemas/status.js'
 import type { ClusterStore, JobStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
-import { lingering, missing } from '../state-machine/decisions/drift.js'
+import { lingering, missing, strayed } from '../state-machine/decisions/drift.js'
 
 /** Compares what clusters report with what they should run. */
 export interface DriftDetection {
@@ -20,6 +21,8 @@ export interface DriftDetection {
 
 /** The result of the last check of a cluster. */
 interface Seen {
+  /** Jobs that it has removed and goes on reporting, with what it says: an original cluster never forgets. */
+  removed: ReadonlyMap<JobId, Status>
   /** When it was checked, milliseconds of the monotonic clock. */
   at: number
   /** Jobs that it should have reported and did not. */
@@ -33,6 +36,9 @@ const FORGET_MS = 600_000
 
 /** Most unknown jobs shown per cluster. */
 const MAX_UNKNOWN = 100
+
+/** Most jobs looked up per check. */
+const MAX_STRANGERS = 1000
 
 /** Statuses of a job that its cluster has to report: the cluster has begun with it. */
 const REPORTED: readonly Status[] = [
@@ -67,11 +73,18 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
     now.missing = new Set(lacking)
     await committer.changeEach(lacking.filter(jobId => before?.missing.has(jobId)), job => missing(job, clusterId))
 
-    const strangers = [...told.keys()].filter(jobId => !placed.has(jobId)).slice(0, MAX_UNKNOWN)
+    const strangers = [...told].filter(([jobId, status]) =>
+      !placed.has(jobId) && before?.removed.get(jobId) !== status
+    ).map(([jobId]) => jobId).slice(0, MAX_STRANGERS)
     const known = new Map((await jobs.getMany(strangers)).map(job => [job.id, job]))
-    const unknown = strangers
-      .filter(jobId => !known.get(jobId)?.retiring.some(entry => entry.cluster_id === clusterId))
-      .map(jobId => ({ job_id: jobId, status: told.get(jobId)! }))
+    const isHere = ({ cluster_id: id }: { cluster_id: ClusterId }) => id === clusterId
+    const leaving = strangers.filter(jobId => known.get(jobId)?.retiring.some(isHere))
+    const removed = strangers.filter(jobId => known.get(jobId)?.removals.some(isHere))
+    now.removed = new Map([...before?.removed ?? [], ...removed.map((id): [JobId, Status] => [id, told.get(id)!])])
+    await committer.changeEach(new Set([...leaving, ...removed]), job => strayed(job, clusterId, told.get(job.id)!))
+
+    const unknown = strangers.filter(jobId => !leaving.includes(jobId) && !removed.includes(jobId))
+      .slice(0, MAX_UNKNOWN).map(jobId => ({ job_id: jobId, status: told.get(jobId)! }))
     const shown = before?.unknown ?? (await clusters.get(clusterId))?.unknown_jobs ?? []
     if (JSON.stringify(shown) !== JSON.stringify(unknown)) {
       await clusters.update(clusterId, { unknown_jobs: unknown })
@@ -80,6 +93,10 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       }
     }
     now.unknown = unknown
+    if (unknown.length === 0) return
+    // What it removed it reports for ever, and a delete would remove what has the same name now (contract section 10).
+    const cluster = await clusters.get(clusterId)
+    if (!cluster || isOriginal(cluster)) return
     const lingers = unknown.filter(({ job_id: jobId, status }) =>
       status !== 'UNDEPLOYED' && known.has(jobId) && before?.unknown?.some(entry => entry.job_id === jobId)
     )
@@ -99,7 +116,7 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       const before = seen.get(clusterId)
       const at = performance.now()
       if (before && at - before.at < intervalMs) return
-      const now: Seen = { at, missing: new Set(), unknown: before?.unknown }
+      const now: Seen = { at, missing: new Set(), unknown: before?.unknown, removed: before?.removed ?? new Map() }
       seen.delete(clusterId)
       seen.set(clusterId, now)
       prune(at)

@@ -22,7 +22,7 @@ export interface JobEdit {
   command (
     clusterId: ClusterId,
     kind: CommandDraft['kind'],
-    more?: Pick<CommandDraft, 'replicas' | 'node_from' | 'node_to'>
+    more?: Pick<CommandDraft, 'replicas' | 'removed_at' | 'node_from' | 'node_to'>
   ): string
   /** Gives an instance another status if the table of transitions allows it; false if it does not. */
   move (instance: Instance, trigger: Trigger, to: Status, reason?: string | null): boolean
@@ -33,6 +33,8 @@ export interface JobEdit {
   renew (instance: Instance): void
   /** Sends the cluster a command again: what it should run, or that it should run nothing. */
   resend (clusterId: ClusterId): void
+  /** Sends an original cluster what it should run, now that it has removed what ran there before. */
+  bringBack (clusterId: ClusterId): void
   /**
    * Takes an instance off its cluster, which gets a command to remove it, and has it placed anew; it keeps its address.
    * An instance that has a successor leaves its place to that one.
@@ -50,6 +52,7 @@ export interface JobEdit {
 export interface Intents {
   renewed: Set<Instance>
   resent: Set<ClusterId>
+  broughtBack: Set<ClusterId>
   forgotten: Set<ClusterId>
   /** Instances that are placed only after this cluster has removed them. */
   waiting: Map<Instance, ClusterId>
@@ -69,7 +72,13 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
   const now = at.toISOString()
   const events: JobChange['events'] = []
   const commands: CommandDraft[] = []
-  const intents: Intents = { renewed: new Set(), resent: new Set(), forgotten: new Set(), waiting: new Map() }
+  const intents: Intents = {
+    renewed: new Set(),
+    resent: new Set(),
+    broughtBack: new Set(),
+    forgotten: new Set(),
+    waiting: new Map()
+  }
 
   const edit: JobEdit = {
     job,
@@ -109,6 +118,10 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
       intents.resent.add(clusterId)
     },
 
+    bringBack (clusterId) {
+      intents.broughtBack.add(clusterId)
+    },
+
     recall (instance, how, reason) {
       if (successorOf(job, instance)) {
         const { instance_number: number, cluster_id: clusterId } = instance
@@ -125,7 +138,9 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
         cluster_id: '',
         namespace_ip: '',
         host_ip: '',
-        host_port: '',
+        host_port: null,
+        original: false,
+        told: null,
         awaits: null,
         silent: false,
         given_up: false,

@@ -1,4 +1,6 @@
 import type { Descriptor } from '../../../schemas/descriptor.js'
+import type { Instance } from '../../../schemas/job.js'
+import { runs } from '../../../schemas/job-facts.js'
 import { CLUSTER_REFUSALS, type Status } from '../../../schemas/status.js'
 
 /** The deadlines of the lifecycle, in milliseconds, and how often it tries. */
@@ -17,8 +19,13 @@ export interface Policy {
   rolloutMs: number
 }
 
-/** Milliseconds that an instance on a cluster may stay in a status; undefined for as long as it likes. */
-export function deadlineOf (status: Status, policy: Policy): number | undefined {
+/** Milliseconds that an instance on a cluster may stay in its status; undefined for as long as it likes. */
+export function deadlineOf (
+  instance: Pick<Instance, 'status' | 'original'>,
+  policy: Policy
+): number | undefined {
+  const { status } = instance
+  if (runs(instance)) return undefined
   switch (status) {
     case 'CLUSTER_SCHEDULED':
     case 'NODE_SCHEDULED':

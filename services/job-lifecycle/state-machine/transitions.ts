@@ -83,13 +83,16 @@ const GIVEN_UP: Row = {
   renewed: ['CLUSTER_SCHEDULED']
 }
 
+/** The same on an original cluster, where DEPLOYED is as much as is ever said (contract section 10). */
+const GIVEN_UP_ORIGINAL: Row = { ...GIVEN_UP, reported: ['DEPLOYED', 'RUNNING', 'COMPLETED'], started: ['DEPLOYED'] }
+
 /** True when this trigger may take an instance from its status to another one; never to the status it has. */
 export function mayBecome (
-  { status: from, given_up: givenUp }: Pick<Instance, 'status' | 'given_up'>,
+  { status: from, given_up: givenUp, original }: Pick<Instance, 'status' | 'given_up' | 'original'>,
   trigger: Trigger,
   to: Status
 ): boolean {
-  const row = givenUp ? GIVEN_UP : TRANSITIONS[from]
+  const row = givenUp ? original ? GIVEN_UP_ORIGINAL : GIVEN_UP : TRANSITIONS[from]
   return from !== to && (row[trigger]?.includes(to) ?? false)
 }
 

@@ -1,5 +1,5 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
-import { closedReason, isActive, silenceOf } from '../../../schemas/cluster-facts.js'
+import { closedReason, isActive, isOriginal, silenceOf } from '../../../schemas/cluster-facts.js'
 import { MAX_QUANTITY } from '../../../schemas/primitives.js'
 import type { Candidate } from '../scheduler.js'
 
@@ -26,6 +26,8 @@ export interface ClusterCapacity {
   /** Milliseconds since its last sign of life. */
   silentMs: number
   alive: boolean
+  /** It takes one instance of a job (contract section 10). */
+  original: boolean
   /** Why it takes nothing new; undefined when it does. */
   closed: string | undefined
   /** It has sent a heartbeat: only then do its figures mean anything. */
@@ -41,6 +43,8 @@ export interface ClusterCapacity {
 export interface Capacities {
   /** In order of cluster id. */
   all: ClusterCapacity[]
+  /** Ids of the original ones. */
+  originals: ReadonlySet<ClusterId>
   /** The clusters with this location or name, in order of cluster id. Undefined: all of them. */
   at (location: string | undefined): ClusterCapacity[]
 }
@@ -61,7 +65,8 @@ export function createCapacities (candidates: Candidate[], now: number, graceMs:
       else byPlace.set(place, [capacity])
     }
   }
-  return { all, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
+  const originals = new Set(all.filter(({ original }) => original).map(({ id }) => id))
+  return { all, originals, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
 }
 
 /**
@@ -87,6 +92,7 @@ function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number
     rank,
     silentMs: silenceOf(cluster, now),
     alive: isActive(cluster, now, graceMs),
+    original: isOriginal(cluster),
     closed: closedReason(cluster, now),
     heard: cluster.last_heartbeat_at !== null,
     technology,

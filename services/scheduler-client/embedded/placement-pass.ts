@@ -1,9 +1,9 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
-import { REFUSAL_BACKOFF_MS } from '../../../schemas/cluster-facts.js'
+import { HAS_ITS_ONE, REFUSAL_BACKOFF_MS } from '../../../schemas/cluster-facts.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
 import type { PlacementFailure } from '../../../schemas/status.js'
-import type { Candidate, PlacementDecision } from '../scheduler.js'
+import type { Assignment, Candidate, PlacementDecision } from '../scheduler.js'
 import {
   explainDeadEnd,
   partlyPlacedVerdicts,
@@ -78,24 +78,29 @@ export function createPass (
     return failure ? { kind: 'unplaceable', failure, explanation: said } : { kind: 'waiting', explanation: said }
   }
 
-  /** For instances with the same request. */
+  /**
+   * For instances with the same request.
+   * @param before How many instances of the job each cluster has; those of this group are added.
+   */
   function decideGroup (
-    { request, numbers: unplaced }: RequestGroup,
-    before: ReadonlyMap<ClusterId, number>,
+    group: RequestGroup,
+    before: Map<ClusterId, number>,
     policy: Descriptor['placement']
   ): PlacementDecision {
-    const key = requestKey(request)
-    const known = deadEnds.get(key)
+    const { numbers: unplaced } = group
+    const request = withoutFull(group.request, before, capacities.originals)
+    const known = deadEnds.get(requestKey(request))
     if (known) return noRoom(known)
 
     const { fitting, stopped } = survey(capacities.at(request.location), request)
-    const sameJob = (capacity: ClusterCapacity) => before.get(capacity.id) ?? 0
+    const counts = new Map(before)
+    const sameJob = (capacity: ClusterCapacity) => counts.get(capacity.id) ?? 0
     const best = bestOf(fitting)
     const ranking = createRanking(
       fitting.map(capacity => ({ capacity, score: scoreOf(capacity, request, best, sameJob(capacity), policy) }))
     )
     const chosen = new Map<ClusterCapacity, Chosen>()
-    const assignments: Array<{ instance_number: number, cluster_id: ClusterId }> = []
+    const assignments: Assignment[] = []
     for (const number of unplaced) {
       const next = ranking.next()
       if (!next) break
@@ -105,13 +110,14 @@ export function createPass (
       choice.took++
       chosen.set(capacity, choice)
       take(capacity, request)
-      assignments.push({ instance_number: number, cluster_id: capacity.id })
-      if (feasibility(capacity, request) === FITS) {
+      assignments.push({ instance_number: number, cluster_id: capacity.id, original: capacity.original })
+      if (!capacity.original && feasibility(capacity, request) === FITS) {
         ranking.add({ capacity, score: scoreOf(capacity, request, best, choice.sameJob + choice.took, policy) })
       }
     }
 
     const choices = [...chosen.values()]
+    for (const { capacity, took } of choices) before.set(capacity.id, (before.get(capacity.id) ?? 0) + took)
     if (assignments.length === unplaced.length) {
       const verdicts = placedVerdicts(choices, ranking, sameJob, createRanking(stopped), request, capacities)
       return {
@@ -120,13 +126,14 @@ export function createPass (
         explanation: explanation('placed', placedSummary(choices, assignments.length), verdicts)
       }
     }
-    const end = deadEnd(key, request)
+    const rest = withoutFull(group.request, before, capacities.originals)
+    const end = deadEnd(requestKey(rest), rest)
     if (assignments.length === 0) return noRoom(end)
     const summary = `placed ${assignments.length} of ${unplaced.length} instances; ${end.summary}`
     return {
       kind: 'placed',
       assignments,
-      explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, request)),
+      explanation: explanation('placed', summary, partlyPlacedVerdicts(choices, end, rest)),
       ...end.failure && { failure: end.failure }
     }
   }
@@ -202,4 +209,16 @@ function instancesPerCluster (job: Job): Map<ClusterId, number> {
   const counts = new Map<ClusterId, number>()
   for (const { cluster_id: id } of job.instance_list) counts.set(id, (counts.get(id) ?? 0) + 1)
   return counts
+}
+
+/** An original cluster that has an instance of the job is excluded: it takes no second one (contract section 10). */
+function withoutFull (
+  request: PlacementRequest,
+  counts: ReadonlyMap<ClusterId, number>,
+  originals: ReadonlySet<ClusterId>
+): PlacementRequest {
+  const full = [...counts.keys()].filter(id => originals.has(id) && !request.excluded.has(id))
+  if (full.length === 0) return request
+  const excluded = new Map([...request.excluded, ...full.map((id): [ClusterId, string] => [id, HAS_ITS_ONE])])
+  return { ...request, excluded }
 }

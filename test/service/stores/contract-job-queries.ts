@@ -90,7 +90,7 @@ export function jobQueryContract (t: Test, open: Open): void {
     const placed = await saved(store, on(await saved(store, aJob({ instances: 2 })), here.id))
     const elsewhere = await saved(store, on(await saved(store, aJob()), there.id))
     const [instance] = elsewhere.instance_list
-    const retiring = [{ command_id: 'x', cluster_id: here.id, instances: [{ instance_number: 0, instance_ip: instance!.instance_ip }], error: null }]
+    const retiring = [{ command_id: 'x', cluster_id: here.id, instances: [{ instance_number: 0, instance_ip: instance!.instance_ip }], error: null, original: false, told: null }]
     const leaving = await saved(store, { ...elsewhere, retiring })
     await saved(store, aJob())
     const again = await reopen()

@@ -11,7 +11,7 @@ let names = 0
 
 export async function registered (store: Pick<Store, 'clusters'>, name = `cluster-${++names}`, now = Date.now()): Promise<Cluster> {
   return await store.clusters.register({
-    cluster_name: name, ip: '10.0.0.1', port: 10000, network_component_port: 6000, delivery: 'http', clusterinfo: { arch: 'arm64' }, cluster_location: 'hpi'
+    cluster_name: name, ip: '10.0.0.1', port: 10000, network_component_port: 6000, registered_over: 'channel', delivery: 'http', clusterinfo: { arch: 'arm64' }, cluster_location: 'hpi'
   }, now)
 }
 
@@ -22,12 +22,14 @@ export function anInstance (number: number, fields: Partial<Instance> = {}): Ins
     cluster_id: '',
     namespace_ip: '',
     host_ip: '',
-    host_port: '',
+    host_port: null,
     status: 'REQUESTED',
     status_reason: null,
     status_since: NOW,
     generation: 1,
     move: null,
+    original: false,
+    told: null,
     location: null,
     attempts: 0,
     silent: false,
@@ -54,6 +56,7 @@ export function aJob ({ instances = 1, ...fields }: Partial<Job> & { instances?:
     service_ip_list: [{ IpType: 'RR', Address: '' }],
     instance_list: Array.from({ length: instances }, (_, number) => anInstance(number)),
     retiring: [],
+    removals: [],
     explanation: null,
     rollout: null,
     revisions: [],

@@ -30,7 +30,7 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
   const at = { cluster_location: 'hpi' }
   const asked = job({ location: 'hpi', node: 'vm-1', cpu: 1, memory: 100 })
   asked.instance_list[0]!.refusals = [refusedBy(idOf(13), 12)]
-  asked.retiring = [{ command_id: 'c', cluster_id: idOf(4), instances: [], error: null }]
+  asked.retiring = [{ command_id: 'c', cluster_id: idOf(4), instances: [], error: null, original: false, told: null }]
   const stopped = [
     candidate(15, 'away-silent', { last_modified_timestamp: silentFor(60) }),
     candidate(1, 'away', { cluster_location: null }),
@@ -131,7 +131,7 @@ t.test('a dead end at one location is no dead end at another, nor for any other 
   refused.instance_list[0]!.refusals = [refusedBy(idOf(2), 5)]
   t.strictSame(places(refused), [], 'refused')
   t.strictSame(places(job({ location: 'tum' })), ['0@2'], 'not refused')
-  t.strictSame(places({ ...job({ location: 'tum' }), retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null }] }), [], 'excluded')
+  t.strictSame(places({ ...job({ location: 'tum' }), retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, original: false, told: null }] }), [], 'excluded')
   t.strictSame(places(job({ location: 'tum' })), ['0@2'], 'not excluded')
 })
 
@@ -381,7 +381,7 @@ t.test('instances that move away from different clusters ask for different thing
 t.test('what moves goes neither to where it moves away from nor to where an earlier instance is still to be removed', async t => {
   const asked = job()
   asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
-  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null }]
+  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, original: false, told: null }]
   t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum'), candidate(3, 'dai', { total_cpu_cores: 2 })], asked), {
     ...placed,
     assignments: ['0@3'],

@@ -68,7 +68,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
       await reports.heartbeat(clusterId, body)
       await drift.idle()
     },
-    expireDue: () => expireDue({ jobs, outbox: store, committer, policy: POLICY }, turn),
+    expireDue: () => expireDue({ jobs, outbox: store, clusters, committer, policy: POLICY }, turn),
     watchSilence: () => watchSilence(turn, Date.now() - startedAt >= FAILOVER_MS),
     place: () => placeUnplaced({ jobs, scheduler, committer }, turn)
   }

@@ -279,7 +279,7 @@ t.test('a move that a user asked for has its own deadline, however long its succ
 
 t.test('a removal counts as refused from when it was, and a job that is removed has no instances to wait for', async t => {
   const job = runningJob([HPI])
-  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: 'busy' }]
+  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: 'busy', original: false, told: null }]
   t.equal(dueAt(job, POLICY), null)
   t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined)
   const leaving = { ...placedJob([HPI]), desired_state: 'undeployed' as const }

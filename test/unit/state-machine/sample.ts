@@ -77,10 +77,15 @@ export const entries = (job: Job | undefined): string[] =>
 export const minutesAfter = (time: string, minutes: number): Date => new Date(Date.parse(time) + minutes * 60_000)
 
 /** The scheduler has its instances placed. */
-export function placedOn (job: Job, clusterIds: Record<number, ClusterId>, at?: Date): JobChange | undefined {
+export function placedOn (
+  job: Job,
+  clusterIds: Record<number, ClusterId>,
+  at?: Date,
+  original = false
+): JobChange | undefined {
   return placed(job, {
     kind: 'placed',
-    assignments: Object.entries(clusterIds).map(([number, cluster_id]) => ({ instance_number: Number(number), cluster_id })),
+    assignments: Object.entries(clusterIds).map(([number, cluster_id]) => ({ instance_number: Number(number), cluster_id, original })),
     explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
   }, 'scheduler', at)
 }
@@ -114,7 +119,7 @@ export function placedJob (clusterIds: string[], more: Partial<Descriptor> = {})
   const job = stored(created(sampleDescriptor({ replicas: clusterIds.length, ...more }), 'user'))
   return stored(placed(job, {
     kind: 'placed',
-    assignments: clusterIds.map((cluster_id, instance_number) => ({ instance_number, cluster_id })),
+    assignments: clusterIds.map((cluster_id, instance_number) => ({ instance_number, cluster_id, original: false })),
     explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
   }, 'scheduler'))
 }

@@ -4,7 +4,7 @@ import { CLUSTER_REFUSALS, STATUSES, WAY_UP, type Status } from '../../../schema
 import { mayBecome, reportedStatus, TRANSITIONS, worst, type Trigger } from '../../../services/job-lifecycle/state-machine/transitions.js'
 
 /** May an instance that was not given up go this way? */
-const may = (status: Status, trigger: Trigger, to: Status) => mayBecome({ status, given_up: false }, trigger, to)
+const may = (status: Status, trigger: Trigger, to: Status) => mayBecome({ status, given_up: false, original: false }, trigger, to)
 
 const rung = (status: Status): number => {
   const at = WAY_UP.indexOf((status === 'CREATING' ? 'CREATED' : status) as typeof WAY_UP[number])
@@ -60,7 +60,11 @@ t.test('nothing leaves UNDEPLOYED', async t => {
 })
 
 t.test('what was given up leads to RUNNING or COMPLETED by reports, and anywhere else only by a user', async t => {
-  const of = (trigger: Trigger) => STATUSES.filter(to => mayBecome({ status: 'FAILED', given_up: true }, trigger, to))
+  const ofOne = (original: boolean, trigger: Trigger) =>
+    STATUSES.filter(to => mayBecome({ status: 'FAILED', given_up: true, original }, trigger, to))
+  const of = (trigger: Trigger) => ofOne(false, trigger)
+  t.same(ofOne(true, 'reported'), ['DEPLOYED', 'RUNNING', 'COMPLETED'], 'an original cluster never says RUNNING')
+  t.same(ofOne(true, 'started'), ['DEPLOYED'])
   t.same(of('reported'), ['RUNNING', 'COMPLETED'])
   t.same(of('renewed'), ['CLUSTER_SCHEDULED'])
   t.same(of('recalled'), ['REQUESTED'])

@@ -1,3 +1,4 @@
+import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
 import { byCluster } from '../instances.js'
 import type { Intents, JobEdit } from '../job-edit.js'
@@ -8,6 +9,9 @@ import type { Intents, JobEdit } from '../job-edit.js'
  * - `deploy` to a cluster that had no instance, or that has to update some;
  * - `replicate` to a cluster that gets other or fewer instances than before, with their number;
  * - `delete` to a cluster that keeps none.
+ *
+ * An original cluster cannot change what runs there (contract section 10): it gets a `delete`, and once it has removed
+ * that, a `deploy`.
  *
  * What a cluster has to remove stays in `retiring`, with its address, until the cluster acknowledges the removal.
  */
@@ -24,12 +28,16 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
     const came = has.filter(({ instance_number: number }) => !had.some(entry => entry.instance_number === number))
     const renewed = has.filter(entry => intents.renewed.has(entry))
     const isResent = intents.resent.has(clusterId)
+    const isBack = intents.broughtBack.has(clusterId)
+    const isOriginal = [...had, ...has].some(entry => entry.original)
+    const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
+    const isChanged = came.length > 0 || left.length > 0 || renewed.length > 0 || again.length > 0
 
     let commandId: string
-    if (has.length === 0) {
+    if (has.length === 0 || (isOriginal && had.length > 0 && isChanged)) {
       commandId = edit.command(clusterId, 'delete')
-    } else if (had.length === 0 || renewed.length > 0 || isResent) {
-      commandId = edit.command(clusterId, 'deploy')
+    } else if (had.length === 0 || renewed.length > 0 || isResent || isBack) {
+      commandId = edit.command(clusterId, 'deploy', removedAt(job, clusterId))
     } else if (came.length > 0 || left.length > 0) {
       commandId = edit.command(clusterId, 'replicate', { replicas: has.length })
     } else {
@@ -38,15 +46,22 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
 
     // A cluster reports one status for all that it runs of a job. Until it acknowledges the command, that is about what
     // ran before.
-    const told = had.length > 0 ? [...came, ...renewed] : []
-    for (const entry of told) entry.awaits = commandId
+    const concerned = isOriginal ? has : [...came, ...renewed]
+    for (const entry of had.length > 0 && (isBack || isChanged) ? concerned : []) entry.awaits = commandId
 
     // This command also asks again for what it refused to remove.
-    const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
     for (const entry of again) Object.assign(entry, { command_id: commandId, error: null })
-    if (left.length === 0 && (has.length > 0 || again.length > 0)) continue
+    const isUpdatedInPlace = isOriginal && has.length > 0 && isChanged
+    if (left.length === 0 && !isUpdatedInPlace && (has.length > 0 || again.length > 0)) continue
     const instances = left.map(({ instance_number, instance_ip }) => ({ instance_number, instance_ip }))
-    job.retiring.push({ command_id: commandId, cluster_id: clusterId, instances, error: null })
+    job.retiring.push({
+      command_id: commandId,
+      cluster_id: clusterId,
+      instances,
+      error: null,
+      original: isOriginal,
+      told: had.find(entry => entry.told !== null)?.told ?? null
+    })
     if (left.length > 0) {
       edit.event(
         'retiring',
@@ -59,4 +74,10 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
       if (removedBy === clusterId) instance.awaits = commandId
     }
   }
+}
+
+/** An original cluster cannot stand a deploy soon after a delete of the same job (contract section 2). */
+function removedAt ({ removals }: Job, clusterId: ClusterId): { removed_at?: string } {
+  const removal = removals.findLast(entry => entry.cluster_id === clusterId)
+  return removal ? { removed_at: removal.at } : {}
 }

@@ -76,6 +76,7 @@ export function forgotten (job: Job, clusterId: ClusterId, cause: string, at = n
   for (const entry of [...edit.job.instance_list]) {
     if (entry.cluster_id === clusterId) edit.recall(entry, 'removed', 'its cluster was deleted')
   }
+  edit.job.removals = edit.job.removals.filter(entry => entry.cluster_id !== clusterId)
   const remaining = edit.job.retiring.filter(entry => entry.cluster_id !== clusterId)
   if (remaining.length < edit.job.retiring.length) {
     edit.job.retiring = remaining

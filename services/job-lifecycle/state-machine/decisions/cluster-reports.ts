@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { DeployResult, Instance, Job } from '../../../../schemas/job.js'
+import { hasBegun, runs } from '../../../../schemas/job-facts.js'
+import { toPort } from '../../../../schemas/primitives.js'
 import type { Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
+import type { JobEdit } from '../job-edit.js'
+import { isOldWord } from '../instances.js'
 import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 
@@ -12,7 +16,7 @@ import { clusterCause } from '../wording.js'
  * itself says for sure.
  */
 export function changesStatus (status: Status, told: Status): boolean {
-  return mayBecome({ status, given_up: false }, 'reported', reportedStatus(told))
+  return mayBecome({ status, given_up: false, original: false }, 'reported', reportedStatus(told))
 }
 
 /** A cluster reported a status, in a heartbeat, of the instances of this job that are placed on it. */
@@ -20,10 +24,11 @@ export function reported (job: Job, clusterId: ClusterId, told: Status, at = new
   const edit = editJob(job, clusterCause(clusterId), at)
   const reason = told === 'UNDEPLOYED' ? 'the cluster reports it as undeployed, without a command' : null
   for (const instance of edit.job.instance_list) {
-    if (instance.cluster_id !== clusterId || instance.awaits !== null) continue
+    if (instance.cluster_id !== clusterId || instance.awaits !== null || isOldWord(job, instance, told)) continue
     if (!edit.move(instance, 'reported', reportedStatus(told), reason)) continue
+    instance.told = told
     instance.silent = false
-    if (told === 'RUNNING') instance.attempts = 0
+    if (runs(instance)) instance.attempts = 0
   }
   return edit.done()
 }
@@ -41,23 +46,45 @@ export function detailed (
   const edit = editJob(job, clusterId ? clusterCause(clusterId) : 'cluster', at)
   for (const told of result.instances) {
     const instance = meant(edit.job.instance_list, told.instance_number, clusterId)
-    if (!instance) continue
+    if (!instance) {
+      noteStartOfRemoved(edit, told.instance_number, clusterId)
+      continue
+    }
     const details = {
       namespace_ip: told.namespace_ip ?? instance.namespace_ip,
       host_ip: told.host_ip ?? instance.host_ip,
-      host_port: String(told.host_port ?? instance.host_port)
+      host_port: toPort(told.host_port) ?? instance.host_port
     }
     const { namespace_ip, host_ip, host_port } = instance
-    if (!isDeepStrictEqual(details, { namespace_ip, host_ip, host_port })) {
+    if (instance.told === null || !isDeepStrictEqual(details, { namespace_ip, host_ip, host_port })) {
       Object.assign(instance, details)
-      edit.event('details', `instance ${told.instance_number} runs at ${details.host_ip}:${details.host_port}`, {
+      const { host_ip: host, host_port: port } = details
+      edit.event('details', `instance ${told.instance_number} runs at ${host}${port === null ? '' : `:${port}`}`, {
         instance_number: told.instance_number,
         cluster_id: instance.cluster_id
       })
     }
-    if (instance.awaits === null) edit.move(instance, 'started', 'DEPLOYED')
+    instance.told ??= 'DEPLOYED'
+    if (instance.awaits !== null || !edit.move(instance, 'started', 'DEPLOYED')) continue
+    instance.told = 'DEPLOYED'
+    if (runs(instance)) instance.attempts = 0
   }
   return edit.done()
+}
+
+/** It started on an original cluster after all, which has to remove it: a delete that fails there is not done. */
+function noteStartOfRemoved (edit: JobEdit, number: number, clusterId: ClusterId | undefined): void {
+  for (const entry of edit.job.retiring) {
+    if (
+      !entry.original || hasBegun(entry.told) || (clusterId !== undefined && entry.cluster_id !== clusterId) ||
+      !entry.instances.some(instance => instance.instance_number === number)
+    ) continue
+    entry.told = 'DEPLOYED'
+    edit.event('details', `instance ${number}, which the cluster is to remove, has started there`, {
+      instance_number: number,
+      cluster_id: entry.cluster_id
+    })
+  }
 }
 
 /** Over HTTP the sender is not known. Of an instance that moves, it means the end without host details. */

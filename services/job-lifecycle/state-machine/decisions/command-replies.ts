@@ -1,7 +1,7 @@
 import type { Command } from '../../../../schemas/channel.js'
 import type { ClusterId } from '../../../../schemas/cluster.js'
-import type { Instance, Job } from '../../../../schemas/job.js'
-import { CLUSTER_REFUSALS } from '../../../../schemas/status.js'
+import { MAX_REMOVALS, type Instance, type Job } from '../../../../schemas/job.js'
+import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
 import { reasonIn } from '../../../../schemas/wording.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
@@ -12,7 +12,10 @@ import { clusterCause, instances } from '../wording.js'
 /** Milliseconds after a placement from which it counts when its cluster took the command. */
 const LATE_MS = 5000
 
-/** A cluster acknowledged a command: what it had to remove is gone, and its reports count again. */
+/**
+ * A cluster acknowledged a command: what it had to remove is gone, and its reports count again. An original cluster
+ * that has removed what is to be updated gets the newest descriptor now.
+ */
 export function acknowledged (
   job: Job,
   clusterId: ClusterId,
@@ -20,9 +23,19 @@ export function acknowledged (
   at = new Date()
 ): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
+  const gone = edit.job.retiring.filter(entry => entry.command_id === commandId)
   for (const instance of edit.job.instance_list) {
     if (instance.awaits === null && instance.cluster_id === clusterId) countFromNow(edit, instance)
     if (instance.awaits !== commandId) continue
+    if (instance.cluster_id === clusterId && gone.some(({ original }) => original)) {
+      Object.assign(instance, { told: null, namespace_ip: '', host_ip: '', host_port: null })
+      edit.bringBack(clusterId)
+      edit.event('acknowledged', `instance ${instance.instance_number}: the cluster removed the earlier one`, {
+        instance_number: instance.instance_number,
+        cluster_id: clusterId
+      })
+      continue
+    }
     instance.awaits = null
     if (instance.cluster_id === '') continue
     instance.deadline_from = edit.now
@@ -31,14 +44,22 @@ export function acknowledged (
       cluster_id: clusterId
     })
   }
-  const gone = edit.job.retiring.filter(entry => entry.command_id === commandId)
   if (gone.length > 0) {
     edit.job.retiring = edit.job.retiring.filter(entry => !gone.includes(entry))
+    for (const { told } of gone.filter(({ original }) => original)) rememberRemoval(edit, clusterId, told)
     edit.event('retired', `the cluster removed ${instances(gone.flatMap(entry => entry.instances).length)}`, {
       cluster_id: clusterId
     })
   }
   return edit.done()
+}
+
+/** An original cluster goes on saying of a job what it said last, also once it runs again (contract section 10). */
+function rememberRemoval ({ job, now }: JobEdit, clusterId: ClusterId, told: Status | null): void {
+  job.removals = [
+    ...job.removals.filter(entry => entry.cluster_id !== clusterId),
+    { cluster_id: clusterId, at: now, told }
+  ].slice(-MAX_REMOVALS)
 }
 
 /**
@@ -83,17 +104,17 @@ export function refused (
   for (const instance of edit.job.instance_list) {
     if (instance.cluster_id === '' && instance.awaits === commandId) instance.awaits = null
   }
-  if (kind === 'delete' || kind === 'move') return edit.done()
+  if (kind === 'move') return edit.done()
 
   const lacksCapacity = CLUSTER_REFUSALS.find(status => error.includes(status))
   for (const instance of [...edit.job.instance_list]) {
     // What the cluster has begun with came with an earlier command, what awaits another command with a later one.
     if (
       instance.cluster_id !== clusterId || instance.status !== 'CLUSTER_SCHEDULED' ||
-      ![null, commandId].includes(instance.awaits)
+      !(instance.awaits === commandId || (instance.awaits === null && kind !== 'delete'))
     ) continue
     edit.move(instance, 'refused', lacksCapacity ?? 'FAILED', `the cluster refused: ${reason}`)
-    const isRenewal = kind === 'deploy' && instance.awaits === commandId
+    const isRenewal = kind !== 'replicate' && instance.awaits === commandId
     if (isRenewal || lacksCapacity === undefined) continue
     rememberRefusal(instance, reason, edit.now)
     // The cluster gets a command to remove it all the same: a later one on its way there may still list it.

@@ -3,7 +3,7 @@ import type { Instance, Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { deadlineAgain, rollBack } from '../consequences/rollout.js'
-import { sourceOf, successorOf } from '../instances.js'
+import { mayRepeatOldWord, sourceOf, successorOf } from '../instances.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
 import { deadlineOf, type Policy } from '../policy.js'
@@ -18,7 +18,8 @@ function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   // A move that a user asked for may fail. Any other has to end somewhere.
   const moveEnd = source && entry.move?.why === 'asked' ? Date.parse(entry.move.since) + policy.moveMs : Infinity
   if (entry.cluster_id === '' || entry.silent || entry.given_up || successorOf(job, entry)) return moveEnd
-  const allowedMs = deadlineOf(entry.status, policy)
+  // What it says is about the earlier one, however far it is with this one.
+  const allowedMs = mayRepeatOldWord(job, entry) ? policy.startingMs : deadlineOf(entry, policy)
   if (allowedMs === undefined) return moveEnd
   const since = Date.parse(entry.status_since)
   const from = Date.parse(entry.deadline_from ?? entry.status_since)
@@ -45,15 +46,25 @@ export function dueAt (job: Job, policy: Policy): string | null {
  * A deadline of this job has passed: an instance that did not start is tried elsewhere, in the end given up with its
  * story; a move that a user asked for fails; an update is rolled back; a refused removal is asked for again.
  * @param untaken Clusters that have yet to take a command about this job.
+ * @param originals Original clusters of the job, also those that were none when it was placed there.
  */
 export function expireDeadlines (
   job: Job,
   policy: Policy,
   cause: string,
   at = new Date(),
-  untaken: ReadonlySet<ClusterId> = new Set()
+  untaken: ReadonlySet<ClusterId> = new Set(),
+  originals: ReadonlySet<ClusterId> = new Set()
 ): JobChange | undefined {
   const edit = editJob(job, cause, at)
+  for (const entry of edit.job.instance_list) {
+    if (entry.original || !originals.has(entry.cluster_id)) continue
+    entry.original = true
+    edit.event('details', `instance ${entry.instance_number}: its cluster never says RUNNING, DEPLOYED is up there`, {
+      instance_number: entry.instance_number,
+      cluster_id: entry.cluster_id
+    })
+  }
   for (const entry of edit.job.retiring) {
     if (askAgainAt(entry, policy) > at.getTime()) continue
     edit.resend(entry.cluster_id)

@@ -29,6 +29,7 @@ export function created (descriptor: Descriptor, cause: string, at = new Date())
       service_ip_list: [{ IpType: 'RR', Address: descriptor.RR_ip ?? '' }],
       instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, 1, now)),
       retiring: [],
+      removals: [],
       explanation: null,
       rollout: null,
       revisions: [],
@@ -43,6 +44,30 @@ export function created (descriptor: Descriptor, cause: string, at = new Date())
     at
   )
   edit.event('deployed', `${edit.job.job_name} was deployed, ${instances(replicas)}`)
+  return edit.done()!
+}
+
+/**
+ * Deploys a job again that is undeployed or being removed: under its id, by which its clusters know it, and with its
+ * history (contract section 10). What clusters still have to remove of it stays in `retiring`.
+ */
+export function revived (job: Job, descriptor: Descriptor, cause: string, at = new Date()): JobChange {
+  const edit = editJob(job, cause, at)
+  const { job: next, now } = edit
+  const replicas = descriptor.replicas ?? 1
+  if (!isDeepStrictEqual(job.descriptor, descriptor)) keepRevision(next, cause, now)
+  next.generation++
+  const address = descriptor.RR_ip ?? job.service_ip_list[0]?.Address ?? ''
+  Object.assign(next, {
+    descriptor,
+    desired_state: 'running',
+    replicas,
+    service_ip_list: [{ IpType: 'RR', Address: address }],
+    instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, next.generation, now)),
+    explanation: null,
+    rollout: null
+  } satisfies Partial<Job>)
+  edit.event('deployed', `${next.job_name} was deployed again, ${instances(replicas)}`)
   return edit.done()!
 }
 

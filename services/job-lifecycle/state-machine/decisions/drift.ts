@@ -1,5 +1,6 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
+import { hasBegun } from '../../../../schemas/job-facts.js'
 import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
@@ -20,6 +21,26 @@ export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobCh
     edit.move(entry, 'renewed', 'CLUSTER_SCHEDULED', 'its cluster no longer reports it: the command was sent again')
   }
   edit.event('resent', 'the cluster no longer reports it: the command was sent again', { cluster_id: clusterId })
+  return edit.done()
+}
+
+/**
+ * A cluster reports a job that it should not run. An original one does so for ever (contract section 10): what it says
+ * is remembered, for it is about what it has removed or has to remove.
+ */
+export function strayed (job: Job, clusterId: ClusterId, told: Status, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterCause(clusterId), at)
+  const ofThisCluster = { cluster_id: clusterId }
+  for (const entry of edit.job.retiring) {
+    if (entry.cluster_id !== clusterId || !entry.original || !hasBegun(told) || entry.told === told) continue
+    entry.told = told
+    edit.event('details', `what the cluster is to remove is ${told} there`, ofThisCluster)
+  }
+  for (const entry of edit.job.removals) {
+    if (entry.cluster_id !== clusterId || entry.told === told) continue
+    entry.told = told
+    edit.event('details', `the cluster goes on saying ${told} of what it has removed`, ofThisCluster)
+  }
   return edit.done()
 }
 

@@ -22,14 +22,16 @@ export function placed (
   if (job.desired_state !== 'running') return undefined
   const edit = editJob(job, cause, at)
   const reached = new Set<ClusterId>()
-  for (const { instance_number: number, cluster_id: clusterId } of assignments) {
+  for (const { instance_number: number, cluster_id: clusterId, original } of assignments) {
     const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isUnplaced(entry))
-    // A cluster could not tell two entries of one instance apart.
+    // A cluster could not tell two entries of one instance apart; an original one takes one instance of a job.
     if (
       !instance ||
-      edit.job.instance_list.some(entry => entry.instance_number === number && entry.cluster_id === clusterId)
+      edit.job.instance_list.some(entry =>
+        entry.cluster_id === clusterId && (original || entry.instance_number === number)
+      )
     ) continue
-    instance.cluster_id = clusterId
+    Object.assign(instance, { cluster_id: clusterId, original, told: null })
     instance.generation = edit.job.generation
     edit.move(instance, 'placed', 'CLUSTER_SCHEDULED')
     reached.add(clusterId)

@@ -1,10 +1,11 @@
 import type { Cluster } from '../../../../schemas/cluster.js'
-import { closedReason, REFUSAL_BACKOFF_MS } from '../../../../schemas/cluster-facts.js'
+import { closedReason, HAS_ITS_ONE, isOriginal, REFUSAL_BACKOFF_MS } from '../../../../schemas/cluster-facts.js'
 import type { Explanation, Job } from '../../../../schemas/job.js'
 import { isForCloudScheduler, isUnplaced } from '../../../../schemas/job-facts.js'
 import type { SchedulerAnswer } from '../../../../schemas/scheduler.js'
 import type { PlacementFailure } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
+import type { Assignment } from '../../../scheduler-client/scheduler.js'
 import { editJob } from '../job-change.js'
 import { placed, unplaceable } from './placement.js'
 
@@ -106,7 +107,7 @@ export function hasMovedOn (job: Job, { generation }: SchedulerAnswer): boolean 
  */
 function obstacleAt (
   cluster: Cluster & { active: boolean },
-  { descriptor: { cluster_location: location }, retiring }: Job,
+  { descriptor: { cluster_location: location }, retiring, instance_list: list }: Job,
   now: number
 ): { failure: PlacementFailure, reason: string } | undefined {
   if (location !== undefined && location !== cluster.cluster_location && location !== cluster.cluster_name) {
@@ -123,11 +124,15 @@ function obstacleAt (
   if (retiring.some(entry => entry.cluster_id === cluster.id)) {
     return { failure: 'TargetClusterNoCapacity', reason: 'still has to remove an earlier instance of it' }
   }
+  if (isOriginal(cluster) && list.some(entry => entry.cluster_id === cluster.id)) {
+    return { failure: 'TargetClusterNoCapacity', reason: HAS_ITS_ONE }
+  }
   return undefined
 }
 
-function assign (instances: Job['instance_list'], { id }: Cluster) {
-  return instances.map(({ instance_number }) => ({ instance_number, cluster_id: id }))
+function assign (instances: Job['instance_list'], cluster: Cluster): Assignment[] {
+  const original = isOriginal(cluster)
+  return instances.map(({ instance_number }) => ({ instance_number, cluster_id: cluster.id, original }))
 }
 
 /** @param cluster The one that the sentence is about. */
