@@ -18,6 +18,7 @@ export type Figure = typeof FIGURES[number]
  */
 export function toCluster (document: ClusterDocument): Cluster {
   const { seen_at: seenAt, told, acked, last, channel, ...ours } = document.system_manager ?? {}
+  const heard = toNumber(document.last_modified_timestamp)
   const figures = Object.fromEntries(FIGURES.map(name => {
     const value = toNumber(document[name])
     // Nobody has told it: the document has 0, for the scheduler to compute with.
@@ -41,10 +42,10 @@ export function toCluster (document: ClusterDocument): Cluster {
     workers: null,
     warnings: [],
     registered_at: document._id.getTimestamp().toISOString(),
-    last_heartbeat_at: document.last_modified instanceof Date ? document.last_modified.toISOString() : null,
+    last_heartbeat_at: heard !== null && heard > 0 ? new Date(heard * 1000).toISOString() : null,
     ...NO_MAINTENANCE,
     ...ours,
-    last_modified_timestamp: Math.max(seenAt ?? 0, toNumber(document.last_modified_timestamp) ?? 0)
+    last_modified_timestamp: Math.max(seenAt ?? 0, heard ?? 0)
   })
 }
 

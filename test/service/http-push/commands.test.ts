@@ -3,10 +3,10 @@ import { aWhile, startChannel, until } from '../channel/channel-server.js'
 import { register } from '../channel/peer.js'
 import { aCommand, aJob, on, saved } from '../stores/samples.js'
 import { startClusterManager, status } from './cluster-manager.js'
-import { deployed, settled, startPair } from './pair.js'
+import { deployed, settled, startAgentPair, startPair } from './pair.js'
 
 t.test('deploy, delete, replicate and move are the calls of the contract, to the byte', async t => {
-  const { server, manager, id } = await startPair(t)
+  const { server, manager, id } = await startAgentPair(t)
   await server.heartbeat(id)
   const first = await server.deploy('a')
   const deploy = await manager.take()
@@ -64,7 +64,7 @@ t.test('a job whose delete waits behind it is never deployed, and both are settl
 })
 
 t.test('of deploys of one job that waited, the newest alone is sent; a replicate between two is not lost', async t => {
-  const { server, manager, id } = await startPair(t)
+  const { server, manager, id } = await startAgentPair(t)
   await manager.hangUp()
   await server.command(id, ['deploy', 'deploy', 'deploy'])
   await server.command(id, ['deploy', 'replicate', 'deploy'])
@@ -193,7 +193,7 @@ t.test('a cluster that opens its channel while a call hangs gets the command the
 })
 
 t.test('a call that is answered while the channel of its cluster opens counts', async t => {
-  const { server, manager, id } = await startPair(t)
+  const { server, manager, id } = await startAgentPair(t)
   let answer = () => {}
   manager.answer = (_call, reply) => { answer = () => reply.end('ok') }
   await server.command(id, ['deploy', 'replicate'])

@@ -1,10 +1,10 @@
 import t, { type Test } from 'tap'
 import { aWhile, until } from '../channel/channel-server.js'
 import { aCommand, saved } from '../stores/samples.js'
-import { deployed, settled, startPair } from './pair.js'
+import { deployed, settled, startAgentPair } from './pair.js'
 
 async function startDelayed (t: Test, REDEPLOY_AFTER_S: number) {
-  const { server, manager, id } = await startPair(t, { REDEPLOY_AFTER_S })
+  const { server, manager, id } = await startAgentPair(t, { REDEPLOY_AFTER_S })
   /** Puts further commands about a job that is there into the outbox. */
   async function add (jobId: string, kinds: Array<'deploy' | 'delete' | 'replicate' | 'move'>): Promise<void> {
     const job = (await server.store.jobs.get(jobId))!

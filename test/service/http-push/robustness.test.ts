@@ -76,6 +76,7 @@ t.test('each command that the cluster fails at is refused after five tries, with
   const ids = [await server.deploy('a'), await server.deploy('b')]
   await until(() => manager.calls.length === 2)
   await settled(server, id)
+  await server.heartbeat(id, { jobs: ids.map(job => ({ system_job_id: job, status: 'DEPLOYED' })) })
   manager.answer = status(500, 'database is locked')
   for (const job of ids) await server.undeploy(job)
   const lively = setInterval(() => { server.heartbeat(id, {}).catch(() => {}) }, 50)

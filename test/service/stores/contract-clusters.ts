@@ -17,6 +17,7 @@ export function clusterContract (t: Test, open: Open): void {
       cluster_name: 'hpi',
       ip: '10.0.0.1',
       port: 10000,
+      registered_over: 'channel',
       delivery: 'http',
       network_component_port: 6000,
       clusterinfo: { arch: 'arm64' },

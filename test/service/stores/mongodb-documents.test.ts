@@ -13,8 +13,18 @@ onMongo('a cluster is stored in the fields and types of the contract, what is ou
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const { id } = await registered(store, 'hpi', 1_769_860_800_000)
-  t.strictSame(Object.keys((await raw.clusters.findOne({}))!).sort(), ['_id', 'cluster_location', 'cluster_name', 'clusterinfo', 'ip', 'nodes', 'port', 'system_manager'],
-    'without a heartbeat there is no last_modified_timestamp, so that the Cloud Scheduler does not take it for one that has figures')
+  const untold = {
+    active_nodes: 0,
+    aggregated_cpu_percent: 0,
+    aggregated_memory_percent: 0,
+    memory_in_mb: 0,
+    total_cpu_cores: 0,
+    last_modified_timestamp: 0
+  }
+  const fresh = (await raw.clusters.findOne({}))!
+  t.match(fresh, untold, 'the Cloud Scheduler computes with them: not one may be null, and no cluster without a heartbeat is a candidate')
+  t.ok((await raw.clusters.findOne({}, RAW))!.last_modified_timestamp instanceof Double)
+  t.match(await store.clusters.get(id), { total_cpu_cores: null, memory_in_mb: null, active_nodes: null }, 'to us they are not known')
   const figures = { aggregated_cpu_percent: 12.5, total_cpu_cores: 12, aggregated_memory_percent: 40, memory_in_mb: 24000, active_nodes: 3, technology: ['docker'], more: { gpu: 1 } }
   // A whole second: still a float.
   await store.clusters.heartbeat(id, { ...figures, workers: [], warnings: ['w'] }, 1_769_860_815_000)
@@ -25,7 +35,7 @@ onMongo('a cluster is stored in the fields and types of the contract, what is ou
   const plain = (await raw.clusters.findOne({}))!
   t.strictSame(Object.fromEntries(Object.keys(fields).map(name => [name, plain[name]])), {
     ip: '10.0.0.1',
-    port: 10000,
+    port: '10000',
     clusterinfo: { arch: 'arm64' },
     cluster_location: 'hpi',
     cluster_name: 'hpi',
@@ -34,6 +44,10 @@ onMongo('a cluster is stored in the fields and types of the contract, what is ou
     last_modified: new Date(1_769_860_815_000)
   })
   t.match(ours, { warnings: ['w'], workers: [], last_heartbeat_at: '2026-01-31T12:00:15.000Z' })
+
+  const { id: second } = await registered(store, 'tum')
+  await store.clusters.heartbeat(second, { total_cpu_cores: 0, warnings: [] }, Date.now())
+  t.match(await store.clusters.get(second), { total_cpu_cores: 0, memory_in_mb: null }, 'a 0 that was told is one')
 })
 
 onMongo('a pong is a sign of life to us, and none of figures to the Cloud Scheduler', async t => {

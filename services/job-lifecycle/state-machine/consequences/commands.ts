@@ -31,10 +31,11 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
     const isBack = intents.broughtBack.has(clusterId)
     const isOriginal = [...had, ...has].some(entry => entry.original)
     const again = job.retiring.filter(entry => entry.cluster_id === clusterId && entry.error !== null)
-    const isChanged = came.length > 0 || left.length > 0 || renewed.length > 0 || again.length > 0
+    const isChanged = came.length > 0 || left.length > 0 || renewed.length > 0 || (isResent && again.length > 0)
+    const isRemovedFirst = isOriginal && had.length > 0 && has.length > 0 && isChanged
 
     let commandId: string
-    if (has.length === 0 || (isOriginal && had.length > 0 && isChanged)) {
+    if (has.length === 0 || isRemovedFirst) {
       commandId = edit.command(clusterId, 'delete')
     } else if (had.length === 0 || renewed.length > 0 || isResent || isBack) {
       commandId = edit.command(clusterId, 'deploy', removedAt(job, clusterId))
@@ -49,10 +50,9 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
     const concerned = isOriginal ? has : [...came, ...renewed]
     for (const entry of had.length > 0 && (isBack || isChanged) ? concerned : []) entry.awaits = commandId
 
-    // This command also asks again for what it refused to remove.
-    for (const entry of again) Object.assign(entry, { command_id: commandId, error: null })
-    const isUpdatedInPlace = isOriginal && has.length > 0 && isChanged
-    if (left.length === 0 && !isUpdatedInPlace && (has.length > 0 || again.length > 0)) continue
+    // This command also asks again for what it refused to remove, but for the deploy of an original cluster.
+    for (const entry of isOriginal && isBack ? [] : again) Object.assign(entry, { command_id: commandId, error: null })
+    if (left.length === 0 && (again.length > 0 || (has.length > 0 && !isRemovedFirst))) continue
     const instances = left.map(({ instance_number, instance_ip }) => ({ instance_number, instance_ip }))
     job.retiring.push({
       command_id: commandId,
