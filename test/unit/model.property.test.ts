@@ -2,6 +2,7 @@ import { mock } from 'node:test'
 import fc from 'fast-check'
 import t from 'tap'
 import { rest, step, take, type Step } from './model/steps.js'
+import { runs } from '../../schemas/job-facts.js'
 import { World } from './model/world.js'
 
 /** Turns within which all has to converge: hours, since a flapping cluster is held back for so long. */
@@ -28,14 +29,15 @@ function unrest (world: World): string[] {
     say(retiring.length > 0, `${name} has something to remove`)
     say(dueAt !== null, `${name} is due at ${dueAt}`)
     if (job.desired_state === 'undeployed') say(job.status !== 'UNDEPLOYED', `${name} is not undeployed`)
-    for (const { instance_number: number, status, move, generation } of list) {
-      say(status !== 'RUNNING' || move !== null || generation !== job.generation, `${name} ${number} is ${status}`)
+    for (const entry of list) {
+      const { instance_number: number, status, move, generation } = entry
+      say(!runs(entry) || move !== null || generation !== job.generation, `${name} ${number} is ${status}`)
     }
     for (const { model } of world.members) {
-      const runs = model.jobs.get(job.id) ?? new Map()
+      const there = model.jobs.get(job.id) ?? new Map()
       const listed = list.filter(entry => entry.cluster_id === model.id).map(entry => entry.instance_number)
-      say([...runs.keys()].sort().join() !== listed.sort().join(), `${model.id} runs ${[...runs.keys()]} of ${name} instead of ${listed}`)
-      say([...runs.values()].some(({ image, status }) => image !== descriptor.image || status !== 'RUNNING'), `${model.id} does not run ${descriptor.image}`)
+      say([...there.keys()].sort().join() !== listed.sort().join(), `${model.id} runs ${[...there.keys()]} of ${name} instead of ${listed}`)
+      say([...there.values()].some(({ image, status }) => image !== descriptor.image || status !== (model.isOriginal ? 'DEPLOYED' : 'RUNNING')), `${model.id} does not run ${descriptor.image}`)
     }
   }
   for (const { cluster_name: name, lost_at: lostAt, unknown_jobs: unknown } of world.store.allClusters) {
@@ -89,6 +91,18 @@ const FOUND: Step[][] = [
     { do: 'die', cluster: 2 },
     { do: 'come back', cluster: 2, having: 'nothing-but-resync' },
     { do: 'climb', cluster: 2 }
+  ],
+  // An original cluster that has not heard of the new start yet says DEPLOYED of the one that it has removed.
+  [
+    { do: 'cordon', cluster: 2 },
+    { do: 'deploy', name: 'one', more: { image: 'v1', cluster_location: 'south' } },
+    { do: 'rest', seconds: 15 },
+    { do: 'rest', seconds: 15 },
+    { do: 'undeploy', name: 'one' },
+    { do: 'rest', seconds: 15 },
+    { do: 'deploy', name: 'one', more: { image: 'v1', cluster_location: 'south' } },
+    { do: 'place' },
+    { do: 'heartbeat', cluster: 3 }
   ]
 ]
 

@@ -11,7 +11,7 @@ interface Container {
 }
 
 /** What a cluster reads of a job document. */
-interface Document {
+export interface Document {
   _id: JobId
   image: string
   instance_list: Array<Pick<Instance, 'instance_number' | 'cluster_id' | 'generation'>>
@@ -25,6 +25,7 @@ const ROOM = 16
 
 /** The least that a cluster is, by the rule "make it so" of docs/channel.md. It has no clock: `climb` is its time. */
 export class ModelCluster {
+  readonly isOriginal: boolean = false
   /** What runs, by job and instance number. */
   jobs = new Map<JobId, Map<number, Container>>()
   /** Ids of commands that were taken: each is taken once. */

@@ -1,7 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { Job, MAX_REVISIONS } from '../../../schemas/job.js'
 import { WAY_UP, type Status } from '../../../schemas/status.js'
-import { isUp, numbersOf } from '../../../services/job-lifecycle/state-machine/instances.js'
+import { byCluster, isUp, numbersOf } from '../../../services/job-lifecycle/state-machine/instances.js'
 import type { JobChange } from '../../../stores/store.js'
 import type { ModelCluster } from './cluster.js'
 import { addressesOf, type ModelStore } from './store.js'
@@ -33,6 +33,9 @@ export function checkChange (before: Job | undefined, job: Job, { events }: JobC
     must(!earlier || earlier.instance_ip === source.instance_ip, `instance ${number} changed its address`)
   }
 
+  for (const [clusterId, entries] of byCluster(job.instance_list.filter(({ original }) => original))) {
+    must(entries.length === 1, `the original cluster ${clusterId} has ${entries.length} instances of one job`)
+  }
   for (const entry of job.instance_list) {
     must(entry.cluster_id !== '' || !entry.silent, 'an instance without a cluster is silent')
     must(entry.generation <= job.generation, 'an instance is ahead of its job')
@@ -48,6 +51,7 @@ export function checkChange (before: Job | undefined, job: Job, { events }: JobC
   must(job.fence >= before.fence, 'one that leads no more overwrote what its successor did')
   checkSteadiness(before, job, events)
   checkAvailability(before, job, events)
+  checkPatience(before, events)
 }
 
 /** On one cluster, with one descriptor, an instance climbs, unless its command is sent again; given up, it stays so. */
@@ -67,9 +71,18 @@ function rung (status: Status): number {
   return (WAY_UP as readonly Status[]).indexOf(status === 'CREATING' ? 'CREATED' : status)
 }
 
+/** DEPLOYED is up on an original cluster: it has no deadline. */
+function checkPatience (before: Job, events: JobChange['events']): void {
+  for (const { type, instance_number: number, cluster_id: clusterId } of events) {
+    if (type !== 'retried' && type !== 'gave_up') continue
+    const entry = before.instance_list.find(entry => entry.instance_number === number && entry.cluster_id === clusterId)
+    must(!(entry?.original && entry.status === 'DEPLOYED'), 'what is up on an original cluster was tried elsewhere')
+  }
+}
+
 /** An update takes down what runs only while enough others run. */
 function checkAvailability (before: Job, job: Job, events: JobChange['events']): void {
-  const renewed = new Set(events.filter(({ from, to }) => from === 'RUNNING' && to === 'CLUSTER_SCHEDULED').map(event => event.instance_number))
+  const renewed = new Set(events.filter(({ from = '', to }) => ['DEPLOYED', 'RUNNING'].includes(from) && to === 'CLUSTER_SCHEDULED').map(event => event.instance_number))
   const tookDown = job.instance_list.some(entry => renewed.has(entry.instance_number) && before.instance_list.some(earlier => earlier.instance_number === entry.instance_number &&
     earlier.cluster_id === entry.cluster_id && isUp(earlier) && !isUp(entry) && entry.generation > earlier.generation && entry.awaits !== null))
   if (!tookDown) return
@@ -100,9 +113,26 @@ export function checkCommands (store: ModelStore, clusters: Iterable<ModelCluste
     for (const command of store.pending(cluster.id)) then.take(command)
     for (const job of store.allJobs) {
       if (excused.has(`${cluster.id} ${job.id}`)) continue
-      const listed = job.instance_list.filter(entry => entry.cluster_id === cluster.id).map(entry => entry.instance_number).sort()
+      const here = job.instance_list.filter(entry => entry.cluster_id === cluster.id)
+      // An original cluster is sent what it is to run once it has removed what ran before.
+      const isRemoving = job.retiring.some(({ command_id: id }) => here.some(({ awaits }) => awaits === id))
+      if (cluster.isOriginal && isRemoving) continue
+      const listed = here.map(entry => entry.instance_number).sort()
       const runs = [...then.jobs.get(job.id)?.keys() ?? []].sort()
       must(JSON.stringify(listed) === JSON.stringify(runs), `${cluster.id} is to run ${JSON.stringify(listed)} of ${job.job_name} and will run ${JSON.stringify(runs)}`)
+    }
+  }
+}
+
+/** What an original cluster says of a job that it has removed is no word about what it was sent since. */
+export function checkWords (store: ModelStore, clusters: Iterable<ModelCluster>, excused: ReadonlySet<string>): void {
+  for (const cluster of clusters) {
+    for (const job of cluster.isOriginal ? store.allJobs : []) {
+      if (excused.has(`${cluster.id} ${job.id}`)) continue
+      for (const { instance_number: number, cluster_id: clusterId, awaits, status } of job.instance_list) {
+        if (clusterId !== cluster.id || awaits !== null || status !== 'DEPLOYED') continue
+        must(cluster.jobs.get(job.id)?.has(number) ?? false, `${clusterId} has nothing of ${job.job_name}, which is DEPLOYED`)
+      }
     }
   }
 }

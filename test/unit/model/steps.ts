@@ -115,6 +115,8 @@ export async function rest (world: World, seconds: number): Promise<void> {
 
 /** The cluster runs a job without a command, or after the command to remove it. */
 function ghost (world: World, { model }: Member): void {
+  // What an original cluster runs without a command, nobody can know of.
+  if (model.isOriginal) return
   const job = world.jobs.find(({ id, instance_list: list }) => !model.jobs.has(id) && !list.some(entry => entry.cluster_id === model.id))
   if (!job) return
   world.excused.add(`${model.id} ${job.id}`)

@@ -2,10 +2,15 @@ import { mock } from 'node:test'
 import type { Heartbeat } from '../../../schemas/cluster.js'
 import type { Job } from '../../../schemas/job.js'
 import { PASS } from '../embedded-scheduler/sample.js'
+import type { Command } from '../../../schemas/channel.js'
 import { ModelCluster } from './cluster.js'
-import { checkAddresses, checkChange, checkCommands } from './invariants.js'
+import { ModelOriginal } from './original-cluster.js'
+import { checkAddresses, checkChange, checkCommands, checkWords } from './invariants.js'
 import { startManager, type Manager } from './manager.js'
 import { ModelStore } from './store.js'
+
+/** How a cluster answers a command. */
+type Answer = 'ack' | 'ack-twice' | 'lost-ack' | 'no-room' | 'refused' | 'refused-but-done'
 
 /** A model cluster, and whether anyone can reach it. */
 export interface Member {
@@ -17,6 +22,12 @@ export interface Member {
 
 /** Where each cluster is. */
 export const CLUSTERS: ReadonlyArray<[name: string, location: string]> = [['a', 'north'], ['b', 'north'], ['c', 'south'], ['d', 'south']]
+
+/** Those that are original ones. */
+const ORIGINALS: readonly string[] = ['d']
+
+/** Milliseconds that an original cluster is given after a removal, as REDEPLOY_AFTER_S. */
+const REDEPLOY_MS = 15_000
 
 /**
  * Clusters, a System Manager on a store, and a clock, which is `Date` under the mock timers of node:test. Whatever is
@@ -51,7 +62,9 @@ export class World {
 
   check (): void {
     checkAddresses(this.store)
-    checkCommands(this.store, this.members.map(({ model }) => model), this.excused)
+    const models = this.members.map(({ model }) => model)
+    checkCommands(this.store, models, this.excused)
+    checkWords(this.store, models, this.excused)
   }
 
   /** Another System Manager takes over, with nothing but the store. The one before may go on for a while. */
@@ -60,15 +73,39 @@ export class World {
     this.manager = startManager(this.store, ++this.#fence)
   }
 
+  /** What it may get next: commands about a job that an original cluster has just removed are passed by others. */
+  #next ({ id, isOriginal }: ModelCluster): Command | undefined {
+    const held = new Set<string>()
+    return this.store.pending(id).find(({ job_id: jobId, removed_at: removedAt }) => {
+      const isEarly = isOriginal && removedAt !== undefined && Date.now() < Date.parse(removedAt) + REDEPLOY_MS
+      if (!isEarly && !held.has(jobId)) return true
+      held.add(jobId)
+      return false
+    })
+  }
+
+  /** An original cluster answers 500 to a delete of what it never placed, and finds out later that it has no room. */
+  async #answerOf (model: ModelOriginal, command: Command, answer: Answer): Promise<Answer> {
+    if (command.kind === 'delete' && model.failsToDelete(command.job_id)) {
+      return await this.manager.reports.isNothingToRemove(model.id, command) ? 'ack' : 'refused'
+    }
+    if (answer !== 'no-room') return answer
+    if (command.kind === 'deploy') model.lackRoom(command.job_id)
+    return 'ack'
+  }
+
   /** The cluster gets the next command and answers. */
-  async deliver ({ model, alive }: Member, answer: 'ack' | 'ack-twice' | 'lost-ack' | 'no-room' | 'refused' | 'refused-but-done'): Promise<boolean> {
-    const [command] = this.store.pending(model.id)
+  async deliver ({ model, alive }: Member, asked: Answer): Promise<boolean> {
+    const command = this.#next(model)
     if (!command || !alive) return false
+    const answer = model instanceof ModelOriginal ? await this.#answerOf(model, command, asked) : asked
+    const isWithoutRoom = asked === 'no-room' && answer === 'ack' && command.kind === 'deploy'
+    if (isWithoutRoom) this.excused.add(`${model.id} ${command.job_id}`)
     const about = `${model.id} ${command.job_id}`
     // Its reports on what it runs without a command look like those on what it refused.
     const runsGhost = [...model.jobs.get(command.job_id)?.values() ?? []].some(({ generation }) => generation === 0)
     if (!runsGhost && (answer === 'no-room' || answer === 'refused')) this.excused.add(about)
-    else model.take(command)
+    else if (!isWithoutRoom) model.take(command)
     if (answer === 'lost-ack') return true
     const { reports } = this.manager
     if (answer === 'ack' || answer === 'ack-twice') {
@@ -93,15 +130,18 @@ export class World {
     told.push(body)
     await this.manager.heartbeat(model.id, body)
     for (const [jobId, containers] of model.jobs) {
-      const up = [...containers].filter(([, { status }]) => status === 'CREATED' || status === 'RUNNING')
+      const up = [...containers].filter(([, { status }]) => ['CREATED', 'DEPLOYED', 'RUNNING'].includes(status))
       const instances = up.map(([instance_number]) => ({ instance_number, host_ip: `192.168.0.${instance_number}`, host_port: 50_000 }))
-      if (up.length > 0) await this.manager.reports.take(model.id, [{ result: { job_id: jobId, instances } }])
+      if (up.length === 0) continue
+      if (model.isOriginal) await this.manager.reports.result({ job_id: jobId, instances })
+      else await this.manager.reports.take(model.id, [{ result: { job_id: jobId, instances } }])
     }
   }
 
   /** A heartbeat that was long on its way. */
   async oldHeartbeat ({ model, told, alive }: Member, age: number): Promise<void> {
     const body = told.at(-1 - age)
+    if (model.isOriginal) for (const { id } of this.jobs) this.excused.add(`${model.id} ${id}`)
     if (body && alive) await this.manager.heartbeat(model.id, body)
   }
 
@@ -125,7 +165,8 @@ export class World {
     member.alive = true
     if (having !== 'all') model.forget()
     if (having === 'nothing') for (const { id } of this.jobs) this.excused.add(`${model.id} ${id}`)
-    if (having === 'nothing-but-resync') for (const job of (await this.manager.reports.desiredOn(model.id))!) model.bring(job)
+    if (model.isOriginal && having !== 'all') for (const { id } of this.jobs) this.excused.add(`${model.id} ${id}`)
+    else if (having === 'nothing-but-resync') for (const job of (await this.manager.reports.desiredOn(model.id))!) model.bring(job)
     await this.#register(this.members.indexOf(member))
   }
 
@@ -137,12 +178,14 @@ export class World {
 
   async #join (n: number): Promise<void> {
     const { id } = await this.#register(n)
-    this.members[n] = { model: new ModelCluster(id), alive: true, told: [] }
+    const model = ORIGINALS.includes(CLUSTERS[n]![0]) ? new ModelOriginal(id) : new ModelCluster(id)
+    this.members[n] = { model, alive: true, told: [] }
     await this.heartbeat(this.members[n])
   }
 
   #register (n: number) {
     const [name, location] = CLUSTERS[n]!
-    return this.manager.registry.register({ cluster_name: name, cluster_location: location }, '10.0.0.1', 'channel')
+    const over = ORIGINALS.includes(name) ? 'socket.io' : 'channel'
+    return this.manager.registry.register({ cluster_name: name, cluster_location: location }, '10.0.0.1', over)
   }
 }

@@ -69,7 +69,10 @@ export function rollBack (edit: JobEdit, rollout: NonNullable<Job['rollout']>, w
   const good = job.revisions.find(({ generation }) => generation === rollout.from_generation)
   if (!good) return false
   keepRevision(job, `rolled back: ${why}`, now)
-  job.descriptor = good.descriptor
+  // The address stays: the one before may belong to another job by now.
+  const { RR_ip: wished, ...content } = good.descriptor
+  const address = job.service_ip_list[0]?.Address
+  job.descriptor = wished === undefined || address === undefined ? content : { ...content, RR_ip: address }
   job.generation++
   job.rollout = {
     ...rollout,
