@@ -19,8 +19,8 @@ export interface Asked {
   /** True when the last try to send it failed; the explanation says why. */
   failed: boolean
   /**
-   * True once the figures here have agreed, since it was asked, that there is no place. From then on, new capacity is a
-   * reason to ask again.
+   * True once the figures here have shown no place, when it was asked or since. From then on, new capacity is a reason
+   * to ask again.
    */
   lackedCapacity: boolean
   /** What the job shows. */

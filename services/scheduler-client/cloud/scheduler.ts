@@ -27,9 +27,10 @@ interface CloudSchedulerOptions {
   log: Pick<FastifyBaseLogger, 'error'>
 }
 
-/** A verdict of the Cloud Scheduler that a job has no place, as it looks from here. */
-interface Verdict {
-  explanation: Explanation
+/** A job that waits for the Cloud Scheduler, as it looks from here. */
+interface Judgement {
+  /** Of its verdict that the job has no place; undefined while it has given none. */
+  explanation: Explanation | undefined
   /** By the present figures there is a place. */
   hasCapacity: boolean
 }
@@ -69,9 +70,14 @@ export function createCloudScheduler (
   }
 
   /** Asks, with the explanation that the job shows meanwhile. */
-  function begin (job: Job, now: number, explanation: Explanation, failed = false): Question {
+  function begin (
+    job: Job,
+    now: number,
+    explanation: Explanation,
+    { failed = false, lackedCapacity = false } = {}
+  ): Question {
     const asked = questions.begin(job, now, explanation)
-    asked.failed = failed
+    Object.assign(asked, { failed, lackedCapacity })
     return {
       kind: 'asked',
       explanation,
@@ -91,38 +97,40 @@ export function createCloudScheduler (
 
   /**
    * Explains the verdicts. The scheduler writes them into the database without a reason (contract section 4); the
-   * figures here provide one, and show when there is room again.
+   * figures here provide one, and show when there is room: also when the first heartbeat of a cluster comes, of which
+   * the scheduler knew nothing when it was asked.
    */
-  async function judgeVerdicts (jobs: Job[], now: number): Promise<Map<JobId, Verdict>> {
-    const judged = jobs.filter(job => hasVerdict(job) && !questions.byId(job.id)?.failed)
+  async function judge (jobs: Job[], now: number): Promise<Map<JobId, Judgement>> {
+    const judged = jobs.filter(job => !questions.byId(job.id)?.failed)
     const found = judged.length > 0 ? await verdictJudge.place(judged) : []
-    return new Map(judged.map((job, index) => {
+    return new Map(judged.map((job, index): [JobId, Judgement] => {
       const here = found[index]
-      const explanation = job.explanation?.outcome === 'unplaceable'
-        ? job.explanation
-        : notPlaced(now, here?.explanation)
+      const known = job.explanation?.outcome === 'unplaceable' ? job.explanation : undefined
+      const explanation = hasVerdict(job) ? known ?? notPlaced(now, here?.explanation) : undefined
       return [job.id, { explanation, hasCapacity: here?.kind === 'placed' }]
     }))
   }
 
-  /** @param verdict Stands while the job is asked about again: the same one, written again, could not be seen. */
-  function decide (
-    job: Job,
-    now: number,
-    { explanation: verdict, hasCapacity = false }: Partial<Verdict> = {}
-  ): Question {
+  /** A verdict stands while the job is asked about again: the same one, written again, could not be seen. */
+  function decide (job: Job, now: number, judgement: Judgement | undefined): Question {
+    const { explanation: verdict, hasCapacity = false } = judgement ?? {}
+    const lackedCapacity = judgement !== undefined && !hasCapacity
     const asked = questions.get(job, now)
     const isDue = asked === undefined ||
       (asked.state !== 'asking' && hasCapacity && asked.lackedCapacity) ||
       (asked.state === 'backoff' && now >= asked.again) ||
       (asked.state === 'pending' && now - asked.at >= callbackMs)
     const known = verdict ?? asked?.explanation
-    if (asked && verdict && !hasCapacity) asked.lackedCapacity = true
+    if (asked && lackedCapacity) asked.lackedCapacity = true
     if (!isDue) return { kind: 'asked', explanation: known! }
     if (link.state() !== 'closed') return { kind: 'asked', explanation: silent(now, link.lastFailure()) }
     if (link.isFull()) return { kind: 'asked', explanation: known ?? crowded(now) }
-    if (asked?.state === 'pending') return begin(job, now, verdict ?? callbackLate(now, asked.at))
-    return begin(job, now, known ?? awaited(now), asked?.failed)
+    if (asked?.state === 'pending') {
+      const isLate = now - asked.at >= callbackMs
+      const explanation = verdict ?? (isLate ? callbackLate(now, asked.at) : asked.explanation)
+      return begin(job, now, explanation, { lackedCapacity })
+    }
+    return begin(job, now, known ?? awaited(now), { failed: asked?.failed ?? false, lackedCapacity })
   }
 
   /** For jobs with instances that the Cloud Scheduler cannot place, the decision about these. */
@@ -147,11 +155,11 @@ export function createCloudScheduler (
       const now = Date.now()
       const asked = new Set(jobs.filter(job => unplaced(job).length > 0))
       for (const job of asked) notice(job, now)
-      const verdicts = await judgeVerdicts([...asked], now)
+      const judgements = await judge([...asked], now)
       const moves = await placeMoves(jobs)
       return jobs.map(job => {
         const move = moves.get(job)
-        return move?.kind === 'placed' || !asked.has(job) ? move : decide(job, now, verdicts.get(job.id))
+        return move?.kind === 'placed' || !asked.has(job) ? move : decide(job, now, judgements.get(job.id))
       })
     },
 
