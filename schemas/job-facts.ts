@@ -17,9 +17,14 @@ const BELOW_RUNNING: ReadonlySet<Status> = new Set(WAY_UP.slice(0, WAY_UP.indexO
 
 const BEGUN: ReadonlySet<Status> = new Set([...WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED')), ...STOPS])
 
-/** An instance to be placed now: it has no cluster, and does not wait for one to remove it first. */
-export function isUnplaced ({ cluster_id: clusterId, awaits }: Pick<Instance, 'cluster_id' | 'awaits'>): boolean {
-  return clusterId === '' && awaits === null
+/**
+ * An instance to be placed now: it has no cluster, and does not wait for one to remove it first. One that was taken
+ * over and runs nobody knows where is given up: another one beside it might be one too many.
+ */
+export function isUnplaced (
+  { cluster_id: clusterId, awaits, given_up: givenUp }: Pick<Instance, 'cluster_id' | 'awaits' | 'given_up'>
+): boolean {
+  return clusterId === '' && awaits === null && !givenUp
 }
 
 /** A job that should run and has an unplaced instance. */
@@ -31,7 +36,9 @@ export function hasUnplaced (job: Pick<Job, 'desired_state' | 'instance_list'>):
  * An instance for the Cloud Scheduler to place. The Cloud Scheduler knows neither moves nor places other than the
  * descriptor's, so the embedded scheduler places moving instances and those that a move sent elsewhere.
  */
-export function isForCloudScheduler (instance: Pick<Instance, 'cluster_id' | 'awaits' | 'move' | 'location'>): boolean {
+export function isForCloudScheduler (
+  instance: Pick<Instance, 'cluster_id' | 'awaits' | 'given_up' | 'move' | 'location'>
+): boolean {
   return isUnplaced(instance) && instance.move === null && instance.location === null
 }
 

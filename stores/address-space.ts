@@ -2,7 +2,8 @@ import type { Job } from '../schemas/job.js'
 
 /**
  * Service and instance addresses are those of 172.30.0.0/16 (contract section 7), each by its offset in it: that
- * of 172.30.1.2 is 258. The first is 1, since 172.30.0.0 and 172.30.255.255 name the network itself.
+ * of 172.30.1.2 is 258. The first is 1, since 172.30.0.0 and 172.30.255.255 name the network itself. The original gave
+ * out 172.30.0.0 all the same: a job that has it keeps it.
  */
 export const FIRST_OFFSET = 1
 export const LAST_OFFSET = 65534

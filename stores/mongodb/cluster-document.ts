@@ -1,3 +1,4 @@
+import { Double } from 'mongodb'
 import { asCluster, type Cluster } from '../../schemas/cluster.js'
 import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
 import type { ClusterDocument } from './collections.js'
@@ -11,6 +12,15 @@ export const FIGURES = [
   'active_nodes'
 ] as const
 export type Figure = typeof FIGURES[number]
+
+/**
+ * What a cluster has not told is 0, with this timestamp too: the original scheduler computes with it, and fails for all
+ * jobs over one null (contract section 10).
+ */
+export const UNTOLD = {
+  ...Object.fromEntries(FIGURES.map(name => [name, 0])) as Record<Figure, number>,
+  last_modified_timestamp: new Double(0)
+}
 
 /**
  * A cluster from its document, which may be one of the original: fields are missing then, and numbers may be strings.

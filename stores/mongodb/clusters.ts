@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Double, ObjectId, type Filter, type UpdateFilter } from 'mongodb'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { ClusterIdentity, ClusterStore } from '../store.js'
-import { FIGURES, toCluster, toNumber, type Figure } from './cluster-document.js'
+import { FIGURES, toCluster, toNumber, UNTOLD } from './cluster-document.js'
 import type { ClusterDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { isDuplicateKey, isOutage, isUnsafe } from './failures.js'
@@ -19,15 +19,6 @@ const REGISTERED: Filter<ClusterDocument> = { cluster_name: { $exists: true } }
 
 /** A heartbeat need not be on more than one disk: the next one brings the same. */
 const NOT_WAITED_FOR = { writeConcern: { w: 1, journal: false } }
-
-/**
- * What a cluster has not told is 0, with this timestamp too: the original scheduler computes with it, and fails for all
- * jobs over one null (contract section 10).
- */
-export const UNTOLD = {
-  ...Object.fromEntries(FIGURES.map(name => [name, 0])) as Record<Figure, number>,
-  last_modified_timestamp: new Double(0)
-}
 
 export function createClusterStore ({ collections: { clusters, outbox }, documents, log }: Connection): ClusterStore {
   const byId = (id: ClusterId): Filter<ClusterDocument> => ({ _id: toObjectId(id), ...REGISTERED })

@@ -65,6 +65,8 @@ export interface JobRecord
   underscored_name: string
   /** Its leased addresses: the unique index on them is what makes a lease. */
   addresses?: string[]
+  /** Addresses that it has too and that another job holds: the original gave them out twice. */
+  shared?: string[]
   /** True while an instance has no cluster and awaits nothing. */
   unplaced?: true
   due_at?: string

@@ -30,6 +30,12 @@ export interface JobCommit {
   adopt (document: JobDocument): Promise<boolean>
 }
 
+/** How a document of the original is taken over: see {@link Step}. */
+interface Adoption {
+  named: boolean
+  shared: string[]
+}
+
 /** Tries of a change that something stood in the way of which was gone at the next look. */
 const MAX_TRIES = 10
 
@@ -41,19 +47,16 @@ export function createJobCommit (
   addresses: AddressPool,
   notifications: Notifications
 ): JobCommit {
-  async function commit (
-    changes: JobChange[],
-    { named = undefined as boolean | undefined } = {}
-  ): Promise<CommitOutcome[]> {
+  async function commit (changes: JobChange[], adoption?: Adoption): Promise<CommitOutcome[]> {
     const outcomes: CommitOutcome[] = []
     const retry = createRetries('Jobs', MAX_TRIES)
-    let left = changes.map((change, index) => ({ change, index, named }))
+    let left = changes.map((change, index) => ({ change, index }))
     while (left.length > 0) {
       // Of several changes of one job each is a step of its own, in order.
       const ids = new Set<JobId>()
       const batch = left.filter(({ change: { job } }) => !ids.has(job.id) && ids.add(job.id))
       try {
-        const again = new Set(await commitBatch(batch, outcomes))
+        const again = new Set(await commitBatch(batch, outcomes, adoption))
         left = left.filter(entry => again.has(entry.index) || !batch.includes(entry))
         if (again.size > 0) await retry()
       } catch (err) {
@@ -63,7 +66,7 @@ export function createJobCommit (
           for (const { index } of left) outcomes[index] = { outcome: 'failed', error: err }
         } else {
           // One that cannot be done spoils no other.
-          for (const { change, index, named } of left) outcomes[index] = (await commit([change], { named }))[0]!
+          for (const { change, index } of left) outcomes[index] = (await commit([change], adoption))[0]!
         }
         return outcomes
       }
@@ -75,15 +78,16 @@ export function createJobCommit (
    * One change each of different jobs. Writes their outcomes; gives the indexes of those that have to be tried again.
    */
   async function commitBatch (
-    batch: Array<Pick<Step, 'change' | 'index'> & { named: boolean | undefined }>,
-    outcomes: CommitOutcome[]
+    batch: Array<Pick<Step, 'change' | 'index'>>,
+    outcomes: CommitOutcome[],
+    adoption: Adoption | undefined
   ): Promise<number[]> {
     const stored = await readStored(batch.map(({ change }) => change.job.id))
     const steps: Step[] = []
-    for (const { change, index, named } of batch) {
+    for (const { change, index } of batch) {
       const found = stored.get(change.job.id)
       if (revisionOf(found) === change.job.revision && !(found && foundByScheduler(found))) {
-        steps.push({ change, index, stored: found, named: named ?? ownsName(found), next: change.job, taken: [] })
+        steps.push({ ...stepOf(change, found, adoption), index })
         continue
       }
       if (found && foundByScheduler(found)) await absorb(change.job.id)
@@ -127,7 +131,7 @@ export function createJobCommit (
     const except = new Set(steps.flatMap(({ change }) => [...addressesOf(change.job)]))
     const ready = await Promise.all(steps.map(async step => {
       const { job } = step.change
-      if ([...addressesOf(job)].some(address => toOffset(address) === undefined)) return undefined
+      if ([...addressesOf(job)].some(address => !isOurs(step, address))) return undefined
       let count = 0
       fillAddresses(job, () => {
         count++
@@ -189,7 +193,8 @@ export function createJobCommit (
   }
 
   /** What stands against a change, by the order of the port. Undefined when nothing does: what did is gone. */
-  async function whyNot ({ change: { job }, named: isNamed }: Step): Promise<CommitOutcome | undefined> {
+  async function whyNot (step: Step): Promise<CommitOutcome | undefined> {
+    const { change: { job }, named: isNamed, shared } = step
     const present = (await readStored([job.id])).get(job.id)
     if (revisionOf(present) !== job.revision || (present && foundByScheduler(present))) return { outcome: 'stale' }
     const others = { _id: { $ne: toObjectId(job.id) } }
@@ -197,12 +202,12 @@ export function createJobCommit (
       isNamed && job.desired_state === 'running' &&
       await jobs.findOne({ 'system_manager.live_name': job.job_name, ...others }, { projection: { _id: 1 } })
     ) return { outcome: 'name_taken' }
-    const named = [...addressesOf(job)]
+    const named = [...addressesOf(job)].filter(address => !shared.includes(address))
     const holders = await jobs.findMany({ 'system_manager.addresses': { $in: named }, ...others }, {
       projection: { 'system_manager.addresses': 1 }
     })
     const held = new Set(holders.flatMap(({ system_manager: ours }) => ours?.addresses ?? []))
-    const address = named.find(address => toOffset(address) === undefined || held.has(address))
+    const address = named.find(address => !isOurs(step, address) || held.has(address))
     return address === undefined ? undefined : { outcome: 'address_taken', address }
   }
 
@@ -221,14 +226,7 @@ export function createJobCommit (
       events: [{ time: now, type: 'unplaceable', cause: 'scheduler', message: job.status_reason!, to: found }],
       commands: []
     }
-    const step: Step = {
-      change,
-      index: 0,
-      stored: document,
-      named: ownsName(document),
-      next: { ...change.job, revision: job.revision + 1 },
-      taken: []
-    }
+    const step: Step = { ...stepOf(change, document), next: { ...change.job, revision: job.revision + 1 } }
     const result = (await write([step])).get(step)
     if (typeof result === 'object') throw result.failed
     if (result !== 'saved') return
@@ -242,12 +240,12 @@ export function createJobCommit (
     const original = documents.ofMany(aboutJob(document), () => toJob(document))
     if (!original) return false
     // It may have been so for years: patience begins now.
-    let job: Job = {
+    const job: Job = {
       ...original,
       updated_at: now,
       instance_list: original.instance_list.map(instance => ({ ...instance, status_since: now }))
     }
-    let named = true
+    const adoption: Adoption = { named: true, shared: [] }
     for (;;) {
       const event = {
         time: now,
@@ -255,17 +253,17 @@ export function createJobCommit (
         cause: 'system',
         message: `${job.job_name} was there before this System Manager`
       }
-      const [outcome] = await commit([{ job, events: [event], commands: [] }], { named })
+      const [outcome] = await commit([{ job, events: [event], commands: [] }], adoption)
       if (outcome?.outcome === 'name_taken') {
         log.warn(
           { job: job.id, job_name: job.job_name },
           'another job has this name too: this one is found by its id only'
         )
-        named = false
+        adoption.named = false
       } else if (outcome?.outcome === 'address_taken') {
         const { address } = outcome
-        log.warn({ job: job.id, address }, 'another job has this address too: this one is given another')
-        job = withoutAddress(job, address)
+        log.warn({ job: job.id, address }, 'another job has this address too: both keep it, and it leads to the other')
+        adoption.shared.push(address)
       } else if (outcome?.outcome === 'failed') {
         throw outcome.error
       } else {
@@ -288,12 +286,21 @@ function ownsName (stored: Stored | undefined): boolean {
   return !(before?.desired_state === 'running' && before.live_name === undefined)
 }
 
-function withoutAddress (job: Job, address: string): Job {
+function stepOf (change: JobChange, stored: Stored | undefined, adoption?: Adoption): Step {
   return {
-    ...job,
-    service_ip_list: job.service_ip_list.map(entry => entry.Address === address ? { ...entry, Address: '' } : entry),
-    instance_list: job.instance_list.map(instance =>
-      instance.instance_ip === address ? { ...instance, instance_ip: '' } : instance
-    )
+    change,
+    index: 0,
+    stored,
+    named: adoption?.named ?? ownsName(stored),
+    shared: adoption?.shared ?? stored?.system_manager?.shared ?? [],
+    isAdopted: adoption !== undefined,
+    next: change.job,
+    taken: []
   }
+}
+
+/** Whether the job may have this address: one that the original gave it from elsewhere it keeps. */
+function isOurs ({ stored, shared, isAdopted }: Step, address: string): boolean {
+  return isAdopted || toOffset(address) !== undefined || shared.includes(address) ||
+    (stored?.system_manager?.addresses?.includes(address) ?? false)
 }

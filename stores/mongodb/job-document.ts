@@ -54,12 +54,23 @@ export function contractFields (job: Job): Record<string, unknown> {
   return storableFields(fields)
 }
 
-/** @param named False for one of several live jobs of a name, which the original allowed. */
+/**
+ * @param named False for one of several live jobs of a name, which the original allowed.
+ * @param others Addresses that other jobs hold, should this one have them too.
+ */
 export function recordFields (
   job: Job,
-  { lastEvent, change, fields, named }: { lastEvent: number, change: string, fields: string[], named: boolean }
+  { lastEvent, change, fields, named, shared: others }: {
+    lastEvent: number
+    change: string
+    fields: string[]
+    named: boolean
+    shared: readonly string[]
+  }
 ): RecordFields {
-  const addresses = [...addressesOf(job)]
+  const all = [...addressesOf(job)]
+  const shared = all.filter(address => others.includes(address))
+  const addresses = all.filter(address => !others.includes(address))
   const retiring = [...new Set(job.retiring.map(entry => entry.cluster_id))]
   const onTheWay = [...reservationsOf(job)].map(([cluster_id, sum]) => ({ cluster_id, ...sum }))
   return {
@@ -77,6 +88,7 @@ export function recordFields (
     last_event: lastEvent,
     ...(named && job.desired_state === 'running' && { live_name: job.job_name }),
     ...(addresses.length > 0 && { addresses }),
+    ...(shared.length > 0 && { shared }),
     ...(hasUnplaced(job) && { unplaced: true }),
     ...(job.due_at !== null && { due_at: job.due_at }),
     ...(job.status === 'UNDEPLOYED' && { undeployed_at: job.updated_at }),
@@ -90,6 +102,7 @@ export function recordFields (
 export const OPTIONAL_FIELDS = [
   'live_name',
   'addresses',
+  'shared',
   'unplaced',
   'due_at',
   'undeployed_at',

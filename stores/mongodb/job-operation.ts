@@ -9,19 +9,24 @@ import { contractFields, numbered, OPTIONAL_FIELDS, recordFields } from './job-d
 
 /** What is read of a stored job before it is changed. */
 export type Stored = Pick<JobDocument, '_id' | 'status'> & {
-  system_manager?: Pick<
-    JobRecord,
-    'revision' | 'status' | 'unplaced' | 'desired_state' | 'live_name' | 'addresses' | 'fields' | 'last_event'
-  >
+  system_manager?: Pick<JobRecord, typeof STORED_FIELDS[number]>
 }
+
+const STORED_FIELDS = [
+  'revision',
+  'status',
+  'unplaced',
+  'desired_state',
+  'live_name',
+  'addresses',
+  'shared',
+  'fields',
+  'last_event'
+] as const
 
 export const STORED = {
   status: 1,
-  ...Object.fromEntries(
-    ['revision', 'status', 'unplaced', 'desired_state', 'live_name', 'addresses', 'fields', 'last_event'].map(
-      name => [`system_manager.${name}`, 1]
-    )
-  )
+  ...Object.fromEntries(STORED_FIELDS.map(name => [`system_manager.${name}`, 1]))
 }
 
 /** One change on its way, and where its outcome goes. */
@@ -31,6 +36,10 @@ export interface Step {
   stored: Stored | undefined
   /** Whether the job holds its name while it is to run. */
   named: boolean
+  /** Addresses that it has and another job holds: the original gave them out twice. */
+  shared: readonly string[]
+  /** It is taken over with the addresses that it has, whatever they are. */
+  isAdopted: boolean
   /** The job as it is to be stored, and the addresses that were taken for it. */
   next: Job
   taken: string[]
@@ -38,7 +47,7 @@ export interface Step {
 
 /** The whole change as one operation on one document. */
 export function toOperation (
-  { change: { events, commands }, stored, named, next }: Step,
+  { change: { events, commands }, stored, named, shared, next }: Step,
   change: string
 ): AnyBulkWriteOperation<JobDocument> {
   const fields = contractFields(next)
@@ -47,7 +56,8 @@ export function toOperation (
     lastEvent: lastEvent + events.length,
     change,
     fields: Object.keys(fields),
-    named
+    named,
+    shared
   })
   const newest = numbered(events, lastEvent).slice(-MAX_EVENTS_PER_JOB)
   const drafts = toDrafts(next, commands)

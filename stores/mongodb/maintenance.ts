@@ -1,6 +1,7 @@
 import type { Loop, StartLoop, Turn } from '../../background/loop.js'
 import { ApiError } from '../../schemas/errors.js'
 import { PLACEMENT_FAILURES } from '../../schemas/status.js'
+import { UNTOLD } from './cluster-document.js'
 import type { JobDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { isOutage } from './failures.js'
@@ -43,7 +44,7 @@ interface Step {
 }
 
 export function createMaintenance (
-  { collections: { jobs, leases }, documents, log }: Connection,
+  { collections: { clusters, jobs, leases }, documents, log }: Connection,
   { commit, relay, outbox, notifications, startLoop }: {
     commit: JobCommit
     relay: Relay
@@ -85,6 +86,22 @@ export function createMaintenance (
     } while (found.length === BATCH)
     if (adopted > 0) notifications.emit({ unplaced: true })
     return adopted
+  }
+
+  /** The Cloud Scheduler fails for all jobs over one figure that is missing (contract section 10). */
+  async function fillFigures (): Promise<void> {
+    for (const [name, zero] of Object.entries(UNTOLD)) {
+      await clusters.updateMany({ cluster_name: { $exists: true }, [name]: null }, { $set: { [name]: zero } })
+    }
+  }
+
+  /** What has an id of another kind is no job: it stays as it is, and the log names it. */
+  async function reportStrangers (): Promise<void> {
+    const found = await jobs.findMany({ _id: { $not: { $gte: toObjectId('') } } }, {
+      projection: { _id: 1 },
+      limit: BATCH
+    })
+    for (const document of found) documents.report(aboutJob(document), new Error('its _id is no ObjectId'))
   }
 
   /** What the Cloud Scheduler wrote into jobs (contract section 4). */
@@ -143,6 +160,8 @@ export function createMaintenance (
 
   return {
     async begin () {
+      await fillFigures()
+      await reportStrangers()
       while (await adopt() > 0);
       await relayLeft()
       await notifications.watch()

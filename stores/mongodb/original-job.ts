@@ -1,12 +1,19 @@
 import { MAX_REPLICAS, type Descriptor } from '../../schemas/descriptor.js'
 import type { Instance, Job } from '../../schemas/job.js'
-import { isHexId, toPort } from '../../schemas/primitives.js'
-import { PLACEMENT_FAILURES, STATUSES, type Status } from '../../schemas/status.js'
+import { toPort } from '../../schemas/primitives.js'
+import { hasBegun } from '../../schemas/job-facts.js'
+import { PLACEMENT_FAILURES, STATUSES, WAY_UP, type Status } from '../../schemas/status.js'
 import { toNumber } from './cluster-document.js'
 import type { JobDocument } from './collections.js'
 
 /** A document of the original counts as this revision. */
 export const ORIGINAL_REVISION = 1
+
+/** Statuses of a job that runs, or has run to its end, on some cluster. */
+const RUNS: readonly Status[] = [...WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED')), 'COMPLETED']
+
+/** Characters shown of what is no id. */
+const MAX_PLACE = 80
 
 /** Statuses of a job of which nothing runs on a cluster. */
 const NOWHERE: readonly Status[] = ['REQUESTED', 'UNDEPLOYED', ...PLACEMENT_FAILURES]
@@ -28,10 +35,17 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
   const createdAt = _id.getTimestamp().toISOString()
   const status = asStatus(reportedStatus)
   const descriptor = asDescriptor(fields, typeof name === 'string' ? name : undefined)
-  const instances = asObjects(placed).map((instance, index) => asInstance(instance, index, status, createdAt))
+  // An older release has the cluster beside the list.
+  const list = asObjects(placed)
+  const found = list.length > 0 || !fields.cluster ? list : [{ cluster_id: fields.cluster }]
+  const instances = found.map((instance, index) => asInstance(instance, index, status, createdAt))
   const replicas = Math.max(Math.min(asCount(reportedReplicas) ?? 1, MAX_REPLICAS), instances.length)
   const gone = status === 'UNDEPLOYED'
   const addresses = asObjects(services).map(({ Address }) => Address).filter(address => typeof address === 'string')
+  if (addresses.length === 0) addresses.push('')
+  const all = gone
+    ? []
+    : Array.from({ length: replicas }, (_, number) => instances[number] ?? asInstance({}, number, status, createdAt))
   return {
     id: _id.toHexString(),
     job_name: typeof name === 'string'
@@ -41,11 +55,9 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
     desired_state: gone ? 'undeployed' : 'running',
     replicas,
     status,
-    status_reason: null,
-    service_ip_list: gone ? [] : [{ IpType: 'RR', Address: addresses[0] ?? '' }],
-    instance_list: gone
-      ? []
-      : Array.from({ length: replicas }, (_, number) => instances[number] ?? asInstance({}, number, status, createdAt)),
+    status_reason: all.find(({ given_up: isLeftAlone }) => isLeftAlone)?.status_reason ?? null,
+    service_ip_list: gone ? [] : addresses.map(Address => ({ IpType: 'RR', Address })),
+    instance_list: all,
     retiring: [],
     removals: [],
     explanation: null,
@@ -65,10 +77,14 @@ function asStatus (value: unknown): Status {
 }
 
 function asInstance (fields: Record<string, unknown>, index: number, jobStatus: Status, since: string): Instance {
-  // Anything else is the id of no cluster.
-  const clusterId = isHexId(fields.cluster_id) ? fields.cluster_id : ''
+  const clusterId = idIn(fields.cluster_id) ?? ''
   const isPlaced = clusterId !== ''
-  const fallback = isPlaced === NOWHERE.includes(jobStatus) ? (isPlaced ? 'CLUSTER_SCHEDULED' : 'REQUESTED') : jobStatus
+  // Another one beside it might be one too many, and where it is nobody could be told to remove it.
+  const isSomewhere = !isPlaced && (hasText(fields.cluster_id) || RUNS.includes(jobStatus))
+  const fallback = isSomewhere
+    ? jobStatus
+    : isPlaced === NOWHERE.includes(jobStatus) ? (isPlaced ? 'CLUSTER_SCHEDULED' : 'REQUESTED') : jobStatus
+  const status = STATUSES.find(status => status === fields.status) ?? fallback
   return {
     instance_number: asCount(fields.instance_number) ?? index,
     instance_ip: asText(fields.instance_ip),
@@ -76,21 +92,42 @@ function asInstance (fields: Record<string, unknown>, index: number, jobStatus: 
     namespace_ip: asText(fields.namespace_ip),
     host_ip: asText(fields.host_ip),
     host_port: toPort(fields.host_port),
-    status: STATUSES.find(status => status === fields.status) ?? fallback,
-    status_reason: null,
+    status,
+    status_reason: isSomewhere ? leftAlone(fields.cluster_id) : null,
     status_since: since,
     generation: 1,
     move: null,
     // The original knows no other clusters.
-    original: true,
-    told: null,
+    original: isPlaced,
+    told: isPlaced && hasBegun(status) ? status : null,
     location: null,
     attempts: 0,
     silent: false,
     awaits: null,
-    given_up: false,
+    given_up: isSomewhere,
     refusals: []
   }
+}
+
+/**
+ * The id in what the original wrote: as it is, or as `{'$oid': '…'}` and `ObjectId('…')`, which its programs have also
+ * written as text. Undefined for what names no one id.
+ */
+function idIn (value: unknown): string | undefined {
+  const text = typeof value === 'string' ? value : JSON.stringify(value ?? '')
+  const found = text.toLowerCase().match(/(?<![0-9a-f])[0-9a-f]{24}(?![0-9a-f])/g) ?? []
+  return found.length === 1 ? found[0] : undefined
+}
+
+function hasText (value: unknown): boolean {
+  return value !== undefined && value !== null && value !== ''
+}
+
+function leftAlone (place: unknown): string {
+  const where = hasText(place)
+    ? `on ${JSON.stringify(place).slice(0, MAX_PLACE)}, which is no id of a cluster`
+    : 'somewhere that its document does not name'
+  return `runs ${where}: left alone until it is deployed with another descriptor`
 }
 
 /** The fields that a descriptor must have, from the job's name where they are missing. */
