@@ -11,7 +11,7 @@ export const FIGURES = [
   'memory_in_mb',
   'active_nodes'
 ] as const
-export type Figure = typeof FIGURES[number]
+type Figure = typeof FIGURES[number]
 
 /**
  * What a cluster has not told is 0, with this timestamp too: the original scheduler computes with it, and fails for all

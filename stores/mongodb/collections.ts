@@ -3,8 +3,7 @@ import type { CommandDraft } from '../../schemas/channel.js'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { Job, JobEvent } from '../../schemas/job.js'
 import { ApiError } from '../../schemas/errors.js'
-import type { MaintenanceFields } from '../store.js'
-import type { Figure } from './cluster-document.js'
+import type { ClusterFigures, MaintenanceFields } from '../store.js'
 import { boundCollection, type BoundedCollection, type RunStatement } from './bounded-collection.js'
 import { isOutage } from './failures.js'
 
@@ -31,7 +30,7 @@ export interface ClusterRecord extends
   /** Last sign of life of any kind, Unix seconds; `last_modified_timestamp` is that of the last heartbeat. */
   seen_at: number
   /** The figures that it has told: one that it has not is 0 in the document. */
-  told: Partial<Record<Figure, true>>
+  told: Partial<Record<keyof ClusterFigures, true>>
   /** The cluster took all commands up to this `seq`. */
   acked: number
   /** Highest `seq` of the commands that the outbox has forgotten. */

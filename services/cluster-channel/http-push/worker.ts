@@ -30,7 +30,7 @@ export interface PushWorker {
 
 export interface PushContext {
   registry: Pick<ClusterRegistry, 'get'>
-  reports: Pick<ClusterReports, 'delivery' | 'isNothingToRemove'>
+  reports: Pick<ClusterReports, 'delivery' | 'isNothingToRemove' | 'isOfAnother'>
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   caller: Caller
@@ -125,12 +125,14 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     })
   }
 
-  /** An original cluster fails at a delete of what it never placed: that is done (contract section 10). */
   async function callOn (cluster: Cluster, command: Command): Promise<Outcome> {
+    const isRemoval = command.kind === 'delete' && isOriginal(cluster)
+    if (isRemoval && await reports.isOfAnother(clusterId, command)) return { kind: 'taken' }
     const outcome = await caller.call(cluster, command, aborter.signal)
-    if (command.kind !== 'delete' || outcome.kind !== 'failed' || outcome.status !== 500) return outcome
-    if (!isOriginal(cluster) || !await reports.isNothingToRemove(clusterId, command)) return outcome
-    return { kind: 'taken' }
+    // It fails at a delete of what it never placed: that is done (contract section 10).
+    const isAbsent = isRemoval && outcome.kind === 'failed' && outcome.status === 500 &&
+      await reports.isNothingToRemove(clusterId, command)
+    return isAbsent ? { kind: 'taken' } : outcome
   }
 
   /** The first command that may be sent now, with its page; else when the first redeploy delay ends. */

@@ -49,6 +49,11 @@ export interface ClusterReports {
   /** Whether the cluster never began with what this command is to remove, as far as it has said. */
   isNothingToRemove (clusterId: ClusterId, command: Command): Promise<boolean>
   /**
+   * Whether another job of the same name is placed on the cluster: an original one would remove that, whichever id the
+   * command names (contract section 10).
+   */
+  isOfAnother (clusterId: ClusterId, command: Command): Promise<boolean>
+  /**
    * The desired state of a cluster: all live jobs with an instance on it. Undefined when the document of one of them
    * cannot be read: the cluster would remove every job that the list lacks.
    */
@@ -138,6 +143,13 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
     async isNothingToRemove (clusterId, { job_id: jobId }) {
       const job = await jobs.get(jobId)
       return !job?.retiring.some(entry => entry.cluster_id === clusterId && hasBegun(entry.told))
+    },
+
+    async isOfAnother (clusterId, { job_id: jobId }) {
+      const job = await jobs.get(jobId)
+      const live = job && await jobs.byName(job.job_name)
+      return live !== undefined && live.id !== jobId &&
+        live.instance_list.some(entry => entry.cluster_id === clusterId)
     },
 
     async desiredOn (clusterId) {

@@ -27,7 +27,7 @@ t.test('a result over the channel speaks for the instances of that cluster only'
   stranger.send('result', { job_id: id, instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '192.168.1.9', host_port: 50103 }] })
   stranger.send('nodes', { count: 1 })
   await until(async () => (await server.cluster(stranger.id)).nodes === 1)
-  t.match(await server.job(id), { status: 'CLUSTER_SCHEDULED', instance_list: [{ host_ip: '', host_port: '' }] })
+  t.match(await server.job(id), { status: 'CLUSTER_SCHEDULED', instance_list: [{ host_ip: '', host_port: null }] })
 })
 
 t.test('job entries that cannot be understood come back in one error; the heartbeat counts', async t => {

@@ -1,7 +1,10 @@
 import t, { type Test } from 'tap'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
+import type { Job } from '../../../schemas/job.js'
 import { startServer, type TestServer } from '../../support/server.js'
+import { startServerProcess } from '../../support/server-process.js'
 import { aWhile, until } from '../channel/channel-server.js'
+import { aCommand, aJob, saved, undeployed } from '../stores/samples.js'
 import { BROKEN, HANGING, startOriginalCluster, type OriginalCluster } from './original-cluster.js'
 
 /** Contract section 10, with a cluster manager that does what the original was seen to do. */
@@ -221,4 +224,71 @@ t.test('any other delete that fails is tried again, and says why in its last lin
   cluster.failDeletes(undefined)
   await reached(server, 'UNDEPLOYED')
   await until(async () => !cluster.containers.has(NAME))
+})
+
+t.test('what it reports and was not asked to run is not removed: it may be what has that name now', async t => {
+  const { server, cluster } = await start(t)
+  const { id } = await deploy(server, web('nginx:1', 'cluster_location: hpi\n'))
+  await reached(server, 'DEPLOYED')
+  const other = await startOriginalCluster(t, server, { cluster_name: 'tum' })
+  // As one that another System Manager has told of it.
+  other.know(id, NAME, 'DEPLOYED')
+  await until(async () => (await server.json(`/api/v1/clusters/${other.id}`)).unknown_jobs.length === 1)
+  await aWhile(1500)
+  t.same(paths(other), [])
+  t.same(paths(cluster), ['/api/deploy'])
+})
+
+t.test('a delete of an earlier job of the same name does not reach the cluster that runs the newer one', async t => {
+  const { server, cluster } = await start(t)
+  const { id } = await deploy(server, web())
+  await reached(server, 'DEPLOYED')
+  // Left by a version that gave each deploy of a name an id of its own.
+  const retiring = [{ command_id: 'old', cluster_id: cluster.id, instances: [], error: null, original: false, told: 'DEPLOYED' as const }]
+  const older = undeployed(aJob({ job_name: NAME }), { status: 'DEPLOYED', retiring })
+  await saved(server.store, older, { commands: [aCommand(older, cluster.id, 'delete', { command_id: 'old' })] })
+  await until(async () => (await server.json(`/api/v1/jobs/${older.id}`)).status === 'UNDEPLOYED')
+  t.same(paths(cluster), ['/api/deploy'])
+  t.ok(cluster.containers.has(NAME))
+  t.equal((await server.json(`/api/v1/jobs/${id}`)).status, 'DEPLOYED')
+})
+
+t.test('what was placed before it was known that the cluster is an original one has no deadline either', async t => {
+  const { server, cluster } = await start(t)
+  const { id } = await deploy(server, web())
+  await reached(server, 'DEPLOYED')
+  const job = (await server.store.jobs.get(id))!
+  const due = new Date(Date.now() - 1000).toISOString()
+  await saved(server.store, {
+    ...job,
+    due_at: due,
+    instance_list: [{ ...job.instance_list[0]!, original: false, status_since: due }]
+  })
+  await until(async () => (await server.json(`/api/v1/jobs/${id}`)).instance_list[0].original)
+  await aWhile(2500)
+  t.match(await server.json(`/api/v1/jobs/${id}`), { status: 'DEPLOYED', due_at: null })
+  t.same(paths(cluster), ['/api/deploy'])
+})
+
+t.test('the pause after a delete outlasts a kill -9', async t => {
+  const DATA_DIR = t.testdir()
+  const settings = { DATA_DIR, REDEPLOY_AFTER_S: '4', RECONCILE_S: '0.1', PLACEMENT_RETRY_S: '0.1', LEASE_S: '1' }
+  const first = await startServerProcess(t, settings)
+  const cluster = await startOriginalCluster(t, first)
+  const post = (url: string, image: string) => fetch(`${url}/api/deploy`, asYaml(web(image)))
+  const statusAt = async (url: string) => (await (await fetch(`${url}/api/job/status/${NAME}`)).text()).trim()
+  await post(first.url, 'nginx:1')
+  await until(async () => await statusAt(first.url) === 'DEPLOYED')
+  await post(first.url, 'nginx:2')
+  await until(() => cluster.calls.some(({ method }) => method === 'GET'), 'the delete')
+  await until(async () => (await (await fetch(`${first.url}/api/v1/jobs/${NAME}`)).json() as Job).removals.length > 0)
+  await first.end('SIGKILL')
+  const second = await startServerProcess(t, settings)
+  cluster.callAt(second.url)
+  await until(() => cluster.calls.length === 3, 'the deploy')
+  const [, deleted, again] = cluster.calls
+  t.equal(again!.path, '/api/deploy')
+  t.ok(again!.at - deleted!.at > 3500, `after ${Math.round(again!.at - deleted!.at)} ms`)
+  await runs(cluster, 'nginx:2')
+  await until(async () => await statusAt(second.url) === 'DEPLOYED')
 })

@@ -20,6 +20,10 @@ export interface OriginalCluster {
   beat (): Promise<void>
   /** Loses its database: what runs goes on running. */
   forget (): void
+  /** It has heard of this job before. */
+  know (id: string, jobName: string, status: Status): void
+  /** Where the System Manager is from now on. */
+  callAt (url: string): void
   /** Fails each delete with this text until undefined. */
   failDeletes (text: string | undefined): void
 }
@@ -52,12 +56,13 @@ KeyError: 'worker_id'
 
 export async function startOriginalCluster (
   t: Test,
-  { url }: { url: string },
+  { url: firstUrl }: { url: string },
   { cluster_name: name = 'hpi', beatEveryMs = 200, ...cs1 }: Record<string, unknown> & { beatEveryMs?: number } = {}
 ): Promise<OriginalCluster> {
   const manager = await startClusterManager(t)
   const known = new Map<string, Known>()
   const containers = new Map<string, { image: string }>()
+  let url = firstUrl
   let isDeaf = false
   let deleteFailure: string | undefined
 
@@ -128,6 +133,10 @@ export async function startOriginalCluster (
       await post(`/api/information/${cluster.id}`, { ...ROOMY, ...isDeaf && { number_of_nodes: 0 }, jobs })
     },
     forget: () => known.clear(),
+    know: (id, jobName, status) => { known.set(id, { job_name: jobName, status, isPlaced: true }) },
+    callAt (next) {
+      url = next
+    },
     failDeletes (text) {
       deleteFailure = text
     }

@@ -228,4 +228,27 @@ export function jobQueryContract (t: Test, open: Open): void {
     t.strictSame(ids(await store.jobs.list({ app_name: 'shop', app_ns: 'prod' })), [job.id])
     t.equal((await store.jobs.list({ app_name: 'shop' })).length, 2)
   })
+
+  t.test('an undeployed job stays as long as a cluster is known that never forgets it', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store)
+    const removals = [{ cluster_id: id, at: new Date().toISOString(), told: 'DEPLOYED' as const }]
+    const [kept, other] = [await saved(store, undeployed(aJob(), { removals })), await saved(store, undeployed(aJob()))]
+    const later = new Date(Date.now() + 3_600_000).toISOString()
+    t.equal(await store.jobs.purge(later), 1)
+    t.equal(await store.jobs.get(other.id), undefined)
+    t.ok(await store.jobs.get(kept.id), 'its name keeps its id')
+    await store.clusters.remove(id)
+    t.equal(await store.jobs.purge(later), 1)
+    t.equal(await store.jobs.get(kept.id), undefined)
+  })
+
+  t.test('of more jobs than one step of a purge takes, none that is kept hides the others', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store)
+    const removals = [{ cluster_id: id, at: new Date().toISOString(), told: null }]
+    await Promise.all(Array.from({ length: 450 }, (_, n) => saved(store, undeployed(aJob(), n < 225 ? { removals } : {}))))
+    t.equal(await store.jobs.purge(new Date(Date.now() + 3_600_000).toISOString()), 225)
+    t.equal((await store.jobs.list({})).length, 225)
+  })
 }

@@ -184,18 +184,3 @@ onMongo('figures that are missing or null become 0 for the Cloud Scheduler, and 
   t.match(await raw.clusters.findOne({ _id }), { total_cpu_cores: 0, memory_in_mb: 0, active_nodes: 0, aggregated_cpu_percent: 12.5, last_modified_timestamp: 0 })
   t.match(await store.clusters.get(_id.toHexString()), { total_cpu_cores: null, memory_in_mb: null, registered_over: 'socket.io' })
 })
-
-onMongo('an undeployed job stays as long as a cluster is known that never forgets it', async t => {
-  const store = await openedMongo(t, uri)
-  const { id } = await registered(store)
-  const removals = [{ cluster_id: id, at: new Date().toISOString(), told: 'DEPLOYED' as const }]
-  const job = await saved(store, undeployed(aJob(), { removals }))
-  const other = await saved(store, undeployed(aJob()))
-  const future = new Date(Date.now() + 3_600_000).toISOString()
-  t.equal(await store.jobs.purge(future), 1)
-  t.equal(await store.jobs.get(other.id), undefined)
-  t.ok(await store.jobs.get(job.id))
-  await store.clusters.remove(id)
-  t.equal(await store.jobs.purge(future), 1)
-  t.equal(await store.jobs.get(job.id), undefined)
-})
