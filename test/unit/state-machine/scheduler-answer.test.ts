@@ -129,3 +129,14 @@ t.test('a pending question shows on the unplaced instances, once', async t => {
   t.equal(asked(stored(undeploying(job, 'user')), explanation, 'scheduler'), undefined)
   t.same(events(asked(job, verdict(false, 'nobody answers'), 'scheduler')), ['unplaceable: nobody answers'])
 })
+
+t.test('an original cluster that was named gets one instance, and none when it has one', async t => {
+  const original = hpi({ registered_over: 'socket.io' })
+  const job = unplacedJob({ replicas: 2 })
+  const change = answered(job, named(job), original, now)
+  t.same(entries(change?.job), [`0 ${HPI} CLUSTER_SCHEDULED`, '1 - REQUESTED'])
+  t.same(fields(change?.job, 'original'), [[true], [false]])
+  const again = answered(stored(change), named(job), original, now)
+  t.same(entries(again?.job), [`0 ${HPI} CLUSTER_SCHEDULED`, '1 - TargetClusterNoCapacity'])
+  t.match(again?.job.explanation?.summary, /^the Cloud Scheduler named hpi, which has an instance of it already/)
+})
