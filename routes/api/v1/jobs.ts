@@ -61,13 +61,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Deploy a service',
       description:
         'The job is durable when the answer arrives; placement follows in the background. A live job of the same ' +
-          'name is updated in place. A repeated descriptor changes nothing.',
+          'name is updated in place. One that is undeployed or being removed is deployed again under its id, with ' +
+          'its history. A repeated descriptor changes nothing.',
       tags: ['jobs'],
       body: descriptorContent,
       response: {
         200: json('The job of this name, updated or unchanged', ref(Job)),
         201: {
-          ...json('A new job', ref(Job)),
+          ...json('A new job, or one that is deployed again', ref(Job)),
           headers: { location: { type: 'string', description: 'Path of the job' } }
         },
         ...problems(...deployErrors)

@@ -109,10 +109,17 @@ function obstacleTo (
     return { kind: 'refused', reason: `it cannot be told to run ${replicas} instances: it is an original cluster` }
   }
   if (kind !== 'deploy') return undefined
-  const { length } = entriesOf(job, cluster.id)
-  if (length === 0) return { kind: 'refused', reason: 'no instance of the job is placed there' }
-  if (length === 1 || isOriginal(cluster)) return undefined
-  return { kind: 'unreached', reason: `${length} instances of one job can be told over its channel only` }
+  return entriesOf(job, cluster.id).length > 0
+    ? undefined
+    : { kind: 'refused', reason: 'no instance of the job is placed there' }
+}
+
+/** Whether a command has to wait for the channel of its cluster: a body for HTTP push has one entry. */
+export function isForChannel (
+  { kind, job }: Command,
+  cluster: Pick<Cluster, 'id' | 'registered_over'>
+): boolean {
+  return kind === 'deploy' && !isOriginal(cluster) && entriesOf(job, cluster.id).length > 1
 }
 
 function entriesOf (job: Command['job'], clusterId: ClusterId): Array<Record<string, unknown>> {

@@ -9,7 +9,7 @@ import type { OutboxStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { ClusterReports } from '../../job-lifecycle/operations/cluster-reports.js'
 import type { Acknowledgements } from '../acknowledgements.js'
-import type { Caller, Outcome } from './call.js'
+import { isForChannel, type Caller, type Outcome } from './call.js'
 import type { RedeployDelays } from './redeploy-delay.js'
 
 /**
@@ -46,6 +46,10 @@ export interface PushContext {
   isOurs (clusterId: ClusterId): Promise<boolean>
   log: FastifyBaseLogger
 }
+
+/** Why a command waits while others pass. */
+const JUST_REMOVED = 'the cluster has just removed it, and is given time for that'
+const ONLY_OVER_CHANNEL = 'several instances of one job can be told over its channel only, which is closed'
 
 /** Commands read at a time: what is superseded within them is not sent. */
 const LOOKAHEAD = 16
@@ -106,7 +110,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   async function turn (): Promise<Next> {
     const cluster = await registry.get(clusterId)
     if (cluster.delivery !== 'http' || !await context.isOurs(clusterId)) return 'done'
-    const { page, command, delayedUntil } = await find()
+    const { page, command, delayedUntil } = await find(cluster)
     if (!command) return delayedUntil === Infinity ? 'done' : { delayedUntil }
     return await calls.execute(async () => {
       // It may have waited long for its turn.
@@ -136,23 +140,22 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   }
 
   /** The first command that may be sent now, with its page; else when the first redeploy delay ends. */
-  async function find (): Promise<{ page: Command[], command?: Command, delayedUntil: number }> {
+  async function find (cluster: Cluster): Promise<{ page: Command[], command?: Command, delayedUntil: number }> {
     // One moment for all: else a command could pass an earlier one about the same job whose delay ends meanwhile.
     const now = performance.now()
     let delayedUntil = Infinity
+    const held = new Map<JobId, string>()
     for (let after = 0; ;) {
       const page = await outbox.pending(clusterId, { after, limit: LOOKAHEAD })
-      const held = new Set<JobId>()
       for (const [index, command] of page.entries()) {
-        if (isSuperseded(page, index)) continue
+        if (isSuperseded(page, index) || held.has(command.job_id)) continue
         const end = redeployDelays.end(clusterId, command)
-        if (end <= now) return { page, command, delayedUntil }
-        held.add(command.job_id)
-        delayedUntil = Math.min(delayedUntil, end)
+        const isOnlyForChannel = isForChannel(command, cluster)
+        if (end <= now && !isOnlyForChannel) return { page, command, delayedUntil }
+        held.set(command.job_id, isOnlyForChannel ? ONLY_OVER_CHANNEL : JUST_REMOVED)
+        if (!isOnlyForChannel) delayedUntil = Math.min(delayedUntil, end)
       }
-      if (held.size > 0) {
-        await reports.delivery(clusterId, [...held], 'the cluster has just removed it, and is given time for that')
-      }
+      for (const [jobId, reason] of held) await reports.delivery(clusterId, [jobId], reason)
       if (page.length < LOOKAHEAD) return { page, delayedUntil }
       after = page.at(-1)!.seq
     }

@@ -141,15 +141,17 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
     },
 
     async isNothingToRemove (clusterId, { job_id: jobId }) {
-      const job = await jobs.get(jobId)
-      return !job?.retiring.some(entry => entry.cluster_id === clusterId && hasBegun(entry.told))
+      const [job] = await jobs.getMany([jobId])
+      return job !== undefined && !job.retiring.some(entry => entry.cluster_id === clusterId && hasBegun(entry.told))
     },
 
     async isOfAnother (clusterId, { job_id: jobId }) {
-      const job = await jobs.get(jobId)
-      const live = job && await jobs.byName(job.job_name)
-      return live !== undefined && live.id !== jobId &&
-        live.instance_list.some(entry => entry.cluster_id === clusterId)
+      const [job] = await jobs.getMany([jobId])
+      if (!job) return false
+      const named = await jobs.list({ job_name: job.job_name, cluster_id: clusterId })
+      return named.some(({ id, instance_list: list }) =>
+        id !== jobId && list.some(entry => entry.cluster_id === clusterId)
+      )
     },
 
     async desiredOn (clusterId) {

@@ -80,7 +80,8 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
     const isHere = ({ cluster_id: id }: { cluster_id: ClusterId }) => id === clusterId
     const leaving = strangers.filter(jobId => known.get(jobId)?.retiring.some(isHere))
     const removed = strangers.filter(jobId => known.get(jobId)?.removals.some(isHere))
-    now.removed = new Map([...before?.removed ?? [], ...removed.map((id): [JobId, Status] => [id, told.get(id)!])])
+    const still = [...before?.removed ?? []].filter(([jobId, status]) => told.get(jobId) === status)
+    now.removed = new Map([...still, ...removed.map((id): [JobId, Status] => [id, told.get(id)!])])
     await committer.changeEach(new Set([...leaving, ...removed]), job => strayed(job, clusterId, told.get(job.id)!))
 
     const unknown = strangers.filter(jobId => !leaving.includes(jobId) && !removed.includes(jobId))

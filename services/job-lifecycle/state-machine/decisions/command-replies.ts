@@ -47,9 +47,13 @@ export function acknowledged (
   if (gone.length > 0) {
     edit.job.retiring = edit.job.retiring.filter(entry => !gone.includes(entry))
     for (const { told } of gone.filter(({ original }) => original)) rememberRemoval(edit, clusterId, told)
-    edit.event('retired', `the cluster removed ${instances(gone.flatMap(entry => entry.instances).length)}`, {
-      cluster_id: clusterId
-    })
+    // Of what is updated the event above says so.
+    const isUpdate = gone.every(entry => entry.original && entry.instances.length === 0)
+    if (!isUpdate) {
+      edit.event('retired', `the cluster removed ${instances(gone.flatMap(entry => entry.instances).length)}`, {
+        cluster_id: clusterId
+      })
+    }
   }
   return edit.done()
 }
