@@ -131,13 +131,15 @@ export function openSession ({ url, present, backoff }: SessionOptions): Session
       ended = true
       registered = false
       clearTimeout(retry)
-      if (channel) {
-        const closed = new Promise(resolve => channel?.addEventListener('close', resolve))
-        if (how === 'abruptly') wire.destroy()
-        else channel.close(1000)
-        const impatience = setTimeout(wire.destroy, CLOSE_MS)
+      const socket = channel
+      if (socket) {
         // Not for a connection that is still being opened: its close event may take long.
-        if (channel.readyState !== WebSocket.CONNECTING) await closed
+        const isOpening = socket.readyState === WebSocket.CONNECTING
+        const closed = new Promise(resolve => socket.addEventListener('close', resolve))
+        if (how === 'abruptly') wire.destroy()
+        else socket.close(1000)
+        const impatience = setTimeout(wire.destroy, CLOSE_MS)
+        if (!isOpening) await closed
         clearTimeout(impatience)
       }
       await wire.agent.destroy()

@@ -1,7 +1,12 @@
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { startSimulatedCluster, type ClusterOptions } from '../../../simulator/cluster.js'
+import { openSession } from '../../../simulator/session.js'
+import { within } from '../../support/waiting.js'
 import { command, CLUSTER_ID, JOB_ID, jobDocument, OTHER_CLUSTER_ID, startSystemManager, type Connection } from './system-manager.js'
 
 const SECOND_JOB = 'a'.repeat(24)
@@ -163,4 +168,21 @@ t.test('a state file that is none is refused by name', async t => {
   const stateFile = join(t.testdir(), 'state.json')
   writeFileSync(stateFile, '{"jobs": 1}')
   t.throws(() => startSimulatedCluster({ url: 'ws://127.0.0.1:1', name: 'hpi', workers: [], stateFile }), /state\.json does not hold/)
+})
+
+t.test('a cluster can be stopped at any moment, also while its connection is being opened or cut', async t => {
+  const server = createServer(socket => {
+    socket.on('error', () => {})
+    setTimeout(() => socket.destroy(), Math.random() * 6)
+  })
+  t.teardown(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/register`
+  for (let n = 0; n < 60; n++) {
+    const session = openSession({ url, present: () => ({ cluster_name: 'hpi' }), backoff: { firstMs: 1, longestMs: 5 } })
+    await sleep(Math.random() * 30)
+    await within(session.end(n % 2 === 0 ? 'gracefully' : 'abruptly'), `the end of session ${n}`)
+  }
+  t.pass('all ended')
 })
