@@ -39,7 +39,7 @@ export const Instance = Type.Object({
     Type.String({
       description:
         'Location or name of the cluster that a move requested, "" for any; takes precedence over cluster_location ' +
-          'and node of the descriptor'
+          'and node of the descriptor until the instance has started there and leaves again'
     })
   ),
   attempts: Type.Integer({ description: 'Failed starts since it last ran' }),

@@ -5,6 +5,7 @@ import type { JobId } from '../../../schemas/job.js'
 import { STOPS, WAY_UP, type Status } from '../../../schemas/status.js'
 import type { ClusterStore, JobStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
+import { forgotten } from '../state-machine/decisions/cluster-loss.js'
 import { lingering, missing, strayed } from '../state-machine/decisions/drift.js'
 
 /** Compares what clusters report with what they should run. */
@@ -101,7 +102,12 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
     const lingers = unknown.filter(({ job_id: jobId, status }) =>
       status !== 'UNDEPLOYED' && known.has(jobId) && before?.unknown?.some(entry => entry.job_id === jobId)
     )
-    await committer.changeEach(lingers.map(({ job_id: jobId }) => jobId), job => lingering(job, clusterId))
+    const ids = lingers.map(({ job_id: jobId }) => jobId)
+    // Deleted meanwhile, it would confirm nothing.
+    await committer.changeEach(ids, async job => await clusters.get(clusterId) && lingering(job, clusterId))
+    if (ids.length > 0 && !await clusters.get(clusterId)) {
+      await committer.changeEach(ids, job => forgotten(job, clusterId, 'system'))
+    }
   }
 
   /** Drops clusters that have not reported for a long time: they were deleted, or report to another process. */

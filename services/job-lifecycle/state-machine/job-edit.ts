@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { CommandDraft } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job, JobEvent } from '../../../schemas/job.js'
+import { hasBegun } from '../../../schemas/job-facts.js'
 import type { Status } from '../../../schemas/status.js'
 import type { JobChange } from '../../../stores/store.js'
 import { successorOf } from './instances.js'
@@ -133,8 +134,11 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
         return edit.drop(instance)
       }
       if (reason !== undefined) edit.move(instance, 'recalled', 'REQUESTED', reason)
+      // A move decides where it starts, and not where it is for ever.
+      const wasMoved = instance.move === null && hasBegun(instance.told)
       if (how === 'removed-first') intents.waiting.set(instance, instance.cluster_id)
       Object.assign(instance, {
+        ...(wasMoved && instance.location !== '' && { location: null }),
         cluster_id: '',
         namespace_ip: '',
         host_ip: '',

@@ -24,16 +24,27 @@ t.test('what a lost cluster runs is DEAD and started elsewhere, under its addres
   t.equal(loseHpi(stored(change)), undefined)
 })
 
-t.test('it goes nowhere where the descriptor ties it, unless failover is any or a move took it elsewhere', async t => {
+t.test('it goes nowhere where the descriptor ties it, unless failover is any', async t => {
   for (const pin of [{ cluster_location: 'hpi' }, { node: 'vm-1' }]) {
     const tied = loseHpi(runningJob([HPI], pin))
     t.same(entries(tied?.job), [`0 ${HPI} DEAD`])
     t.match(tied?.job.status_reason, /the descriptor pins it there/)
     t.match(loseHpi(runningJob([HPI], { ...pin, failover: 'any' }))?.job.instance_list[1], { location: '', move: { why: 'failover' } })
   }
-  const movedThere = runningJob([HPI])
-  movedThere.instance_list[0]!.location = 'hpi'
-  t.same(entries(loseHpi(movedThere)?.job), [`0 ${HPI} DEAD`])
+})
+
+t.test('a move by hand ties nothing: what it took to a cluster goes on from there as the descriptor says', async t => {
+  for (const pin of [{}, { cluster_location: 'tum' }, { node: 'vm-1' }]) {
+    const movedThere = runningJob([HPI], pin)
+    movedThere.instance_list[0]!.location = 'hpi'
+    const change = loseHpi(movedThere)
+    t.same(entries(change?.job), [`0 ${HPI} DEAD`, `0 - REQUESTED from ${HPI}`])
+    t.same(fields(change?.job, 'location'), [['hpi'], [null]])
+    t.equal(change?.job.instance_list[0]?.status_reason, 'hpi gives no sign of life')
+  }
+  const back = runningJob([HPI], { cluster_location: 'hpi' })
+  back.instance_list[0]!.location = 'hpi'
+  t.same(entries(loseHpi(back)?.job), [`0 ${HPI} DEAD`], 'back where the descriptor has it')
 })
 
 t.test('a source that runs again before its successor does keeps the instance', async t => {

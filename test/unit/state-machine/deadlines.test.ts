@@ -1,5 +1,6 @@
 import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
+import type { Status } from '../../../schemas/status.js'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
@@ -126,6 +127,22 @@ t.test('what runs after it was given up and stops again has all its starts again
   const at = job.instance_list[0]!.cluster_id
   const stopped = stored(reported(stored(reported(job, at, 'RUNNING')), at, 'FAILED'))
   t.match(atDue(stopped)?.job.instance_list, [{ status: 'REQUESTED', attempts: 1, given_up: false }])
+})
+
+t.test('what a move took to a cluster, and does not run there any more, is placed where the descriptor says', async t => {
+  const late = new Date(Date.now() + POLICY.stoppedMs + 1000)
+  const moved = (told: Status): Job => {
+    const job = stored(reported(runningJob([HPI]), HPI, told))
+    job.instance_list[0]!.location = 'hpi'
+    return job
+  }
+  t.same(fields(expireDeadlines(moved('FAILED'), POLICY, 'system', late)?.job, 'cluster_id', 'location'), [['', null]])
+  const never = placedJob([HPI])
+  never.instance_list[0]!.location = 'hpi'
+  t.same(fields(expireDeadlines(never, POLICY, 'system', late)?.job, 'cluster_id', 'location'), [['', 'hpi']], 'it has not started there yet')
+  const anywhere = moved('FAILED')
+  anywhere.instance_list[0]!.location = ''
+  t.same(fields(expireDeadlines(anywhere, POLICY, 'system', late)?.job, 'location'), [['']], 'nothing ties it')
 })
 
 t.test('a user starts what was given up afresh: another descriptor, a move, a deleted cluster', async t => {

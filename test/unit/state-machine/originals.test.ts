@@ -67,6 +67,14 @@ t.test('a result that comes before the deploy is acknowledged is not lost', asyn
   t.equal(reported(done, HPI, 'DEPLOYED')?.job.status, 'DEPLOYED')
 })
 
+t.test('a removal that nothing waits for any more ends with its acknowledgement', async t => {
+  const change = updated(deployedJob(), { image: 'nginx:2' })
+  const none = stored(scaled(stored(change), 0, 'user'))
+  t.equal(none.retiring.length, 2)
+  const half = stored(acknowledged(none, HPI, sent(change).command_id))
+  t.equal(half.retiring.length, 1)
+})
+
 t.test('an update that the cluster cannot begin with shows, and what runs is not sent a second descriptor', async t => {
   const change = updated(deployedJob(), { image: 'nginx:2', rollout: { auto_rollback: false } })
   const busy = refused(stored(change), HPI, sent(change), 'HTTP 500: busy')

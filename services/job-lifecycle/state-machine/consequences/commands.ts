@@ -47,8 +47,11 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
 
     // A cluster reports one status for all that it runs of a job. Until it acknowledges the command, that is about what
     // ran before.
-    const concerned = isOriginal ? has : [...came, ...renewed]
-    for (const entry of had.length > 0 && (isBack || isChanged) ? concerned : []) entry.awaits = commandId
+    const awaiting = isResent ? has.filter(entry => entry.awaits !== null) : []
+    const concerned = isOriginal ? has : [...came, ...renewed, ...awaiting]
+    for (const entry of had.length > 0 && (isBack || isChanged || !isOriginal) ? concerned : []) {
+      entry.awaits = commandId
+    }
 
     // This command also asks again for what it refused to remove, but for the deploy of an original cluster.
     for (const entry of isOriginal && isBack ? [] : again) Object.assign(entry, { command_id: commandId, error: null })

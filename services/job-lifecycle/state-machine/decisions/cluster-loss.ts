@@ -59,6 +59,8 @@ export function recovered (
   for (const entry of edit.job.instance_list) {
     if (entry.cluster_id !== clusterId || !entry.silent) continue
     entry.silent = false
+    // It may have refused what the instance awaits, and nobody would ask it again while a successor is on its way.
+    if (entry.awaits !== null && !entry.original) edit.resend(clusterId)
     edit.move(entry, 'recovered', 'NODE_SCHEDULED', `${clusterName} is back and has not reported yet`)
     edit.event('recovered', `instance ${entry.instance_number}: ${clusterName} is back`, {
       instance_number: entry.instance_number,

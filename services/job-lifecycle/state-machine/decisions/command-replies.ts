@@ -24,12 +24,14 @@ export function acknowledged (
 ): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
   const gone = edit.job.retiring.filter(entry => entry.command_id === commandId)
+  let isUpdate = false
   for (const instance of edit.job.instance_list) {
     if (instance.awaits === null && instance.cluster_id === clusterId) countFromNow(edit, instance)
     if (instance.awaits !== commandId) continue
     if (instance.cluster_id === clusterId && gone.some(({ original }) => original)) {
       Object.assign(instance, { told: null, namespace_ip: '', host_ip: '', host_port: null })
       edit.bringBack(clusterId)
+      isUpdate = true
       edit.event('acknowledged', `instance ${instance.instance_number}: the cluster removed the earlier one`, {
         instance_number: instance.instance_number,
         cluster_id: clusterId
@@ -47,12 +49,10 @@ export function acknowledged (
   if (gone.length > 0) {
     edit.job.retiring = edit.job.retiring.filter(entry => !gone.includes(entry))
     for (const { told } of gone.filter(({ original }) => original)) rememberRemoval(edit, clusterId, told)
-    // Of what is updated the event above says so.
-    const isUpdate = gone.every(entry => entry.original && entry.instances.length === 0)
-    if (!isUpdate) {
-      edit.event('retired', `the cluster removed ${instances(gone.flatMap(entry => entry.instances).length)}`, {
-        cluster_id: clusterId
-      })
+    const count = gone.flatMap(entry => entry.instances).length
+    // Of what is updated there the event above says so.
+    if (count > 0 || !isUpdate) {
+      edit.event('retired', `the cluster removed ${instances(count)}`, { cluster_id: clusterId })
     }
   }
   return edit.done()
