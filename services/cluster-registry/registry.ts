@@ -17,6 +17,8 @@ import type { ClusterFigures, Store } from '../../stores/store.js'
 
 /** What other services may listen to. */
 interface RegistryEvents {
+  /** A cluster registered over another way than the last time. */
+  kind: [Cluster]
   /** A cluster registered or sent figures: what could not be placed may find room now. */
   alive: [ClusterId]
   /** A cluster was deleted by its operator. */
@@ -74,6 +76,7 @@ export function createClusterRegistry (
     events,
 
     async register (registration, remoteAddress, over) {
+      const before = (await clusters.at(registration.cluster_name)).find(isNamed(registration.cluster_name))
       const cluster = await clusters.register({
         cluster_name: registration.cluster_name,
         ip: registration.advertise_address ?? withoutIpv4Mapping(remoteAddress),
@@ -85,6 +88,7 @@ export function createClusterRegistry (
         // An empty location would match a descriptor that asks for none.
         cluster_location: registration.cluster_location || null
       }, Date.now())
+      if (before && before.registered_over !== over) events.emit('kind', cluster)
       events.emit('alive', cluster.id)
       return cluster
     },
@@ -168,6 +172,8 @@ function figuresOf (body: Heartbeat, warnings: string[]): ClusterFigures {
   const told = Object.entries(figures).filter(([, value]) => value !== undefined && value !== null)
   return { ...Object.fromEntries(told) as Omit<ClusterFigures, 'warnings'>, warnings }
 }
+
+const isNamed = (name: string) => (cluster: Cluster) => cluster.cluster_name === name
 
 function asPort (port: Static<typeof ClusterRegistration>['port']): number | null {
   return port === undefined || port === null ? null : Number(port)

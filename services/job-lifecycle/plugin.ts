@@ -1,5 +1,7 @@
 import fp from 'fastify-plugin'
 import type { Config } from '../../plugins/config.js'
+import type { Cluster } from '../../schemas/cluster.js'
+import { isOriginal } from '../../schemas/cluster-facts.js'
 import { createCommitter } from './commit.js'
 import { startDeadlines } from './controllers/deadlines.js'
 import { startFailover } from './controllers/failover.js'
@@ -14,6 +16,7 @@ import { createJobFinder } from './operations/find.js'
 import { createJobOperations } from './operations/jobs.js'
 import { createPlanner } from './operations/plan/planner.js'
 import { createSchedulerCallbacks } from './operations/scheduler-callback.js'
+import { registeredAs } from './state-machine/decisions/cluster-kind.js'
 import type { Policy } from './state-machine/policy.js'
 
 declare module 'fastify' {
@@ -48,6 +51,16 @@ export default fp(async function jobLifecycle (app) {
     schedulerCallbacks: createSchedulerCallbacks({ committer, finder, registry, scheduler })
   })
 
+  /** Under way: what registrations say of the jobs of their clusters. */
+  const noting = new Set<Promise<void>>()
+  function noteKind (cluster: Cluster): Promise<void> {
+    const work = committer.changeOn(cluster.id, job => registeredAs(job, cluster.id, isOriginal(cluster)))
+      .then(() => {}, (err: unknown) =>
+        log.error({ err, cluster_id: cluster.id }, 'what a cluster registered as could not be noted on its jobs'))
+      .finally(() => noting.delete(work))
+    return work
+  }
+
   const lease = app.leases.campaign('reconciler')
   const startLoop = loops.start
   const everyMs = Math.min(CHECK_MS, policy.scheduledMs, policy.stoppedMs, policy.moveMs)
@@ -63,12 +76,13 @@ export default fp(async function jobLifecycle (app) {
   ]
   committer.events.on('unplaced', placement.wake)
   registry.events.on('alive', placement.wake)
+  registry.events.on('kind', cluster => noting.add(noteKind(cluster)))
   scheduler.events.on('changed', placement.wake)
   notifications.on('unplaced', placement.wake)
 
   app.addHook('onClose', async () => {
     notifications.off('unplaced', placement.wake)
-    await Promise.all([...controllers.map(controller => controller.stop()), drift.idle()])
+    await Promise.all([...controllers.map(controller => controller.stop()), drift.idle(), ...noting])
   })
 }, {
   name: 'job-lifecycle',

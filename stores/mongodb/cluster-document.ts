@@ -46,8 +46,8 @@ export function toCluster (document: ClusterDocument): Cluster {
     technology: toStrings(document.technology),
     more: document.more ?? null,
     network_component_port: null,
-    // The original knew nothing else.
-    registered_over: 'socket.io',
+    // The original knew nothing else, and our earlier versions did not note it.
+    registered_over: ours.delivery === 'channel' ? 'channel' : 'socket.io',
     delivery: 'http',
     workers: null,
     warnings: [],

@@ -59,7 +59,8 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
     service_ip_list: gone ? [] : addresses.map(Address => ({ IpType: 'RR', Address })),
     instance_list: all,
     retiring: [],
-    removals: [],
+    // Its clusters go on reporting it.
+    removals: gone ? removalsFrom(instances, createdAt) : [],
     explanation: null,
     rollout: null,
     revisions: [],
@@ -70,6 +71,12 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
     created_at: createdAt,
     updated_at: createdAt
   }
+}
+
+/** It was removed by the time that it was undeployed; what its clusters say of it will be heard. */
+function removalsFrom (instances: Instance[], at: string): Job['removals'] {
+  const clusters = new Set(instances.map(({ cluster_id: id }) => id).filter(id => id !== ''))
+  return [...clusters].map(id => ({ cluster_id: id, at, told: null }))
 }
 
 function asStatus (value: unknown): Status {

@@ -30,7 +30,7 @@ export interface PushWorker {
 
 export interface PushContext {
   registry: Pick<ClusterRegistry, 'get'>
-  reports: Pick<ClusterReports, 'delivery' | 'isNothingToRemove' | 'isOfAnother'>
+  reports: Pick<ClusterReports, 'delivery' | 'sending' | 'isNothingToRemove' | 'isOfAnother'>
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   caller: Caller
@@ -131,6 +131,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
 
   async function callOn (cluster: Cluster, command: Command): Promise<Outcome> {
     const isRemoval = command.kind === 'delete' && isOriginal(cluster)
+    if (command.removed_at !== undefined && isOriginal(cluster)) await reports.sending(clusterId, command)
     if (isRemoval && await reports.isOfAnother(clusterId, command)) return { kind: 'taken' }
     const outcome = await caller.call(cluster, command, aborter.signal)
     // It fails at a delete of what it never placed: that is done (contract section 10).
@@ -145,17 +146,21 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
     const now = performance.now()
     let delayedUntil = Infinity
     const held = new Map<JobId, string>()
+    /** Commands of earlier pages about these jobs: a delete behind them makes them needless. */
+    const passed: Command[] = []
     for (let after = 0; ;) {
       const page = await outbox.pending(clusterId, { after, limit: LOOKAHEAD })
       for (const [index, command] of page.entries()) {
-        if (isSuperseded(page, index) || held.has(command.job_id)) continue
+        if (isSuperseded(page, index)) continue
         const end = redeployDelays.end(clusterId, command)
-        const isOnlyForChannel = isForChannel(command, cluster)
-        if (end <= now && !isOnlyForChannel) return { page, command, delayedUntil }
+        const isBehind = held.get(command.job_id) === ONLY_OVER_CHANNEL && command.kind !== 'delete'
+        const isOnlyForChannel = isBehind || isForChannel(command, cluster)
+        if (end <= now && !isOnlyForChannel) return { page: [...passed, ...page], command, delayedUntil }
         held.set(command.job_id, isOnlyForChannel ? ONLY_OVER_CHANNEL : JUST_REMOVED)
         if (!isOnlyForChannel) delayedUntil = Math.min(delayedUntil, end)
       }
       for (const [jobId, reason] of held) await reports.delivery(clusterId, [jobId], reason)
+      passed.push(...page.filter(({ job_id: id }) => held.has(id)))
       if (page.length < LOOKAHEAD) return { page, delayedUntil }
       after = page.at(-1)!.seq
     }

@@ -2,9 +2,10 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
-import { isActive } from '../../../schemas/cluster-facts.js'
+import { isActive, isOriginal } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
+import { registeredAs } from '../state-machine/decisions/cluster-kind.js'
 import { lost, recovered } from '../state-machine/decisions/cluster-loss.js'
 
 /** Clusters read at a time. */
@@ -30,13 +31,15 @@ export type SilenceWatch = (turn: Turn, hasListened: boolean, now?: number) => P
 /**
  * Recovers lost clusters that report again, then fails over those that have been silent for too long. Both lists come
  * from the store in each turn, so the next leader continues where this one stopped. A new leader first decides anew on
- * the jobs of all lost clusters, for those that could not be decided on when their cluster was lost.
+ * the jobs of all lost clusters, for those that could not be decided on when their cluster was lost. It notes on the
+ * jobs of original clusters that these are such, for those that were stored before that was noted.
  */
 export function createSilenceWatch (context: FailoverContext): SilenceWatch {
   const { clusters, graceMs, failoverMs } = context
   const about = ({ id, cluster_name: cluster }: Cluster) => ({ cluster_id: id, cluster })
-  /** The leadership in which that was done. */
+  /** The leaderships in which that was done. */
   let settledFence: number | undefined
+  let notedFence: number | undefined
 
   return async (turn, hasListened, now = Date.now()) => {
     await eachPage(
@@ -44,6 +47,11 @@ export function createSilenceWatch (context: FailoverContext): SilenceWatch {
       after => clusters.returned({ activeSince: now - graceMs, limit: PAGE, ...after }),
       page => turn.each(page, cluster => recover(context, cluster, turn.fence, now), about)
     )
+    if (notedFence !== turn.fence) {
+      const originals = (await clusters.list({})).filter(isOriginal)
+      await turn.each(originals, cluster => noteOriginal(context, cluster, turn.fence), about)
+      notedFence = turn.fence
+    }
     if (!hasListened) return
     if (settledFence !== turn.fence) {
       const known = await clusters.list({})
@@ -68,6 +76,10 @@ async function eachPage (
     await act(page)
     page = page.length < PAGE ? [] : await read({ after: page.at(-1)!.id })
   }
+}
+
+async function noteOriginal ({ committer }: FailoverContext, { id }: Cluster, fence: number): Promise<void> {
+  await committer.changeOn(id, job => registeredAs(job, id, true), fence)
 }
 
 /** The cluster has been silent for too long: its instances fail over where their descriptors permit. */

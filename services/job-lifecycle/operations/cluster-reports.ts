@@ -7,7 +7,7 @@ import type { Status } from '../../../schemas/status.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { Committer } from '../commit.js'
-import { acknowledged, refused } from '../state-machine/decisions/command-replies.js'
+import { acknowledged, refused, sending } from '../state-machine/decisions/command-replies.js'
 import { delivery } from '../state-machine/decisions/delivery.js'
 import { detailed, changesStatus, reported } from '../state-machine/decisions/cluster-reports.js'
 import type { DriftDetection } from './drift.js'
@@ -39,6 +39,8 @@ export interface ClusterReports {
   heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<{ warnings: string[] }>
   /** Where a cluster runs the instances of a job, of a sender who is not known. Unknown job: `job_not_found`. */
   result (body: DeployResult): Promise<void>
+  /** A command is about to be called at an original cluster that has removed its job before. Idempotent. */
+  sending (clusterId: ClusterId, command: Command): Promise<void>
   /** A cluster refused a command. Idempotent. Call it before the command is settled in the outbox. */
   refused (clusterId: ClusterId, command: Command, error: string): Promise<void>
   /**
@@ -132,6 +134,10 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       }
     },
 
+    async sending (clusterId, { job_id: jobId, command_id: commandId }) {
+      await changeEach([jobId], job => sending(job, clusterId, commandId))
+    },
+
     async refused (clusterId, command, error) {
       await changeEach([command.job_id], job => refused(job, clusterId, command, error))
     },
@@ -142,7 +148,9 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     async isNothingToRemove (clusterId, { job_id: jobId }) {
       const [job] = await jobs.getMany([jobId])
-      return job !== undefined && !job.retiring.some(entry => entry.cluster_id === clusterId && hasBegun(entry.told))
+      return job !== undefined && ![...job.retiring, ...job.removals].some(entry =>
+        entry.cluster_id === clusterId && hasBegun(entry.told)
+      )
     },
 
     async isOfAnother (clusterId, { job_id: jobId }) {

@@ -78,12 +78,19 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       !placed.has(jobId) && before?.removed.get(jobId) !== status
     ).map(([jobId]) => jobId).slice(0, MAX_STRANGERS)
     const known = new Map((await jobs.getMany(strangers)).map(job => [job.id, job]))
+    const cluster = strangers.length > 0 ? await clusters.get(clusterId) : undefined
+    const mayNeverForget = cluster !== undefined && isOriginal(cluster)
     const isHere = ({ cluster_id: id }: { cluster_id: ClusterId }) => id === clusterId
     const leaving = strangers.filter(jobId => known.get(jobId)?.retiring.some(isHere))
-    const removed = strangers.filter(jobId => known.get(jobId)?.removals.some(isHere))
+    const removed = strangers.filter(jobId => {
+      const job = known.get(jobId)
+      return mayNeverForget && job && (job.desired_state === 'undeployed' || job.removals.some(isHere))
+    })
     const still = [...before?.removed ?? []].filter(([jobId, status]) => told.get(jobId) === status)
     now.removed = new Map([...still, ...removed.map((id): [JobId, Status] => [id, told.get(id)!])])
-    await committer.changeEach(new Set([...leaving, ...removed]), job => strayed(job, clusterId, told.get(job.id)!))
+    if (mayNeverForget) {
+      await committer.changeEach(new Set([...leaving, ...removed]), job => strayed(job, clusterId, told.get(job.id)!))
+    }
 
     const unknown = strangers.filter(jobId => !leaving.includes(jobId) && !removed.includes(jobId))
       .slice(0, MAX_UNKNOWN).map(jobId => ({ job_id: jobId, status: told.get(jobId)! }))
@@ -95,10 +102,8 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       }
     }
     now.unknown = unknown
-    if (unknown.length === 0) return
     // What it removed it reports for ever, and a delete would remove what has the same name now (contract section 10).
-    const cluster = await clusters.get(clusterId)
-    if (!cluster || isOriginal(cluster)) return
+    if (!cluster || mayNeverForget) return
     const lingers = unknown.filter(({ job_id: jobId, status }) =>
       status !== 'UNDEPLOYED' && known.has(jobId) && before?.unknown?.some(entry => entry.job_id === jobId)
     )

@@ -1,6 +1,6 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../schemas/job.js'
-import { hasBegun, runs } from '../../../schemas/job-facts.js'
+import { runs } from '../../../schemas/job-facts.js'
 import type { Status } from '../../../schemas/status.js'
 import { worst } from './transitions.js'
 
@@ -32,20 +32,6 @@ export function successorOf (
 export function isUp (instance: Instance): boolean {
   const { status, awaits, silent } = instance
   return awaits === null && !silent && (runs(instance) || status === 'COMPLETED')
-}
-
-/**
- * An original cluster says the same of a job that it has removed, for ever: until it says anything else, or by `result`
- * where the job runs now, that is no word about what it was sent since (contract section 10).
- */
-export function isOldWord (job: Job, { cluster_id: clusterId, told }: Instance, word: Status): boolean {
-  return told === null && job.removals.some(entry => entry.cluster_id === clusterId && entry.told === word)
-}
-
-/** Whether that may hide how far an instance is: its cluster had begun with the one that it removed. */
-export function mayRepeatOldWord (job: Job, { cluster_id: clusterId, told, status }: Instance): boolean {
-  return told === null && status === 'CLUSTER_SCHEDULED' &&
-    job.removals.some(entry => entry.cluster_id === clusterId && hasBegun(entry.told))
 }
 
 /** One entry per instance number; of an instance that moves, the better end. In order of number. */

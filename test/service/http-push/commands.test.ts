@@ -191,6 +191,19 @@ t.test('several instances of one job wait for the channel of a new agent, and ho
   t.match(await peer.next('command'), { kind: 'move' })
 })
 
+t.test('a delete behind many commands that wait for the channel is pushed, and makes those about its job needless', async t => {
+  const { server, manager, id } = await startAgentPair(t)
+  const jobs = await Promise.all(Array.from({ length: 18 }, async () => {
+    const job = on(aJob({ instances: 2 }), id)
+    return await saved(server.store, job, { commands: [aCommand(job, id, 'deploy')] })
+  }))
+  const first = jobs[0]!
+  await saved(server.store, (await server.store.jobs.get(first.id))!, { commands: [aCommand(first, id, 'delete')] })
+  t.match(await manager.take(), { path: `/api/delete/${first.id}` })
+  await until(async () => (await server.store.outbox.pending(id, { after: 0, limit: 99 })).every(({ job_id: jobId }) => jobId !== first.id))
+  t.equal((await server.pending(id)).length, 17)
+})
+
 t.test('a cluster that opens its channel while a call hangs gets the command there', async t => {
   const { server, manager, id } = await startPair(t)
   let cut = false

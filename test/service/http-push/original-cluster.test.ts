@@ -1,6 +1,10 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import type { Job } from '../../../schemas/job.js'
+import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
 import { startServer, type TestServer } from '../../support/server.js'
 import { startServerProcess } from '../../support/server-process.js'
 import { aWhile, until } from '../channel/channel-server.js'
@@ -291,4 +295,55 @@ t.test('the pause after a delete outlasts a kill -9', async t => {
   t.ok(again!.at - deleted!.at > 3500, `after ${Math.round(again!.at - deleted!.at)} ms`)
   await runs(cluster, 'nginx:2')
   await until(async () => await statusAt(second.url) === 'DEPLOYED')
+})
+
+t.test('a late cluster_deploy of what was removed does not count for what is to be sent', async t => {
+  const { server, cluster } = await start(t, { REDEPLOY_AFTER_S: 2, MAX_START_ATTEMPTS: 1 })
+  const { id } = await deploy(server, web())
+  await reached(server, 'DEPLOYED')
+  await deploy(server, web(HANGING, 'rollout: {auto_rollback: false}\n'))
+  await until(() => cluster.calls.length === 2, 'the delete')
+  await until(async () => (await server.json(`/api/v1/jobs/${id}`)).removals.length === 1)
+  const late = { job_id: id, instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }] }
+  await server.fetch('/api/result/cluster_deploy', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(late) })
+  await until(() => cluster.calls.length === 3, 'the deploy')
+  await aWhile(800)
+  t.equal(await statusOf(server), 'CLUSTER_SCHEDULED', 'nothing was heard of the new one, and the old word says DEPLOYED')
+})
+
+t.test('a cluster that was a new agent and registers over Socket.IO is updated as an original one', async t => {
+  const server = await startServer(t, QUICK)
+  const agent = await connectCluster(t, server.url, { cluster_name: 'hpi', cluster_location: 'hpi' })
+  agent.send('information', ROOMY)
+  const { id } = await deploy(server, web())
+  const { seq } = await agent.take('command')
+  agent.send('ack', { seq })
+  agent.send('information', { ...ROOMY, jobs: [{ system_job_id: id, status: 'RUNNING' }] })
+  await reached(server, 'RUNNING')
+  agent.close()
+  await agent.closed
+  const cluster = await startOriginalCluster(t, server)
+  t.equal(cluster.id, agent.id)
+  cluster.know(id, NAME, 'DEPLOYED')
+  cluster.containers.set(NAME, { image: 'nginx:1' })
+  await until(async () => (await server.json(`/api/v1/jobs/${id}`)).instance_list[0].original)
+  await deploy(server, web('nginx:2'))
+  await runs(cluster, 'nginx:2')
+  await reached(server, 'DEPLOYED')
+  t.same(paths(cluster), [`/api/delete/${id}`, '/api/deploy'])
+})
+
+t.test('jobs that were stored before clusters had a kind are noted at the start', async t => {
+  const DATA_DIR = await mkdtemp(join(tmpdir(), 'edgeio-kind-'))
+  t.teardown(() => rm(DATA_DIR, { recursive: true }))
+  const first = await startServer(t, { ...QUICK, DATA_DIR })
+  const cluster = await startOriginalCluster(t, first)
+  const { id } = await deploy(first, web())
+  await reached(first, 'DEPLOYED')
+  const job = (await first.store.jobs.get(id))!
+  await saved(first.store, { ...job, instance_list: [{ ...job.instance_list[0]!, original: false }] })
+  await first.close()
+  const second = await startServer(t, { ...QUICK, DATA_DIR })
+  cluster.callAt(second.url)
+  await until(async () => (await second.json(`/api/v1/jobs/${id}`)).instance_list[0].original)
 })

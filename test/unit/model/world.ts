@@ -98,6 +98,7 @@ export class World {
   async deliver ({ model, alive }: Member, asked: Answer): Promise<boolean> {
     const command = this.#next(model)
     if (!command || !alive) return false
+    if (model.isOriginal && command.removed_at !== undefined) await this.manager.reports.sending(model.id, command)
     const answer = model instanceof ModelOriginal ? await this.#answerOf(model, command, asked) : asked
     const isWithoutRoom = asked === 'no-room' && answer === 'ack' && command.kind === 'deploy'
     if (isWithoutRoom) this.excused.add(`${model.id} ${command.job_id}`)

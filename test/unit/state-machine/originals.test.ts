@@ -2,7 +2,8 @@ import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
 import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
+import { acknowledged, refused, sending } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
+import { registeredAs } from '../../../services/job-lifecycle/state-machine/decisions/cluster-kind.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { created, revived } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
 import { missing, strayed } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
@@ -22,11 +23,16 @@ function deployedJob (clusterId = HPI): Job {
   return stored(detailed(placed, told(placed, '10.0.0.1')))
 }
 
-/** It is removed there, and deployed again. */
-function redeployedJob (): Job {
-  const undeployed = undeploying(deployedJob(), 'user')
-  const gone = stored(acknowledged(stored(undeployed), HPI, sent(undeployed).command_id))
-  return stored(placedOn(stored(revived(gone, sampleDescriptor(), 'user')), { 0: HPI }, undefined, true))
+/** The job without its commands, deployed again on the cluster, which is given the command. */
+function redeployed (gone: Job): Job {
+  const change = placedOn(stored(revived(gone, sampleDescriptor(), 'user')), { 0: HPI }, undefined, true)
+  return stored(sending(stored(change), HPI, sent(change).command_id))
+}
+
+/** The cluster has removed it. */
+function undeployedJob (job = deployedJob()): Job {
+  const change = undeploying(job, 'user')
+  return stored(acknowledged(stored(change), HPI, sent(change).command_id))
 }
 
 t.test('DEPLOYED has no deadline, ends a move and an update', async t => {
@@ -50,7 +56,14 @@ t.test('an update is a delete, and once that is acknowledged a deploy with the t
   t.same(taken?.job.removals, [{ cluster_id: HPI, at: at.toISOString(), told: 'DEPLOYED' }])
   t.same(taken?.job.retiring, [])
   t.same(fields(taken?.job, 'host_ip', 'host_port', 'told', 'awaits'), [['', null, null, sent(taken).command_id]])
-  const done = stored(acknowledged(stored(taken), HPI, sent(taken).command_id))
+  t.equal(detailed(stored(taken), told(stored(taken), '10.0.0.1')), undefined, 'a late result is about the earlier one')
+  t.equal(reported(stored(taken), HPI, 'DEPLOYED'), undefined)
+  const word = reported(stored(taken), HPI, 'FAILED')
+  t.match(word?.job.removals, [{ told: 'FAILED' }], 'so is what it says before it is sent the new one')
+  t.same(fields(word?.job, 'status'), [['CLUSTER_SCHEDULED']])
+  const done = stored(sending(stored(taken), HPI, sent(taken).command_id))
+  t.same(fields(done, 'awaits'), [[null]])
+  t.equal(sending(done, HPI, sent(taken).command_id), undefined, 'once')
   t.equal(reported(done, HPI, 'DEPLOYED'), undefined, 'that is about the earlier one')
   const up = detailed(done, told(done, '10.0.0.1'))
   t.same(fields(up?.job, 'status', 'host_port'), [['DEPLOYED', 50103]])
@@ -61,10 +74,10 @@ t.test('an update is a delete, and once that is acknowledged a deploy with the t
 t.test('a result that comes before the deploy is acknowledged is not lost', async t => {
   const change = updated(deployedJob(), { image: 'nginx:2' })
   const taken = acknowledged(stored(change), HPI, sent(change).command_id)
-  const early = stored(detailed(stored(taken), told(stored(taken), '10.0.0.1')))
-  t.same(fields(early, 'status', 'told'), [['CLUSTER_SCHEDULED', 'DEPLOYED']])
-  const done = stored(acknowledged(early, HPI, sent(taken).command_id))
-  t.equal(reported(done, HPI, 'DEPLOYED')?.job.status, 'DEPLOYED')
+  const given = stored(sending(stored(taken), HPI, sent(taken).command_id))
+  const early = stored(detailed(given, told(given, '10.0.0.1')))
+  t.same(fields(early, 'status', 'told'), [['DEPLOYED', 'DEPLOYED']])
+  t.equal(acknowledged(early, HPI, sent(taken).command_id), undefined)
 })
 
 t.test('a removal that nothing waits for any more ends with its acknowledgement', async t => {
@@ -97,10 +110,10 @@ t.test('a cluster gets no second instance, whatever a scheduler says', async t =
 })
 
 t.test('the old word counts when it is another one, and else the start fails after the time for a start', async t => {
-  const job = redeployedJob()
+  const job = redeployed(undeployedJob())
   t.equal(reported(job, HPI, 'DEPLOYED'), undefined)
   t.equal(reported(job, HPI, 'FAILED')?.job.status, 'FAILED')
-  const since = Date.parse(job.instance_list[0]!.status_since)
+  const since = Date.parse(job.instance_list[0]!.deadline_from!)
   t.equal(dueAt(job, POLICY), new Date(since + POLICY.startingMs).toISOString())
   const late = expireDeadlines(job, POLICY, 'system', new Date(since + POLICY.startingMs + 1))
   t.same(commands(late), [`delete ${HPI}`])
@@ -110,11 +123,9 @@ t.test('the old word counts when it is another one, and else the start fails aft
 
 t.test('of a cluster that had not begun every word is news', async t => {
   const placed = stored(placedOn(stored(created(sampleDescriptor(), 'user')), { 0: HPI }, undefined, true))
-  const undeployed = undeploying(placed, 'user')
-  t.match(undeployed?.job.retiring, [{ told: null, original: true }])
-  const gone = stored(acknowledged(stored(undeployed), HPI, sent(undeployed).command_id))
-  const again = stored(placedOn(stored(revived(gone, sampleDescriptor(), 'user')), { 0: HPI }, undefined, true))
-  const since = Date.parse(again.instance_list[0]!.status_since)
+  t.match(undeploying(placed, 'user')?.job.retiring, [{ told: null, original: true }])
+  const again = redeployed(undeployedJob(placed))
+  const since = Date.parse(again.instance_list[0]!.deadline_from!)
   t.equal(dueAt(again, POLICY), new Date(since + POLICY.scheduledMs).toISOString())
   t.equal(reported(again, HPI, 'DEPLOYED')?.job.status, 'DEPLOYED')
 })
@@ -127,7 +138,7 @@ t.test('what it says of what it has removed, or has to remove, is remembered', a
   t.match(begun?.job.retiring, [{ told: 'NODE_SCHEDULED' }])
   t.match(detailed(undeployed, told(undeployed, '10.0.0.1'))?.job.retiring, [{ told: 'DEPLOYED' }], 'a late result says so too')
   t.equal(detailed(undeployed, told(undeployed, '10.0.0.1'), TUM), undefined)
-  t.equal(strayed(undeployed, TUM, 'DEPLOYED'), undefined)
+  t.match(strayed(undeployed, TUM, 'DEPLOYED')?.job.removals, [{ cluster_id: TUM, told: 'DEPLOYED' }], 'also of one that was told of it before that was noted')
   const gone = stored(acknowledged(stored(begun), HPI, undeployed.retiring[0]!.command_id))
   t.match(gone.removals, [{ cluster_id: HPI, told: 'NODE_SCHEDULED' }])
   const later = strayed(gone, HPI, 'DEPLOYED')
@@ -186,4 +197,35 @@ t.test('a cluster that became an original one loses nothing to a deadline', asyn
   t.same(commands(known), [])
   t.same(fields(known?.job, 'original', 'status'), [[true, 'DEPLOYED' satisfies Status]])
   t.equal(dueAt(stored(known), POLICY), null)
+})
+
+t.test('a word is kept through starts of which nothing is heard', async t => {
+  const silent = undeployedJob(redeployed(undeployedJob()))
+  t.match(silent.removals, [{ told: 'DEPLOYED' }])
+  t.equal(reported(redeployed(silent), HPI, 'DEPLOYED'), undefined)
+})
+
+t.test('what the cluster says while it has yet to remove an instance is about that', async t => {
+  const change = updated(deployedJob(), { image: 'nginx:2' })
+  const failed = reported(stored(change), HPI, 'FAILED')
+  t.match(failed?.job.retiring, [{ told: 'FAILED' }])
+  t.same(fields(failed?.job, 'status'), [['CLUSTER_SCHEDULED']])
+  const taken = acknowledged(stored(failed), HPI, sent(change).command_id)
+  t.match(taken?.job.removals, [{ told: 'FAILED' }])
+})
+
+t.test('a cluster that registers otherwise than before has its instances be of its kind', async t => {
+  const job = deployedJob()
+  const channel = registeredAs(job, HPI, false)
+  t.same(fields(channel?.job, 'original'), [[false]])
+  t.not(dueAt(stored(channel), POLICY), null, 'DEPLOYED is not up there')
+  t.equal(registeredAs(stored(channel), HPI, false), undefined)
+  t.equal(registeredAs(job, TUM, false), undefined)
+  const back = stored(registeredAs(stored(channel), HPI, true))
+  t.equal(dueAt(back, POLICY), null)
+  const leaving = stored(registeredAs(stored(undeploying(job, 'user')), HPI, false))
+  t.match(leaving.retiring, [{ original: false }])
+  const onChannel = redeployed(undeployedJob())
+  onChannel.instance_list[0]!.original = false
+  t.equal(reported(onChannel, HPI, 'DEPLOYED')?.job.status, 'DEPLOYED', 'an agent forgets: its words are about now')
 })

@@ -46,12 +46,13 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
     }
 
     // A cluster reports one status for all that it runs of a job. Until it acknowledges the command, that is about what
-    // ran before.
+    // ran before; an original cluster says so long after that is gone.
     const awaiting = isResent ? has.filter(entry => entry.awaits !== null) : []
     const concerned = isOriginal ? has : [...came, ...renewed, ...awaiting]
-    for (const entry of had.length > 0 && (isBack || isChanged || !isOriginal) ? concerned : []) {
-      entry.awaits = commandId
-    }
+    const isToldAnew = isOriginal
+      ? isBack || isRemovedFirst || job.removals.some(entry => entry.cluster_id === clusterId)
+      : had.length > 0
+    for (const entry of isToldAnew ? concerned : []) entry.awaits = commandId
 
     // This command also asks again for what it refused to remove, but for the deploy of an original cluster.
     for (const entry of isOriginal && isBack ? [] : again) Object.assign(entry, { command_id: commandId, error: null })

@@ -7,7 +7,7 @@ import type { Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
-import { isOldWord } from '../instances.js'
+import { isOldWord, rememberWord } from '../old-words.js'
 import { mayBecome, reportedStatus } from '../transitions.js'
 import { clusterCause } from '../wording.js'
 
@@ -24,7 +24,10 @@ export function reported (job: Job, clusterId: ClusterId, told: Status, at = new
   const edit = editJob(job, clusterCause(clusterId), at)
   const reason = told === 'UNDEPLOYED' ? 'the cluster reports it as undeployed, without a command' : null
   for (const instance of edit.job.instance_list) {
-    if (instance.cluster_id !== clusterId || instance.awaits !== null || isOldWord(job, instance, told)) continue
+    if (instance.cluster_id !== clusterId) continue
+    // It was not sent what it is to run now.
+    if (instance.awaits !== null && instance.original) rememberWord(edit, clusterId, told)
+    if (instance.awaits !== null || isOldWord(job, instance, told)) continue
     if (!edit.move(instance, 'reported', reportedStatus(told), reason)) continue
     instance.told = told
     instance.silent = false
@@ -50,6 +53,8 @@ export function detailed (
       noteStartOfRemoved(edit, told.instance_number, clusterId)
       continue
     }
+    // It is late, and about what the cluster was told to remove.
+    if (instance.original && instance.awaits !== null) continue
     const details = {
       namespace_ip: told.namespace_ip ?? instance.namespace_ip,
       host_ip: told.host_ip ?? instance.host_ip,

@@ -1,11 +1,12 @@
 import type { Command } from '../../../../schemas/channel.js'
 import type { ClusterId } from '../../../../schemas/cluster.js'
-import { MAX_REMOVALS, type Instance, type Job } from '../../../../schemas/job.js'
-import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
+import type { Instance, Job } from '../../../../schemas/job.js'
+import { CLUSTER_REFUSALS } from '../../../../schemas/status.js'
 import { reasonIn } from '../../../../schemas/wording.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
+import { rememberRemoval } from '../old-words.js'
 import { rememberRefusal } from '../refusals.js'
 import { clusterCause, instances } from '../wording.js'
 
@@ -58,12 +59,21 @@ export function acknowledged (
   return edit.done()
 }
 
-/** An original cluster goes on saying of a job what it said last, also once it runs again (contract section 10). */
-function rememberRemoval ({ job, now }: JobEdit, clusterId: ClusterId, told: Status | null): void {
-  job.removals = [
-    ...job.removals.filter(entry => entry.cluster_id !== clusterId),
-    { cluster_id: clusterId, at: now, told }
-  ].slice(-MAX_REMOVALS)
+/**
+ * A command is about to be called at an original cluster that has removed the job before. From now on what it says may
+ * be about the new start; its answer, and its `result`, may be stored in any order.
+ */
+export function sending (job: Job, clusterId: ClusterId, commandId: string, at = new Date()): JobChange | undefined {
+  const edit = editJob(job, clusterCause(clusterId), at)
+  for (const instance of edit.job.instance_list) {
+    if (instance.cluster_id !== clusterId || instance.awaits !== commandId) continue
+    Object.assign(instance, { awaits: null, deadline_from: edit.now })
+    edit.event('delivery', `instance ${instance.instance_number}: the cluster is given the command`, {
+      instance_number: instance.instance_number,
+      cluster_id: clusterId
+    })
+  }
+  return edit.done()
 }
 
 /**

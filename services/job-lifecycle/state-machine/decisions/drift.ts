@@ -1,9 +1,9 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Job } from '../../../../schemas/job.js'
-import { hasBegun } from '../../../../schemas/job-facts.js'
 import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
+import { rememberRemoval, rememberWord } from '../old-words.js'
 import { clusterCause } from '../wording.js'
 
 /** Its cluster has begun with it, and it has not ended. What stopped or was refused waits for its deadline. */
@@ -25,22 +25,14 @@ export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobCh
 }
 
 /**
- * A cluster reports a job that it should not run. An original one does so for ever (contract section 10): what it says
- * is remembered, for it is about what it has removed or has to remove.
+ * An original cluster reports a job that it should not run, as it does for ever (contract section 10): what it says is
+ * remembered. Of an undeployed job that it was told of before removals were noted, that is noted now.
  */
 export function strayed (job: Job, clusterId: ClusterId, told: Status, at = new Date()): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
-  const ofThisCluster = { cluster_id: clusterId }
-  for (const entry of edit.job.retiring) {
-    if (entry.cluster_id !== clusterId || !entry.original || !hasBegun(told) || entry.told === told) continue
-    entry.told = told
-    edit.event('details', `what the cluster is to remove is ${told} there`, ofThisCluster)
-  }
-  for (const entry of edit.job.removals) {
-    if (entry.cluster_id !== clusterId || entry.told === told) continue
-    entry.told = told
-    edit.event('details', `the cluster goes on saying ${told} of what it has removed`, ofThisCluster)
-  }
+  const isNoted = [...job.retiring, ...job.removals].some(entry => entry.cluster_id === clusterId)
+  if (!isNoted && job.desired_state === 'undeployed') rememberRemoval(edit, clusterId, null)
+  rememberWord(edit, clusterId, told)
   return edit.done()
 }
 
