@@ -30,7 +30,7 @@ export interface PushWorker {
 
 export interface PushContext {
   registry: Pick<ClusterRegistry, 'get'>
-  reports: Pick<ClusterReports, 'delivery' | 'sending' | 'isNothingToRemove' | 'isOfAnother'>
+  reports: Pick<ClusterReports, 'delivery' | 'sending' | 'isNothingToRemove' | 'isRemovalOver'>
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   caller: Caller
@@ -132,7 +132,7 @@ export function startPushWorker (clusterId: ClusterId, onDone: () => void, conte
   async function callOn (cluster: Cluster, command: Command): Promise<Outcome> {
     const isRemoval = command.kind === 'delete' && isOriginal(cluster)
     if (command.removed_at !== undefined && isOriginal(cluster)) await reports.sending(clusterId, command)
-    if (isRemoval && await reports.isOfAnother(clusterId, command)) return { kind: 'taken' }
+    if (isRemoval && await reports.isRemovalOver(clusterId, command)) return { kind: 'taken' }
     const outcome = await caller.call(cluster, command, aborter.signal)
     // It fails at a delete of what it never placed: that is done (contract section 10).
     const isAbsent = isRemoval && outcome.kind === 'failed' && outcome.status === 500 &&

@@ -51,10 +51,11 @@ export interface ClusterReports {
   /** Whether the cluster never began with what this command is to remove, as far as it has said. */
   isNothingToRemove (clusterId: ClusterId, command: Command): Promise<boolean>
   /**
-   * Whether another job of the same name is placed on the cluster: an original one would remove that, whichever id the
-   * command names (contract section 10).
+   * Whether a delete must not be called at an original cluster (any more): the cluster has removed the job, which is
+   * final, or another job of the same name is placed there, which it would remove, whichever id the command names
+   * (contract section 10).
    */
-  isOfAnother (clusterId: ClusterId, command: Command): Promise<boolean>
+  isRemovalOver (clusterId: ClusterId, command: Command): Promise<boolean>
   /**
    * The desired state of a cluster: all live jobs with an instance on it. Undefined when the document of one of them
    * cannot be read: the cluster would remove every job that the list lacks.
@@ -153,9 +154,10 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
       )
     },
 
-    async isOfAnother (clusterId, { job_id: jobId }) {
+    async isRemovalOver (clusterId, { job_id: jobId, command_id: commandId }) {
       const [job] = await jobs.getMany([jobId])
       if (!job) return false
+      if (!job.retiring.some(entry => entry.command_id === commandId)) return true
       const named = await jobs.list({ job_name: job.job_name, cluster_id: clusterId })
       return named.some(({ id, instance_list: list }) =>
         id !== jobId && list.some(entry => entry.cluster_id === clusterId)
