@@ -28,22 +28,22 @@ const QUICK = {
 const web = (image = 'nginx:1', more = '') =>
   yamlDescriptor('web', more).replace('docker.io/library/nginx:alpine', image)
 
-async function deploy (server: TestServer, text: string): Promise<{ code: number, id: string }> {
+async function deploy (server: TestServer, text: string): Promise<{ code: number; id: string }> {
   const answer = await server.fetch('/api/v1/jobs', asYaml(text))
-  return { code: answer.status, id: (await answer.json() as { id: string }).id }
+  return { code: answer.status, id: ((await answer.json()) as { id: string }).id }
 }
 
 const statusOf = async (server: TestServer) => (await server.text(`/api/job/status/${NAME}`)).trim()
 
 const reached = (server: TestServer, status: string) =>
-  until(async () => await statusOf(server) === status, `${status} of ${NAME}`)
+  until(async () => (await statusOf(server)) === status, `${status} of ${NAME}`)
 
 const runs = (cluster: OriginalCluster, image: string) =>
   until(async () => cluster.containers.get(NAME)?.image === image, `a container of ${image}`)
 
 const paths = ({ calls }: OriginalCluster) => calls.map(({ path }) => path)
 
-async function start (t: Test, settings = {}): Promise<{ server: TestServer, cluster: OriginalCluster }> {
+async function start (t: Test, settings = {}): Promise<{ server: TestServer; cluster: OriginalCluster }> {
   const server = await startServer(t, { ...QUICK, ...settings })
   return { server, cluster: await startOriginalCluster(t, server) }
 }
@@ -58,36 +58,41 @@ t.test('DEPLOYED is up: no deadline takes it away, and the host port is a number
   const [document] = await server.json('/api/jobs')
   t.equal(document.instance_list[0].host_port, 50103)
   t.equal((await server.json(`/api/job/${NAME}/instances`)).instance_list[0].host_port, 50103)
-  t.match(await server.json(`/api/v1/jobs/${id}`), { instance_list: [{ host_port: 50103, original: true, told: 'DEPLOYED' }] })
+  t.match(await server.json(`/api/v1/jobs/${id}`), {
+    instance_list: [{ host_port: 50103, original: true, told: 'DEPLOYED' }]
+  })
   const [shown] = await server.json('/api/clusters')
   t.type(shown.port, 'string')
   t.type((await server.json(`/api/v1/clusters/${cluster.id}`)).port, 'number')
   t.equal((await server.json(`/api/v1/clusters/${cluster.id}`)).registered_over, 'socket.io')
 })
 
-t.test('deploy, delete and deploy again: one id, its history kept, and the new container is not removed for the old word', async t => {
-  const { server, cluster } = await start(t)
-  const first = await deploy(server, web())
-  t.equal(first.code, 201)
-  await reached(server, 'DEPLOYED')
-  await server.fetch(`/api/delete/${NAME}`)
-  await reached(server, 'UNDEPLOYED')
-  await aWhile(800)
-  t.same(await deploy(server, web()), { code: 201, id: first.id })
-  await reached(server, 'DEPLOYED')
-  await aWhile(2500)
-  t.equal(await statusOf(server), 'DEPLOYED')
-  t.same(paths(cluster), ['/api/deploy', `/api/delete/${first.id}`, '/api/deploy'])
-  t.ok(cluster.containers.has(NAME))
-  t.notOk(cluster.isDeaf())
-  const { items } = await server.json(`/api/v1/jobs/${first.id}/events`)
-  const told = items.map(({ type }: { type: string }) => type)
-  t.ok(['deployed', 'undeployed'].every(type => told.includes(type)))
-  t.equal(told.filter((type: string) => type === 'deployed').length, 2)
-  t.equal((await server.json('/api/jobs')).length, 1)
-  t.equal((await server.json(`/api/v1/jobs?job_name=${NAME}`)).items.length, 1)
-  t.same((await server.json(`/api/v1/clusters/${cluster.id}`)).unknown_jobs, [])
-})
+t.test(
+  'deploy, delete and deploy again: one id, its history kept, and the new container is not removed for the old word',
+  async t => {
+    const { server, cluster } = await start(t)
+    const first = await deploy(server, web())
+    t.equal(first.code, 201)
+    await reached(server, 'DEPLOYED')
+    await server.fetch(`/api/delete/${NAME}`)
+    await reached(server, 'UNDEPLOYED')
+    await aWhile(800)
+    t.same(await deploy(server, web()), { code: 201, id: first.id })
+    await reached(server, 'DEPLOYED')
+    await aWhile(2500)
+    t.equal(await statusOf(server), 'DEPLOYED')
+    t.same(paths(cluster), ['/api/deploy', `/api/delete/${first.id}`, '/api/deploy'])
+    t.ok(cluster.containers.has(NAME))
+    t.notOk(cluster.isDeaf())
+    const { items } = await server.json(`/api/v1/jobs/${first.id}/events`)
+    const told = items.map(({ type }: { type: string }) => type)
+    t.ok(['deployed', 'undeployed'].every(type => told.includes(type)))
+    t.equal(told.filter((type: string) => type === 'deployed').length, 2)
+    t.equal((await server.json('/api/jobs')).length, 1)
+    t.equal((await server.json(`/api/v1/jobs?job_name=${NAME}`)).items.length, 1)
+    t.same((await server.json(`/api/v1/clusters/${cluster.id}`)).unknown_jobs, [])
+  }
+)
 
 t.test('a deploy while the removal is under way waits for it and for the pause after it', async t => {
   const { server, cluster } = await start(t)
@@ -97,7 +102,10 @@ t.test('a deploy while the removal is under way waits for it and for the pause a
   await server.fetch(`/api/delete/${NAME}`)
   await until(async () => /database is locked/.test((await server.json(`/api/v1/jobs/${first.id}`)).status_reason))
   t.same(await deploy(server, web('nginx:2')), { code: 201, id: first.id })
-  t.match(await server.json(`/api/v1/jobs/${first.id}`), { desired_state: 'running', retiring: [{ cluster_id: cluster.id }] })
+  t.match(await server.json(`/api/v1/jobs/${first.id}`), {
+    desired_state: 'running',
+    retiring: [{ cluster_id: cluster.id }]
+  })
   cluster.failDeletes(undefined)
   await runs(cluster, 'nginx:2')
   await reached(server, 'DEPLOYED')
@@ -107,19 +115,22 @@ t.test('a deploy while the removal is under way waits for it and for the pause a
   t.notOk(cluster.isDeaf())
 })
 
-t.test('what it says of a job that it removed is no word about the next start: a start of which nothing is heard fails', async t => {
-  const { server, cluster } = await start(t, { MAX_START_ATTEMPTS: 1 })
-  const { id } = await deploy(server, web())
-  await reached(server, 'DEPLOYED')
-  await server.fetch(`/api/delete/${NAME}`)
-  await reached(server, 'UNDEPLOYED')
-  await deploy(server, web(HANGING))
-  await until(async () => cluster.calls.filter(({ path }) => path === '/api/deploy').length === 2)
-  await aWhile(700)
-  t.equal(await statusOf(server), 'CLUSTER_SCHEDULED', 'it says DEPLOYED all the time')
-  await reached(server, 'FAILED')
-  t.match(await server.json(`/api/v1/jobs/${id}`), { instance_list: [{ given_up: true }] })
-})
+t.test(
+  'what it says of a job that it removed is no word about the next start: a start of which nothing is heard fails',
+  async t => {
+    const { server, cluster } = await start(t, { MAX_START_ATTEMPTS: 1 })
+    const { id } = await deploy(server, web())
+    await reached(server, 'DEPLOYED')
+    await server.fetch(`/api/delete/${NAME}`)
+    await reached(server, 'UNDEPLOYED')
+    await deploy(server, web(HANGING))
+    await until(async () => cluster.calls.filter(({ path }) => path === '/api/deploy').length === 2)
+    await aWhile(700)
+    t.equal(await statusOf(server), 'CLUSTER_SCHEDULED', 'it says DEPLOYED all the time')
+    await reached(server, 'FAILED')
+    t.match(await server.json(`/api/v1/jobs/${id}`), { instance_list: [{ given_up: true }] })
+  }
+)
 
 t.test('a word that differs from the one before counts', async t => {
   const { server } = await start(t, { DEADLINE_STOPPED_S: 60 })
@@ -138,11 +149,21 @@ t.test('it gets one instance of a job, and every body has one entry', async t =>
   await until(async () => (await server.json(`/api/v1/jobs/${id}`)).status === 'NoActiveClusterWithCapacity')
   const job = await server.json(`/api/v1/jobs/${id}`)
   t.match(job.instance_list, [{ cluster_id: cluster.id }, { cluster_id: '' }])
-  t.match(job.status_reason, /hpi has an instance of it already, and takes no second one|hpi: has an instance of it already/)
+  t.match(
+    job.status_reason,
+    /hpi has an instance of it already, and takes no second one|hpi: has an instance of it already/
+  )
   const other = await startOriginalCluster(t, server, { cluster_name: 'tum' })
   await reached(server, 'DEPLOYED')
-  t.match((await server.json(`/api/v1/jobs/${id}`)).instance_list.map((entry: { cluster_id: string }) => entry.cluster_id), [cluster.id, other.id])
-  await server.fetch('/api/replicate', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ job_id: id, replicas: 1 }) })
+  t.match(
+    (await server.json(`/api/v1/jobs/${id}`)).instance_list.map((entry: { cluster_id: string }) => entry.cluster_id),
+    [cluster.id, other.id]
+  )
+  await server.fetch('/api/replicate', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ job_id: id, replicas: 1 })
+  })
   await until(async () => !other.containers.has(NAME))
   await aWhile(500)
   for (const { calls, isDeaf } of [cluster, other]) {
@@ -157,11 +178,12 @@ t.test('a move completes, and leaves the containers of others alone', async t =>
   const { id } = await deploy(server, web())
   await reached(server, 'DEPLOYED')
   const other = await startOriginalCluster(t, server, { cluster_name: 'tum' })
-  const move = (from: string, to: string) => server.fetch('/api/clusters/move', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ job_id: id, from_location: from, to_location: to })
-  })
+  const move = (from: string, to: string) =>
+    server.fetch('/api/clusters/move', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ job_id: id, from_location: from, to_location: to })
+    })
   await move('hpi', 'tum')
   await runs(other, 'nginx:1')
   await until(async () => !cluster.containers.has(NAME), 'the source to go')
@@ -172,7 +194,9 @@ t.test('a move completes, and leaves the containers of others alone', async t =>
   await reached(server, 'DEPLOYED')
   await aWhile(1500)
   t.ok(cluster.containers.has(NAME))
-  t.match((await server.json(`/api/v1/jobs/${id}`)).instance_list, [{ cluster_id: cluster.id, move: null, status: 'DEPLOYED' }])
+  t.match((await server.json(`/api/v1/jobs/${id}`)).instance_list, [
+    { cluster_id: cluster.id, move: null, status: 'DEPLOYED' }
+  ])
   t.notOk(cluster.isDeaf() || other.isDeaf())
 })
 
@@ -221,9 +245,15 @@ t.test('any other delete that fails is tried again, and says why in its last lin
   const { server, cluster } = await start(t)
   const { id } = await deploy(server, web())
   await reached(server, 'DEPLOYED')
-  cluster.failDeletes('Traceback (most recent call last):\n  File "app.py", line 9\npymongo.errors.AutoReconnect: connection closed\n')
+  cluster.failDeletes(
+    'Traceback (most recent call last):\n  File "app.py", line 9\npymongo.errors.AutoReconnect: connection closed\n'
+  )
   await server.fetch(`/api/delete/${id}`)
-  await until(async () => /failed: HTTP 500: pymongo.errors.AutoReconnect: connection closed$/.test((await server.json(`/api/v1/jobs/${id}`)).status_reason))
+  await until(async () =>
+    /failed: HTTP 500: pymongo.errors.AutoReconnect: connection closed$/.test(
+      (await server.json(`/api/v1/jobs/${id}`)).status_reason
+    )
+  )
   await until(async () => paths(cluster).filter(path => path.startsWith('/api/delete')).length > 5)
   cluster.failDeletes(undefined)
   await reached(server, 'UNDEPLOYED')
@@ -248,7 +278,16 @@ t.test('a delete of an earlier job of the same name does not reach the cluster t
   const { id } = await deploy(server, web())
   await reached(server, 'DEPLOYED')
   // Left by a version that gave each deploy of a name an id of its own.
-  const retiring = [{ command_id: 'old', cluster_id: cluster.id, instances: [], error: null, original: false, told: 'DEPLOYED' as const }]
+  const retiring = [
+    {
+      command_id: 'old',
+      cluster_id: cluster.id,
+      instances: [],
+      error: null,
+      original: false,
+      told: 'DEPLOYED' as const
+    }
+  ]
   const older = undeployed(aJob({ job_name: NAME }), { status: 'DEPLOYED', retiring })
   await saved(server.store, older, { commands: [aCommand(older, cluster.id, 'delete', { command_id: 'old' })] })
   await until(async () => (await server.json(`/api/v1/jobs/${older.id}`)).status === 'UNDEPLOYED')
@@ -282,10 +321,12 @@ t.test('the pause after a delete outlasts a kill -9', async t => {
   const post = (url: string, image: string) => fetch(`${url}/api/deploy`, asYaml(web(image)))
   const statusAt = async (url: string) => (await (await fetch(`${url}/api/job/status/${NAME}`)).text()).trim()
   await post(first.url, 'nginx:1')
-  await until(async () => await statusAt(first.url) === 'DEPLOYED')
+  await until(async () => (await statusAt(first.url)) === 'DEPLOYED')
   await post(first.url, 'nginx:2')
   await until(() => cluster.calls.some(({ method }) => method === 'GET'), 'the delete')
-  await until(async () => (await (await fetch(`${first.url}/api/v1/jobs/${NAME}`)).json() as Job).removals.length > 0)
+  await until(
+    async () => ((await (await fetch(`${first.url}/api/v1/jobs/${NAME}`)).json()) as Job).removals.length > 0
+  )
   await first.end('SIGKILL')
   const second = await startServerProcess(t, settings)
   cluster.callAt(second.url)
@@ -294,7 +335,7 @@ t.test('the pause after a delete outlasts a kill -9', async t => {
   t.equal(again!.path, '/api/deploy')
   t.ok(again!.at - deleted!.at > 3500, `after ${Math.round(again!.at - deleted!.at)} ms`)
   await runs(cluster, 'nginx:2')
-  await until(async () => await statusAt(second.url) === 'DEPLOYED')
+  await until(async () => (await statusAt(second.url)) === 'DEPLOYED')
 })
 
 t.test('a late cluster_deploy of what was removed does not count for what is to be sent', async t => {
@@ -304,11 +345,22 @@ t.test('a late cluster_deploy of what was removed does not count for what is to 
   await deploy(server, web(HANGING, 'rollout: {auto_rollback: false}\n'))
   await until(() => cluster.calls.length === 2, 'the delete')
   await until(async () => (await server.json(`/api/v1/jobs/${id}`)).removals.length === 1)
-  const late = { job_id: id, instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }] }
-  await server.fetch('/api/result/cluster_deploy', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(late) })
+  const late = {
+    job_id: id,
+    instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }]
+  }
+  await server.fetch('/api/result/cluster_deploy', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(late)
+  })
   await until(() => cluster.calls.length === 3, 'the deploy')
   await aWhile(800)
-  t.equal(await statusOf(server), 'CLUSTER_SCHEDULED', 'nothing was heard of the new one, and the old word says DEPLOYED')
+  t.equal(
+    await statusOf(server),
+    'CLUSTER_SCHEDULED',
+    'nothing was heard of the new one, and the old word says DEPLOYED'
+  )
 })
 
 t.test('a cluster that was a new agent and registers over Socket.IO is updated as an original one', async t => {

@@ -15,17 +15,17 @@ export interface OriginalCluster {
   /** What runs on the worker, by job name. */
   containers: Map<string, { image: string }>
   /** Its worker-facing thread has ended: it reports 0 nodes until it is restarted. */
-  isDeaf (): boolean
+  isDeaf(): boolean
   /** Says what it says every 15 s. */
-  beat (): Promise<void>
+  beat(): Promise<void>
   /** Loses its database: what runs goes on running. */
-  forget (): void
+  forget(): void
   /** It has heard of this job before. */
-  know (id: string, jobName: string, status: Status): void
+  know(id: string, jobName: string, status: Status): void
   /** Where the System Manager is from now on. */
-  callAt (url: string): void
+  callAt(url: string): void
   /** Fails each delete with this text until undefined. */
-  failDeletes (text: string | undefined): void
+  failDeletes(text: string | undefined): void
 }
 
 interface Known {
@@ -35,8 +35,20 @@ interface Known {
   isPlaced: boolean
 }
 
-interface Entry { instance_number: number, cluster_id: string, namespace_ip: unknown, host_ip: unknown, host_port: unknown }
-interface Body { _id: string, job_name: string, image: string, node?: string, instance_list: Entry[] }
+interface Entry {
+  instance_number: number
+  cluster_id: string
+  namespace_ip: unknown
+  host_ip: unknown
+  host_port: unknown
+}
+interface Body {
+  _id: string
+  job_name: string
+  image: string
+  node?: string
+  instance_list: Entry[]
+}
 
 /** Milliseconds from a deploy to its `cluster_deploy`, and that the worker takes to remove a container. */
 const START_MS = 100
@@ -94,7 +106,9 @@ export async function startOriginalCluster (
     if (image === BROKEN) return
     await post('/api/result/cluster_deploy', {
       job_id: id,
-      instances: [{ instance_number: entry!.instance_number, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }]
+      instances: [
+        { instance_number: entry!.instance_number, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }
+      ]
     })
   }
 
@@ -105,7 +119,9 @@ export async function startOriginalCluster (
 
   manager.answer = ({ path, body }, reply) => {
     const answer = (code: number, text: string) => reply.writeHead(code, { 'content-type': 'text/plain' }).end(text)
-    const background = (work: Promise<void>) => { work.catch(() => {}) }
+    const background = (work: Promise<void>) => {
+      work.catch(() => {})
+    }
     const [, , kind, id] = path.split('/')
     if (kind === 'replicate') answer(500, "TypeError: 'NoneType' object is not subscriptable\n")
     else if (isDeaf) answer(200, 'ok')
@@ -130,10 +146,12 @@ export async function startOriginalCluster (
     isDeaf: () => isDeaf,
     async beat () {
       const jobs = [...known].map(([id, { status }]) => ({ system_job_id: id, status }))
-      await post(`/api/information/${cluster.id}`, { ...ROOMY, ...isDeaf && { number_of_nodes: 0 }, jobs })
+      await post(`/api/information/${cluster.id}`, { ...ROOMY, ...(isDeaf && { number_of_nodes: 0 }), jobs })
     },
     forget: () => known.clear(),
-    know: (id, jobName, status) => { known.set(id, { job_name: jobName, status, isPlaced: true }) },
+    know: (id, jobName, status) => {
+      known.set(id, { job_name: jobName, status, isPlaced: true })
+    },
     callAt (next) {
       url = next
     },

@@ -25,7 +25,7 @@ interface Work {
   isRare?: boolean
   fault: Omit<Fault, 'how'>
   /** Leaves something to do. Gives whether it was done, and who asks for it where the maintenance does not. */
-  prepare(raw: Collections, store: Store): Promise<{ isDone(): Promise<boolean>, ask?(): Promise<unknown> }>
+  prepare(raw: Collections, store: Store): Promise<{ isDone(): Promise<boolean>; ask?(): Promise<unknown> }>
 }
 
 const WORKS: Record<string, Work> = {
@@ -43,40 +43,43 @@ const WORKS: Record<string, Work> = {
       const { id } = await saved(store, aJob())
       await raw.jobs.updateOne({ _id: new ObjectId(id) }, { $set: { status: 'TargetClusterNotFound' } })
       const recorded = async () => (await raw.jobs.findOne({ _id: new ObjectId(id) }))?.system_manager?.status
-      return { isDone: async () => await recorded() === 'TargetClusterNotFound' }
+      return { isDone: async () => (await recorded()) === 'TargetClusterNotFound' }
     }
   },
-  ...Object.fromEntries((['delete outbox', 'update clusters'] as const).map((which): [string, Work] => [
-    `a settled command that is forgotten: ${which}`,
-    {
-      isRare: true,
-      fault: which === 'delete outbox'
-        ? { command: 'delete', collection: 'outbox' }
-        : { command: 'update', collection: 'clusters' },
-      async prepare (raw, store) {
-        const { id } = await registered(store)
-        await raw.outbox.insertOne({
-          _id: 'settled',
-          cluster_id: id,
-          seq: 7,
-          kind: 'delete',
-          job_id: new ObjectId().toHexString(),
-          settled_at: LONG_AGO
-        })
-        return {
-          isDone: async () =>
-            await raw.outbox.countDocuments({ _id: 'settled' }) === 0 &&
-            (await raw.clusters.findOne({ _id: new ObjectId(id) }))?.system_manager?.last === 7
+  ...Object.fromEntries(
+    (['delete outbox', 'update clusters'] as const).map((which): [string, Work] => [
+      `a settled command that is forgotten: ${which}`,
+      {
+        isRare: true,
+        fault:
+          which === 'delete outbox'
+            ? { command: 'delete', collection: 'outbox' }
+            : { command: 'update', collection: 'clusters' },
+        async prepare (raw, store) {
+          const { id } = await registered(store)
+          await raw.outbox.insertOne({
+            _id: 'settled',
+            cluster_id: id,
+            seq: 7,
+            kind: 'delete',
+            job_id: new ObjectId().toHexString(),
+            settled_at: LONG_AGO
+          })
+          return {
+            isDone: async () =>
+              (await raw.outbox.countDocuments({ _id: 'settled' })) === 0 &&
+              (await raw.clusters.findOne({ _id: new ObjectId(id) }))?.system_manager?.last === 7
+          }
         }
       }
-    }
-  ])),
+    ])
+  ),
   'notifications that are forgotten': {
     isRare: true,
     fault: { command: 'delete', collection: 'notifications' },
     async prepare (raw) {
       await raw.notifications.insertOne({ at: LONG_AGO, from: 'gone', commands: [], claims: [], unplaced: false })
-      return { isDone: async () => await raw.notifications.countDocuments({ from: 'gone' }) === 0 }
+      return { isDone: async () => (await raw.notifications.countDocuments({ from: 'gone' })) === 0 }
     }
   },
   'a notification': {
@@ -85,7 +88,7 @@ const WORKS: Record<string, Work> = {
       return {
         ask: () => saved(store, aJob()),
         // It is lost while it cannot be written: who reads them polls too.
-        isDone: async () => await raw.jobs.countDocuments({}) > 0
+        isDone: async () => (await raw.jobs.countDocuments({})) > 0
       }
     }
   },
@@ -94,7 +97,7 @@ const WORKS: Record<string, Work> = {
     fault: { command: 'delete', collection: 'leases' },
     async prepare (raw) {
       await raw.leases.insertOne({ _id: 'process/gone', holder: 'gone', expires_at: LONG_AGO, token: 1 })
-      return { isDone: async () => await raw.leases.countDocuments({ _id: 'process/gone' }) === 0 }
+      return { isDone: async () => (await raw.leases.countDocuments({ _id: 'process/gone' })) === 0 }
     }
   },
   'the first of all subnets': {
@@ -102,7 +105,7 @@ const WORKS: Record<string, Work> = {
     async prepare (raw, store) {
       return {
         ask: () => store.subnets.next(),
-        isDone: async () => await raw.net.countDocuments({ type: 'next_subnet_ip' }) === 1
+        isDone: async () => (await raw.net.countDocuments({ type: 'next_subnet_ip' })) === 1
       }
     }
   },
@@ -115,9 +118,11 @@ const WORKS: Record<string, Work> = {
       ])
       let given: string | undefined
       return {
-        ask: async () => { given = await store.subnets.next() },
+        ask: async () => {
+          given = await store.subnets.next()
+        },
         // Cut after the server has done it, it is gone: never given twice, which would be worse.
-        isDone: async () => given === '172.18.0.64' || await raw.net.countDocuments({ type: 'free_subnet_ip' }) === 0
+        isDone: async () => given === '172.18.0.64' || (await raw.net.countDocuments({ type: 'free_subnet_ip' })) === 0
       }
     }
   },
@@ -132,7 +137,7 @@ const WORKS: Record<string, Work> = {
       return {
         ask: () => saved(store, aJob()),
         // Those that are gone from the list already are found again later, others serve until then.
-        isDone: async () => await raw.jobs.countDocuments({ 'system_manager.addresses': { $size: 2 } }) === 1
+        isDone: async () => (await raw.jobs.countDocuments({ 'system_manager.addresses': { $size: 2 } })) === 1
       }
     }
   }
@@ -162,15 +167,16 @@ for (const [name, { fault, isRare = false, prepare }] of Object.entries(WORKS)) 
         waitMs: 10_000,
         answerMs: ANSWER_MS,
         // A minute's turns come in a second.
-        startLoop: options => startLoop({
-          ...options,
-          everyMs: 1,
-          run: async turn => {
-            await options.run(turn)
-            turns++
-          },
-          log
-        }),
+        startLoop: options =>
+          startLoop({
+            ...options,
+            everyMs: 1,
+            run: async turn => {
+              await options.run(turn)
+              turns++
+            },
+            log
+          }),
         log
       })
       const { hits } = proxy.fail({ ...fault, how })
@@ -190,11 +196,26 @@ for (const [name, { fault, isRare = false, prepare }] of Object.entries(WORKS)) 
         t.ok(performance.now() - began < patience(ANSWER_MS + 800), `${way}: told in time`)
       }
       await asked()
-      await eventually(async () => hits(), found => found > 0, 30_000)
+      await eventually(
+        async () => hits(),
+        found => found > 0,
+        30_000
+      )
       const before = turns
-      await eventually(async () => turns, now => now > before, 30_000)
+      await eventually(
+        async () => turns,
+        now => now > before,
+        30_000
+      )
       proxy.heal()
-      await eventually(async () => { await asked(); return isTold && await isDone() }, done => done, 30_000)
+      await eventually(
+        async () => {
+          await asked()
+          return isTold && (await isDone())
+        },
+        done => done,
+        30_000
+      )
       t.pass(`${way}: done in the end`)
       t.strictSame(log.errors, [], way)
       await store.close()

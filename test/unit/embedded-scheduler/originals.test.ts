@@ -11,7 +11,9 @@ const original = (n: number, name: string, more: Partial<Cluster> = {}) =>
 
 const assigned = (decision: PlacementDecision) =>
   decision.kind === 'placed'
-    ? decision.assignments.map(({ instance_number: number, cluster_id: id, original: is }) => `${number} ${Number(`0x${id}`)} ${is}`)
+    ? decision.assignments.map(
+      ({ instance_number: number, cluster_id: id, original: is }) => `${number} ${Number(`0x${id}`)} ${is}`
+    )
     : decision.kind
 
 const FULL = 'has an instance of it already, and takes no second one'
@@ -33,7 +35,11 @@ t.test('what finds no other cluster waits, and says why', async t => {
 
 t.test('an instance that is there already is the one', async t => {
   const decision = createPass([original(1, 'hpi')], PASS).decide(job({ instances: [idOf(1), ''] }))
-  t.match(decision, { kind: 'unplaceable', failure: 'NoActiveClusterWithCapacity', explanation: { summary: `hpi: ${FULL}` } })
+  t.match(decision, {
+    kind: 'unplaceable',
+    failure: 'NoActiveClusterWithCapacity',
+    explanation: { summary: `hpi: ${FULL}` }
+  })
 })
 
 t.test('that one job has its instance there says nothing about the next one', async t => {

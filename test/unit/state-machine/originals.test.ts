@@ -2,7 +2,11 @@ import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
 import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { acknowledged, refused, sending } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
+import {
+  acknowledged,
+  refused,
+  sending
+} from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { registeredAs } from '../../../services/job-lifecycle/state-machine/decisions/cluster-kind.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { created, revived } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
@@ -10,12 +14,29 @@ import { missing, strayed } from '../../../services/job-lifecycle/state-machine/
 import { forgotten } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
-import { commands, entries, ETH, events, fields, HPI, movedTo, placedOn, POLICY, sampleDescriptor, sent, stored, TUM, updated } from './sample.js'
+import {
+  commands,
+  entries,
+  ETH,
+  events,
+  fields,
+  HPI,
+  movedTo,
+  placedOn,
+  POLICY,
+  sampleDescriptor,
+  sent,
+  stored,
+  TUM,
+  updated
+} from './sample.js'
 
 /** Jobs on original clusters (contract section 10). */
 
-const told = (job: Job, host: string) =>
-  ({ job_id: job.id, instances: [{ instance_number: 0, host_ip: host, host_port: 50103 }] })
+const told = (job: Job, host: string) => ({
+  job_id: job.id,
+  instances: [{ instance_number: 0, host_ip: host, host_port: 50103 }]
+})
 
 /** A job with one instance on an original cluster, which said DEPLOYED of it. */
 function deployedJob (clusterId = HPI): Job {
@@ -56,7 +77,11 @@ t.test('an update is a delete, and once that is acknowledged a deploy with the t
   t.same(taken?.job.removals, [{ cluster_id: HPI, at: at.toISOString(), told: 'DEPLOYED' }])
   t.same(taken?.job.retiring, [])
   t.same(fields(taken?.job, 'host_ip', 'host_port', 'told', 'awaits'), [['', null, null, sent(taken).command_id]])
-  t.equal(detailed(stored(taken), told(stored(taken), '10.0.0.1')), undefined, 'a late result is about the earlier one')
+  t.equal(
+    detailed(stored(taken), told(stored(taken), '10.0.0.1')),
+    undefined,
+    'a late result is about the earlier one'
+  )
   t.equal(reported(stored(taken), HPI, 'DEPLOYED'), undefined)
   const word = reported(stored(taken), HPI, 'FAILED')
   t.match(word?.job.removals, [{ told: 'FAILED' }], 'so is what it says before it is sent the new one')
@@ -88,15 +113,18 @@ t.test('a removal that nothing waits for any more ends with its acknowledgement'
   t.equal(half.retiring.length, 1)
 })
 
-t.test('an update that the cluster cannot begin with shows, and what runs is not sent a second descriptor', async t => {
-  const change = updated(deployedJob(), { image: 'nginx:2', rollout: { auto_rollback: false } })
-  const busy = refused(stored(change), HPI, sent(change), 'HTTP 500: busy')
-  t.same(fields(busy?.job, 'status', 'status_reason'), [['FAILED', 'the cluster refused: HTTP 500: busy']])
-  t.same(commands(busy), [])
-  t.match(busy?.job.retiring, [{ error: 'HTTP 500: busy' }])
-  const again = expireDeadlines(stored(busy), POLICY, 'system', new Date(Date.now() + POLICY.stoppedMs + 1000))
-  t.same(commands(again), [`delete ${HPI}`])
-})
+t.test(
+  'an update that the cluster cannot begin with shows, and what runs is not sent a second descriptor',
+  async t => {
+    const change = updated(deployedJob(), { image: 'nginx:2', rollout: { auto_rollback: false } })
+    const busy = refused(stored(change), HPI, sent(change), 'HTTP 500: busy')
+    t.same(fields(busy?.job, 'status', 'status_reason'), [['FAILED', 'the cluster refused: HTTP 500: busy']])
+    t.same(commands(busy), [])
+    t.match(busy?.job.retiring, [{ error: 'HTTP 500: busy' }])
+    const again = expireDeadlines(stored(busy), POLICY, 'system', new Date(Date.now() + POLICY.stoppedMs + 1000))
+    t.same(commands(again), [`delete ${HPI}`])
+  }
+)
 
 t.test('another instance in place of the first is a delete and a deploy too', async t => {
   const two = stored(scaled(deployedJob(), 2, 'user'))
@@ -136,9 +164,17 @@ t.test('what it says of what it has removed, or has to remove, is remembered', a
   t.equal(strayed(undeployed, HPI, 'CLUSTER_SCHEDULED'), undefined)
   const begun = strayed(undeployed, HPI, 'NODE_SCHEDULED')
   t.match(begun?.job.retiring, [{ told: 'NODE_SCHEDULED' }])
-  t.match(detailed(undeployed, told(undeployed, '10.0.0.1'))?.job.retiring, [{ told: 'DEPLOYED' }], 'a late result says so too')
+  t.match(
+    detailed(undeployed, told(undeployed, '10.0.0.1'))?.job.retiring,
+    [{ told: 'DEPLOYED' }],
+    'a late result says so too'
+  )
   t.equal(detailed(undeployed, told(undeployed, '10.0.0.1'), TUM), undefined)
-  t.match(strayed(undeployed, TUM, 'DEPLOYED')?.job.removals, [{ cluster_id: TUM, told: 'DEPLOYED' }], 'also of one that was told of it before that was noted')
+  t.match(
+    strayed(undeployed, TUM, 'DEPLOYED')?.job.removals,
+    [{ cluster_id: TUM, told: 'DEPLOYED' }],
+    'also of one that was told of it before that was noted'
+  )
   const gone = stored(acknowledged(stored(begun), HPI, undeployed.retiring[0]!.command_id))
   t.match(gone.removals, [{ cluster_id: HPI, told: 'NODE_SCHEDULED' }])
   const later = strayed(gone, HPI, 'DEPLOYED')
@@ -149,7 +185,11 @@ t.test('what it says of what it has removed, or has to remove, is remembered', a
 
 t.test('a job is known by its newest 100 removals, and a cluster that is deleted has none', async t => {
   let job = deployedJob()
-  job.removals = Array.from({ length: 100 }, (_, n) => ({ cluster_id: n.toString(16).padStart(24, '0'), at: job.created_at, told: null }))
+  job.removals = Array.from({ length: 100 }, (_, n) => ({
+    cluster_id: n.toString(16).padStart(24, '0'),
+    at: job.created_at,
+    told: null
+  }))
   const change = undeploying(job, 'user')
   job = stored(acknowledged(stored(change), HPI, sent(change).command_id))
   t.equal(job.removals.length, 100)
