@@ -178,9 +178,21 @@ onMongo('ids in any form that the original\'s programs write are understood; wha
 
 onMongo('figures that are missing or null become 0 for the Cloud Scheduler, and stay unknown to us', async t => {
   const raw = await rawMongo(t, uri)
-  const _id = new ObjectId()
+  const [_id, agent] = [new ObjectId(), new ObjectId()]
   await raw.clusters.insertOne({ _id, cluster_name: 'hpi', ip: '10.1.1.1', port: '10000', memory_in_mb: null, aggregated_cpu_percent: 12.5 })
+  await raw.clusters.insertOne({ _id: agent, cluster_name: 'tum', ip: '10.1.1.2', port: 10000, system_manager: { delivery: 'channel' } })
   const store = await openedMongo(t, uri)
   t.match(await raw.clusters.findOne({ _id }), { total_cpu_cores: 0, memory_in_mb: 0, active_nodes: 0, aggregated_cpu_percent: 12.5, last_modified_timestamp: 0 })
   t.match(await store.clusters.get(_id.toHexString()), { total_cpu_cores: null, memory_in_mb: null, registered_over: 'socket.io' })
+  t.equal((await store.clusters.get(agent.toHexString()))?.registered_over, 'channel', 'an agent of our channel is none of the original')
+})
+
+onMongo('of an undeployed job its clusters are known: they go on reporting it, and its name keeps its id', async t => {
+  const raw = await rawMongo(t, uri)
+  const [_id, cluster] = [new ObjectId(), new ObjectId()]
+  await raw.clusters.insertOne({ _id: cluster, cluster_name: 'hpi', ip: '10.1.1.1', port: '10000' })
+  await raw.jobs.insertOne({ _id, ...descriptor, job_name: 'old.default.web.test', status: 'UNDEPLOYED', instance_list: [{ instance_number: 0, cluster_id: cluster.toHexString() }] })
+  const store = await openedMongo(t, uri)
+  t.match(await store.jobs.get(_id.toHexString()), { status: 'UNDEPLOYED', instance_list: [], removals: [{ cluster_id: cluster.toHexString(), told: null }] })
+  t.equal(await store.jobs.purge(new Date(Date.now() + 3_600_000).toISOString()), 0)
 })
