@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { ClusterRegistration, Heartbeat } from './cluster.js'
-import { DeployResult } from './job.js'
+import { DeployResult } from './deploy-result.js'
 import { Count, HexId, MAX_QUANTITY, OneOf, shapeOf } from './primitives.js'
 
 /** Version of the raw WebSocket protocol, announced in `sc1` (contract section 5). */

@@ -1,5 +1,6 @@
 import type { JobReport } from '../schemas/cluster.js'
-import type { DeployResult, JobId } from '../schemas/job.js'
+import type { DeployResult } from '../schemas/deploy-result.js'
+import type { JobId } from '../schemas/job.js'
 import type { Status } from '../schemas/status.js'
 import type { Containers } from './containers.js'
 import {

@@ -1,6 +1,6 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Heartbeat } from '../../schemas/cluster.js'
-import { DeployResult } from '../../schemas/job.js'
+import { DeployResult } from '../../schemas/deploy-result.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
 const ClusterRef = Type.Object({

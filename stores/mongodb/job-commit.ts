@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job, JobId } from '../../schemas/job.js'
-import { addressesOf, fillAddresses, toOffset } from '../address-space.js'
+import { addressesOf, fillAddresses } from '../address-space.js'
 import type { CommitOutcome, JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
 import type { JobDocument } from './collections.js'
@@ -9,7 +9,7 @@ import type { Connection } from './connection.js'
 import { batchFailure, isOutage, type BatchFailure, type Refusal } from './failures.js'
 import { toObjectId } from './ids.js'
 import { aboutJob, foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
-import { STORED, toOperation, type Step, type Stored } from './job-operation.js'
+import { isOurs, STORED, stepOf, toOperation, type Adoption, type Step, type Stored } from './job-operation.js'
 import type { Notifications } from './notifications.js'
 import { ORIGINAL_REVISION } from './original-job.js'
 import { createRetries } from './retries.js'
@@ -28,12 +28,6 @@ export interface JobCommit {
    * could not be done now.
    */
   adopt (document: JobDocument): Promise<boolean>
-}
-
-/** How a document of the original is taken over: see {@link Step}. */
-interface Adoption {
-  named: boolean
-  shared: string[]
 }
 
 /** Tries of a change that something stood in the way of which was gone at the next look. */
@@ -278,29 +272,4 @@ export function createJobCommit (
 function revisionOf (stored: Stored | undefined): number {
   if (!stored) return 0
   return stored.system_manager?.revision ?? ORIGINAL_REVISION
-}
-
-/** A job that is to run without holding its name goes on like that: see `adopt`. */
-function ownsName (stored: Stored | undefined): boolean {
-  const before = stored?.system_manager
-  return !(before?.desired_state === 'running' && before.live_name === undefined)
-}
-
-function stepOf (change: JobChange, stored: Stored | undefined, adoption?: Adoption): Step {
-  return {
-    change,
-    index: 0,
-    stored,
-    named: adoption?.named ?? ownsName(stored),
-    shared: adoption?.shared ?? stored?.system_manager?.shared ?? [],
-    isAdopted: adoption !== undefined,
-    next: change.job,
-    taken: []
-  }
-}
-
-/** Whether the job may have this address: one that the original gave it from elsewhere it keeps. */
-function isOurs ({ stored, shared, isAdopted }: Step, address: string): boolean {
-  return isAdopted || toOffset(address) !== undefined || shared.includes(address) ||
-    (stored?.system_manager?.addresses?.includes(address) ?? false)
 }

@@ -2,6 +2,7 @@ import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
 import type { Job } from '../../schemas/job.js'
 import { jobTexts } from '../../schemas/job-document.js'
 import { carriesDocument } from '../../schemas/job-facts.js'
+import { toOffset } from '../address-space.js'
 import { MAX_EVENTS_PER_JOB, type JobChange } from '../store.js'
 import type { Draft, JobDocument, JobRecord } from './collections.js'
 import { toObjectId } from './ids.js'
@@ -43,6 +44,38 @@ export interface Step {
   /** The job as it is to be stored, and the addresses that were taken for it. */
   next: Job
   taken: string[]
+}
+
+/** How a document of the original is taken over: see {@link Step}. */
+export interface Adoption {
+  named: boolean
+  shared: string[]
+}
+
+/** @param adoption Where the document is taken over from the original. */
+export function stepOf (change: JobChange, stored: Stored | undefined, adoption?: Adoption): Step {
+  return {
+    change,
+    index: 0,
+    stored,
+    named: adoption?.named ?? ownsName(stored),
+    shared: adoption?.shared ?? stored?.system_manager?.shared ?? [],
+    isAdopted: adoption !== undefined,
+    next: change.job,
+    taken: []
+  }
+}
+
+/** A job that is to run without holding its name goes on like that: see `adopt`. */
+function ownsName (stored: Stored | undefined): boolean {
+  const before = stored?.system_manager
+  return !(before?.desired_state === 'running' && before.live_name === undefined)
+}
+
+/** Whether the job may have this address: one that the original gave it from elsewhere it keeps. */
+export function isOurs ({ stored, shared, isAdopted }: Step, address: string): boolean {
+  return isAdopted || toOffset(address) !== undefined || shared.includes(address) ||
+    (stored?.system_manager?.addresses?.includes(address) ?? false)
 }
 
 /** The whole change as one operation on one document. */

@@ -25,7 +25,8 @@ const results: Row[] = [
   ['POST /api/result/cluster_deploy', text(`job_not_found: No job has the id ${UNKNOWN}\n`, 404), asJson({ job_id: UNKNOWN, instances: [] })]
 ]
 
-const instances = '{"instance_list":[{"instance_number":0,"instance_ip":"172.30.0.2","cluster_id":"<cluster>","namespace_ip":"10.18.0.2","host_ip":"192.168.178.40","host_port":50103…}],' +
+const instances =
+  '{"instance_list":[{"instance_number":0,"instance_ip":"172.30.0.2","cluster_id":"<cluster>","namespace_ip":"10.18.0.2","host_ip":"192.168.178.40","host_port":50103…}],' +
   '"service_ip_list":[{"IpType":"RR","Address":"172.30.0.1"}],"job_name":"demo.default.service1.test"}'
 const none = (name: string) => json(`{"instance_list":[],"service_ip_list":[],"job_name":"${name}"}`)
 

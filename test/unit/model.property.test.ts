@@ -36,8 +36,16 @@ function unrest (world: World): string[] {
     for (const { model } of world.members) {
       const there = model.jobs.get(job.id) ?? new Map()
       const listed = list.filter(entry => entry.cluster_id === model.id).map(entry => entry.instance_number)
-      say([...there.keys()].sort().join() !== listed.sort().join(), `${model.id} runs ${[...there.keys()]} of ${name} instead of ${listed}`)
-      say([...there.values()].some(({ image, status }) => image !== descriptor.image || status !== (model.isOriginal ? 'DEPLOYED' : 'RUNNING')), `${model.id} does not run ${descriptor.image}`)
+      say(
+        [...there.keys()].sort().join() !== listed.sort().join(),
+        `${model.id} runs ${[...there.keys()]} of ${name} instead of ${listed}`
+      )
+      say(
+        [...there.values()].some(
+          ({ image, status }) => image !== descriptor.image || status !== (model.isOriginal ? 'DEPLOYED' : 'RUNNING')
+        ),
+        `${model.id} does not run ${descriptor.image}`
+      )
     }
   }
   for (const { cluster_name: name, lost_at: lostAt, unknown_jobs: unknown } of world.store.allClusters) {

@@ -90,21 +90,28 @@ t.test('a job that is nowhere is undeployed at once, by GET and by DELETE, and i
   }
 })
 
-t.test('after a delete the name keeps its id: deployed again it is the same job, and answered as a new one', async t => {
-  const server = await startServer(t)
-  const first = await deploy(server)
-  await server.fetch(`/api/delete/${first}`)
-  t.equal(await deploy(server), first)
-  t.match(await server.json('/api/v1/jobs/demo.default.service1.test'), { id: first, generation: 2, desired_state: 'running' })
-  await server.fetch(`/api/delete/${first}`)
-  const again = await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor('service1', 'replicas: 2\n')))
-  t.equal(again.status, 201)
-  t.equal(again.headers.get('location'), `/api/v1/jobs/${first}`)
-  const job = await again.json() as { revisions: unknown[], instance_list: unknown[], service_ip_list: unknown[] }
-  t.equal(job.instance_list.length, 2)
-  t.equal(job.service_ip_list.length, 1)
-  t.equal(job.revisions.length, 1, 'the descriptor before is kept, once')
-})
+t.test(
+  'after a delete the name keeps its id: deployed again it is the same job, and answered as a new one',
+  async t => {
+    const server = await startServer(t)
+    const first = await deploy(server)
+    await server.fetch(`/api/delete/${first}`)
+    t.equal(await deploy(server), first)
+    t.match(await server.json('/api/v1/jobs/demo.default.service1.test'), {
+      id: first,
+      generation: 2,
+      desired_state: 'running'
+    })
+    await server.fetch(`/api/delete/${first}`)
+    const again = await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor('service1', 'replicas: 2\n')))
+    t.equal(again.status, 201)
+    t.equal(again.headers.get('location'), `/api/v1/jobs/${first}`)
+    const job = (await again.json()) as { revisions: unknown[]; instance_list: unknown[]; service_ip_list: unknown[] }
+    t.equal(job.instance_list.length, 2)
+    t.equal(job.service_ip_list.length, 1)
+    t.equal(job.revisions.length, 1, 'the descriptor before is kept, once')
+  }
+)
 
 t.test('clusters look instances up by name and by either address; what is unknown has none yet', async t => {
   const server = await startServer(t)

@@ -29,19 +29,37 @@ t.test('room that comes back is a reason to ask at once, and once', async t => {
   await until(id, 'CLUSTER_SCHEDULED')
 })
 
-t.test('the first heartbeat of a cluster is a reason to ask at once, though the scheduler has not called back', async t => {
-  const { server, scheduler, deploy, job } = await startOrchestrator(t, { SCHEDULER_CALLBACK_S: 3600 })
-  const { id: clusterId, send } = await connectCluster(t, server.url, { cluster_name: 'hpi', cluster_location: 'hpi' })
-  const id = await deploy()
-  t.equal((await scheduler.take()).body.system_job_id, id, 'asked before the cluster has told its figures')
-  await eventually(() => job(id), ({ status_reason: reason }) => /waiting for the answer/.test(reason))
-  send('information', ROOMY)
-  t.equal((await scheduler.take()).body.system_job_id, id, 'and again when it has')
-  send('information', { ...ROOMY, cpu_percent: 77 })
-  await eventually(() => server.json(`/api/v1/clusters/${clusterId}`), ({ aggregated_cpu_percent: percent }) => percent === 77)
-  await deploy('other')
-  await eventually(async () => scheduler.asked.length, count => count === 3)
-  t.equal(scheduler.asked.filter(({ body }) => body.system_job_id === id).length, 2, 'once')
-  await callBack(server.url, { job_id: id, cluster_id: clusterId })
-  await eventually(() => job(id), ({ status }) => status === 'CLUSTER_SCHEDULED')
-})
+t.test(
+  'the first heartbeat of a cluster is a reason to ask at once, though the scheduler has not called back',
+  async t => {
+    const { server, scheduler, deploy, job } = await startOrchestrator(t, { SCHEDULER_CALLBACK_S: 3600 })
+    const { id: clusterId, send } = await connectCluster(t, server.url, {
+      cluster_name: 'hpi',
+      cluster_location: 'hpi'
+    })
+    const id = await deploy()
+    t.equal((await scheduler.take()).body.system_job_id, id, 'asked before the cluster has told its figures')
+    await eventually(
+      () => job(id),
+      ({ status_reason: reason }) => /waiting for the answer/.test(reason)
+    )
+    send('information', ROOMY)
+    t.equal((await scheduler.take()).body.system_job_id, id, 'and again when it has')
+    send('information', { ...ROOMY, cpu_percent: 77 })
+    await eventually(
+      () => server.json(`/api/v1/clusters/${clusterId}`),
+      ({ aggregated_cpu_percent: percent }) => percent === 77
+    )
+    await deploy('other')
+    await eventually(
+      async () => scheduler.asked.length,
+      count => count === 3
+    )
+    t.equal(scheduler.asked.filter(({ body }) => body.system_job_id === id).length, 2, 'once')
+    await callBack(server.url, { job_id: id, cluster_id: clusterId })
+    await eventually(
+      () => job(id),
+      ({ status }) => status === 'CLUSTER_SCHEDULED'
+    )
+  }
+)

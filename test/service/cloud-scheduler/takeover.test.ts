@@ -45,7 +45,10 @@ t.test('a verdict that the scheduler writes into the database stands, is explain
   const { server, scheduler, deploy, until, cluster } = await startOrchestrator(t, { PLACEMENT_RETRY_S: 0.5, SCHEDULER_CALLBACK_S: 3600 })
   const hpi = await cluster('hpi', { cpu_cores: 0.5 })
   await cluster('tum')
-  const [small, phantom] = [await deploy('small', 'cluster_location: hpi\n'), await deploy('phantom', 'cluster_location: tum\n')]
+  const [small, phantom] = [
+    await deploy('small', 'cluster_location: hpi\n'),
+    await deploy('phantom', 'cluster_location: tum\n')
+  ]
   for (const id of [small, phantom]) await until(id, /waiting for the answer/)
   const asked = await eventually(async () => scheduler.asked.length, count => count === 2)
 

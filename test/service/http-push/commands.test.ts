@@ -180,29 +180,42 @@ t.test('nothing is pushed to a cluster with an open channel, nor to one behind N
 t.test('several instances of one job wait for the channel of a new agent, and hold up nothing else', async t => {
   const { server, manager, id } = await startAgentPair(t)
   const two = on(aJob({ instances: 2 }), id)
-  await saved(server.store, two, { commands: [aCommand(two, id, 'deploy'), aCommand(two, id, 'move', { node_from: 'a', node_to: 'b' })] })
+  await saved(server.store, two, {
+    commands: [aCommand(two, id, 'deploy'), aCommand(two, id, 'move', { node_from: 'a', node_to: 'b' })]
+  })
   const other = await server.command(id, ['deploy'])
   t.equal(deployed(await manager.take()), other.id)
   await until(async () => /over its channel only/.test((await server.job(two.id)).status_reason ?? ''))
   await aWhile(300)
   t.equal(manager.calls.length, 1)
-  const peer = await register(t, server.channel, { manager_port: manager.port, advertise_address: '127.0.0.1', last_seq: 0 })
+  const peer = await register(t, server.channel, {
+    manager_port: manager.port,
+    advertise_address: '127.0.0.1',
+    last_seq: 0
+  })
   t.match((await peer.next('command')).job.instance_list, [{ instance_number: 0 }, { instance_number: 1 }])
   t.match(await peer.next('command'), { kind: 'move' })
 })
 
-t.test('a delete behind many commands that wait for the channel is pushed, and makes those about its job needless', async t => {
-  const { server, manager, id } = await startAgentPair(t)
-  const jobs = await Promise.all(Array.from({ length: 18 }, async () => {
-    const job = on(aJob({ instances: 2 }), id)
-    return await saved(server.store, job, { commands: [aCommand(job, id, 'deploy')] })
-  }))
-  const first = jobs[0]!
-  await saved(server.store, (await server.store.jobs.get(first.id))!, { commands: [aCommand(first, id, 'delete')] })
-  t.match(await manager.take(), { path: `/api/delete/${first.id}` })
-  await until(async () => (await server.store.outbox.pending(id, { after: 0, limit: 99 })).every(({ job_id: jobId }) => jobId !== first.id))
-  t.equal((await server.pending(id)).length, 17)
-})
+t.test(
+  'a delete behind many commands that wait for the channel is pushed, and makes those about its job needless',
+  async t => {
+    const { server, manager, id } = await startAgentPair(t)
+    const jobs = await Promise.all(
+      Array.from({ length: 18 }, async () => {
+        const job = on(aJob({ instances: 2 }), id)
+        return await saved(server.store, job, { commands: [aCommand(job, id, 'deploy')] })
+      })
+    )
+    const first = jobs[0]!
+    await saved(server.store, (await server.store.jobs.get(first.id))!, { commands: [aCommand(first, id, 'delete')] })
+    t.match(await manager.take(), { path: `/api/delete/${first.id}` })
+    await until(async () =>
+      (await server.store.outbox.pending(id, { after: 0, limit: 99 })).every(({ job_id: jobId }) => jobId !== first.id)
+    )
+    t.equal((await server.pending(id)).length, 17)
+  }
+)
 
 t.test('a cluster that opens its channel while a call hangs gets the command there', async t => {
   const { server, manager, id } = await startPair(t)

@@ -8,9 +8,19 @@ import { aCommand, aJob, on } from '../stores/samples.js'
 async function startCrowd (server: ChannelServer, count: number, port: number): Promise<string[]> {
   const ids: string[] = []
   for (let i = 0; i < count; i++) {
-    const { id } = await server.store.clusters.register({
-      cluster_name: `c${i}`, ip: `127.0.1.${i + 1}`, port, network_component_port: null, registered_over: 'socket.io', delivery: 'http', clusterinfo: {}, cluster_location: null
-    }, Date.now())
+    const { id } = await server.store.clusters.register(
+      {
+        cluster_name: `c${i}`,
+        ip: `127.0.1.${i + 1}`,
+        port,
+        network_component_port: null,
+        registered_over: 'socket.io',
+        delivery: 'http',
+        clusterinfo: {},
+        cluster_location: null
+      },
+      Date.now()
+    )
     ids.push(id)
   }
   await server.store.jobs.commit(ids.map(id => {

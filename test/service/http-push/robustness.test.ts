@@ -132,7 +132,12 @@ t.test('what cannot be delivered is a reason of the instances that wait for it, 
   t.match((await server.job(job.id)).instance_list, [{ status_reason: null }, { status_reason: /^hpi at .* cannot be reached/ }, { status_reason: null }])
   t.match(await server.events(job.id), [{ type: 'delivery', cluster_id: id }])
 
-  const removed = { ...on(aJob(), other), desired_state: 'undeployed' as const, instance_list: [], retiring: [{ command_id: 'x', cluster_id: other, instances: [], error: null, original: false, told: null }] }
+  const removed = {
+    ...on(aJob(), other),
+    desired_state: 'undeployed' as const,
+    instance_list: [],
+    retiring: [{ command_id: 'x', cluster_id: other, instances: [], error: null, original: false, told: null }]
+  }
   const { status_reason: before } = await saved(server.store, removed, { commands: [aCommand(removed, id, 'delete')] })
   await until(() => server.log.filter(({ msg }) => msg === 'a command could not be pushed').length > 3, 'further tries')
   t.equal(await reason(server, removed.id), before ?? '', 'another cluster is to remove it')

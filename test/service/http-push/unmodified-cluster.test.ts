@@ -20,15 +20,25 @@ t.test('an unmodified cluster manager takes a service from deploy to RUNNING and
   t.match(await server.json(`/api/v1/clusters/${id}`), { active: true, connected: false, delivery: 'http', ip: '127.0.0.1', port: manager.port })
 
   manager.answer = status(500)
-  const { job_id: jobId } = await (await server.fetch('/api/deploy', asYaml(yamlDescriptor('service1')))).json() as { job_id: string }
+  const { job_id: jobId } = (await (await server.fetch('/api/deploy', asYaml(yamlDescriptor('service1')))).json()) as {
+    job_id: string
+  }
   t.equal(await (await post(`/api/information/${id}`, ROOMY)).text(), 'ok', 'the first heartbeat lets it be placed')
   const deploy = await manager.take()
-  t.match(JSON.parse(deploy.body), { _id: jobId, job_name: 'demo.default.service1.test', service_name: 'service1', instance_list: [{ cluster_id: id, instance_number: 0 }] })
+  t.match(JSON.parse(deploy.body), {
+    _id: jobId,
+    job_name: 'demo.default.service1.test',
+    service_name: 'service1',
+    instance_list: [{ cluster_id: id, instance_number: 0 }]
+  })
   t.equal(JSON.parse(deploy.body).instance_list.length, 1, 'it stands no other body')
   await eventually(() => server.json(`/api/v1/jobs/${jobId}`), job => /its heartbeats decide/.test(job.status_reason))
 
   manager.answer = status(200)
-  await post('/api/result/cluster_deploy', { job_id: jobId, instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }] })
+  await post('/api/result/cluster_deploy', {
+    job_id: jobId,
+    instances: [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '127.0.0.1', host_port: 50103 }]
+  })
   t.equal(await server.text(`/api/job/status/${jobId}`), 'DEPLOYED\n')
   await post(`/api/information/${id}`, { ...ROOMY, jobs: [{ system_job_id: jobId, status: 'RUNNING' }] })
   t.equal(await server.text(`/api/job/status/${jobId}`), 'RUNNING\n')

@@ -25,9 +25,14 @@ t.test('a job about which no decision is possible costs the others of the page n
   const { store, scheduler, clusterId, log } = await start(t)
   const page = [await saved(store, asking(2)), await saved(store, asking(-1)), await saved(store, asking(2))]
   const decisions = await scheduler.place(page)
-  t.strictSame(decisions.map(decision => decision?.kind === 'placed' ? decision.assignments : decision), [
-    [{ instance_number: 0, cluster_id: clusterId, original: false }], undefined, [{ instance_number: 0, cluster_id: clusterId, original: false }]
-  ])
+  t.strictSame(
+    decisions.map(decision => (decision?.kind === 'placed' ? decision.assignments : decision)),
+    [
+      [{ instance_number: 0, cluster_id: clusterId, original: false }],
+      undefined,
+      [{ instance_number: 0, cluster_id: clusterId, original: false }]
+    ]
+  )
   t.match(log, [{ details: { job_id: page[1]!.id }, message: /no decision about a job is possible/ }])
   t.equal(log[0]?.details.err.message, 'requirements.cpu: expected a number of at least 0, got -1')
   t.strictSame(await store.jobs.get(page[1]!.id), page[1])

@@ -180,7 +180,11 @@ t.test('a cluster can be stopped at any moment, also while its connection is bei
   await once(server, 'listening')
   const url = `ws://127.0.0.1:${(server.address() as AddressInfo).port}/register`
   for (let n = 0; n < 60; n++) {
-    const session = openSession({ url, present: () => ({ cluster_name: 'hpi' }), backoff: { firstMs: 1, longestMs: 5 } })
+    const session = openSession({
+      url,
+      present: () => ({ cluster_name: 'hpi' }),
+      backoff: { firstMs: 1, longestMs: 5 }
+    })
     await sleep(Math.random() * 30)
     await within(session.end(n % 2 === 0 ? 'gracefully' : 'abruptly'), `the end of session ${n}`)
   }

@@ -86,7 +86,16 @@ export function addressContract (t: Test, open: Open): void {
       ...job,
       ...asking('172.30.9.9'),
       instance_list: [kept!],
-      retiring: [{ command_id: 'x', cluster_id: job.id, instances: [{ instance_number: 1, instance_ip: leaving!.instance_ip }], error: null, original: false, told: null }]
+      retiring: [
+        {
+          command_id: 'x',
+          cluster_id: job.id,
+          instances: [{ instance_number: 1, instance_ip: leaving!.instance_ip }],
+          error: null,
+          original: false,
+          told: null
+        }
+      ]
     })
     t.equal(await store.jobs.byAddress(service), undefined, 'the former service address')
     t.equal((await store.jobs.byAddress(leaving!.instance_ip))?.id, job.id, 'the cluster has not confirmed yet')
@@ -103,7 +112,16 @@ export function addressContract (t: Test, open: Open): void {
     const { store } = await open(t)
     const job = await saved(store, aJob())
     const { instance_ip: address } = job.instance_list[0]!
-    const retiring = [{ command_id: 'x', cluster_id: job.id, instances: [{ instance_number: 0, instance_ip: address }], error: null, original: false, told: null }]
+    const retiring = [
+      {
+        command_id: 'x',
+        cluster_id: job.id,
+        instances: [{ instance_number: 0, instance_ip: address }],
+        error: null,
+        original: false,
+        told: null
+      }
+    ]
     const moving = await saved(store, { ...job, retiring })
     const moved = await saved(store, { ...moving, retiring: [] })
     t.equal(moved.instance_list[0]!.instance_ip, address)

@@ -50,11 +50,29 @@ export function clusterContract (t: Test, open: Open): void {
     await store.clusters.setNodes(first.id, 4)
     await store.clusters.heartbeat(first.id, { total_cpu_cores: 8.5, technology: ['docker'], warnings: ['w'] }, T0 + 1000)
     const before = await store.clusters.get(first.id)
-    const again = await store.clusters.register({
-      cluster_name: 'hpi', ip: '10.9.9.9', port: null, network_component_port: null, registered_over: 'channel', delivery: 'channel', clusterinfo: null, cluster_location: null
-    }, T0 + 5000)
+    const again = await store.clusters.register(
+      {
+        cluster_name: 'hpi',
+        ip: '10.9.9.9',
+        port: null,
+        network_component_port: null,
+        registered_over: 'channel',
+        delivery: 'channel',
+        clusterinfo: null,
+        cluster_location: null
+      },
+      T0 + 5000
+    )
     t.strictSame(again, {
-      ...before, ip: '10.9.9.9', port: null, network_component_port: null, registered_over: 'channel', delivery: 'channel', clusterinfo: null, cluster_location: null, last_modified_timestamp: (T0 + 5000) / 1000
+      ...before,
+      ip: '10.9.9.9',
+      port: null,
+      network_component_port: null,
+      registered_over: 'channel',
+      delivery: 'channel',
+      clusterinfo: null,
+      cluster_location: null,
+      last_modified_timestamp: (T0 + 5000) / 1000
     })
     t.equal((await store.clusters.list({})).length, 1)
   })

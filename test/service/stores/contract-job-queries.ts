@@ -90,7 +90,16 @@ export function jobQueryContract (t: Test, open: Open): void {
     const placed = await saved(store, on(await saved(store, aJob({ instances: 2 })), here.id))
     const elsewhere = await saved(store, on(await saved(store, aJob()), there.id))
     const [instance] = elsewhere.instance_list
-    const retiring = [{ command_id: 'x', cluster_id: here.id, instances: [{ instance_number: 0, instance_ip: instance!.instance_ip }], error: null, original: false, told: null }]
+    const retiring = [
+      {
+        command_id: 'x',
+        cluster_id: here.id,
+        instances: [{ instance_number: 0, instance_ip: instance!.instance_ip }],
+        error: null,
+        original: false,
+        told: null
+      }
+    ]
     const leaving = await saved(store, { ...elsewhere, retiring })
     await saved(store, aJob())
     const again = await reopen()
@@ -247,7 +256,9 @@ export function jobQueryContract (t: Test, open: Open): void {
     const { store } = await open(t)
     const { id } = await registered(store)
     const removals = [{ cluster_id: id, at: new Date().toISOString(), told: null }]
-    await Promise.all(Array.from({ length: 450 }, (_, n) => saved(store, undeployed(aJob(), n < 225 ? { removals } : {}))))
+    await Promise.all(
+      Array.from({ length: 450 }, (_, n) => saved(store, undeployed(aJob(), n < 225 ? { removals } : {})))
+    )
     t.equal(await store.jobs.purge(new Date(Date.now() + 3_600_000).toISOString()), 225)
     t.equal((await store.jobs.list({})).length, 225)
   })

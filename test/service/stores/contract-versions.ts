@@ -163,7 +163,18 @@ const newest = {
     document_version: 7,
     ...common,
     instance_list: [
-      { ...instance, host_port: null, original: true, told: 'DEPLOYED', generation: 2, move, location: null, attempts: 1, silent: true, given_up: false }
+      {
+        ...instance,
+        host_port: null,
+        original: true,
+        told: 'DEPLOYED',
+        generation: 2,
+        move,
+        location: null,
+        attempts: 1,
+        silent: true,
+        given_up: false
+      }
     ],
     retiring: [{ ...retiring[0]!, original: true, told: 'CREATED' }],
     removals,
@@ -196,7 +207,12 @@ export function versionContract (t: Test, open: Open): void {
     ]
     const jobs = await Promise.all(all.map(() => saved(store, aJob({ due_at: SINCE }))))
     const expected = all.map(({ read }, index) => ({ ...read, id: jobs[index]!.id }) as unknown as Job)
-    const again = await tampered(all.map(({ stored }, index) => ({ job: jobs[index]!.id, text: JSON.stringify({ ...stored, id: jobs[index]!.id }) })))
+    const again = await tampered(
+      all.map(({ stored }, index) => ({
+        job: jobs[index]!.id,
+        text: JSON.stringify({ ...stored, id: jobs[index]!.id })
+      }))
+    )
     for (const [index, { name }] of all.entries()) {
       t.strictSame(await again.jobs.get(jobs[index]!.id), expected[index], name)
     }

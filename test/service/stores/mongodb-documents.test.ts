@@ -22,9 +22,17 @@ onMongo('a cluster is stored in the fields and types of the contract, what is ou
     last_modified_timestamp: 0
   }
   const fresh = (await raw.clusters.findOne({}))!
-  t.match(fresh, untold, 'the Cloud Scheduler computes with them: not one may be null, and no cluster without a heartbeat is a candidate')
+  t.match(
+    fresh,
+    untold,
+    'the Cloud Scheduler computes with them: not one may be null, and no cluster without a heartbeat is a candidate'
+  )
   t.ok((await raw.clusters.findOne({}, RAW))!.last_modified_timestamp instanceof Double)
-  t.match(await store.clusters.get(id), { total_cpu_cores: null, memory_in_mb: null, active_nodes: null }, 'to us they are not known')
+  t.match(
+    await store.clusters.get(id),
+    { total_cpu_cores: null, memory_in_mb: null, active_nodes: null },
+    'to us they are not known'
+  )
   const figures = { aggregated_cpu_percent: 12.5, total_cpu_cores: 12, aggregated_memory_percent: 40, memory_in_mb: 24000, active_nodes: 3, technology: ['docker'], more: { gpu: 1 } }
   // A whole second: still a float.
   await store.clusters.heartbeat(id, { ...figures, workers: [], warnings: ['w'] }, 1_769_860_815_000)

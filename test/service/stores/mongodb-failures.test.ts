@@ -198,17 +198,21 @@ const WAYS: Record<string, How> = {
   'a code that nobody knows': { error: 987654 }
 }
 
-/** A store behind a proxy of its own. */
-async function behindProxy (t: Test): Promise<{ store: Store; proxy: MongoProxy }> {
-  const proxy = await startMongoProxy(t, uri)
+async function openThrough (proxy: MongoProxy): Promise<Store> {
   const log = keptLog()
-  const store = await openMongoStore({
+  return await openMongoStore({
     client: createClient(proxy.uri),
     waitMs: 10_000,
     answerMs: ANSWER_MS,
     startLoop: loopsWith(log),
     log
   })
+}
+
+/** A store behind a proxy of its own. */
+async function behindProxy (t: Test): Promise<{ store: Store; proxy: MongoProxy }> {
+  const proxy = await startMongoProxy(t, uri)
+  const store = await openThrough(proxy)
   t.teardown(() => store.close())
   return { store, proxy }
 }
@@ -357,15 +361,8 @@ t.test('a write whose answer is late is not given out again by one that comes me
 t.test('a change stream that does not open holds up neither the start nor the end', async t => {
   const proxy = await startMongoProxy(t, uri)
   proxy.fail({ command: 'aggregate', collection: 'notifications', how: 'hold' })
-  const log = keptLog()
   const began = performance.now()
-  const store = await openMongoStore({
-    client: createClient(proxy.uri),
-    waitMs: 10_000,
-    answerMs: ANSWER_MS,
-    startLoop: loopsWith(log),
-    log
-  })
+  const store = await openThrough(proxy)
   t.ok(performance.now() - began < patience(5000), `open after ${Math.round(performance.now() - began)} ms`)
   await eventually(
     () =>

@@ -55,9 +55,23 @@ onMongo('jobs of the original are taken over where they are, with their addresse
     replicas: 1,
     desired_state: 'running',
     descriptor: { ...descriptor, cluster: cluster.toHexString() },
-    instance_list: [{ instance_number: 0, instance_ip: '172.30.0.1', cluster_id: cluster.toHexString(), host_port: 50103, status: 'RUNNING', original: true, told: 'RUNNING' }]
+    instance_list: [
+      {
+        instance_number: 0,
+        instance_ip: '172.30.0.1',
+        cluster_id: cluster.toHexString(),
+        host_port: 50103,
+        status: 'RUNNING',
+        original: true,
+        told: 'RUNNING'
+      }
+    ]
   })
-  t.equal(job.service_ip_list[0]!.Address, '172.30.0.0', 'the original gives out the address of the network itself first: what runs keeps it')
+  t.equal(
+    job.service_ip_list[0]!.Address,
+    '172.30.0.0',
+    'the original gives out the address of the network itself first: what runs keeps it'
+  )
   t.equal((await store.jobs.byAddress('172.30.0.0'))?.id, running.toHexString())
   t.match(await store.jobs.byUnderscoredName('old_default_api_test'), [{ id: fresh.toHexString(), status: 'REQUESTED', descriptor: { requirements: { cpu: 0.5, memory: 'plenty', gpu: '1' } }, instance_list: [{ cluster_id: '', status: 'REQUESTED', instance_ip: /^172\.30\./ }] }])
   t.strictSame((await store.jobs.unplaced({ limit: 9 })).map(({ id }) => id), [fresh.toHexString()])
@@ -82,12 +96,18 @@ onMongo('of several jobs of one name the newest has it; of two of one address th
   const store = await openedMongo(t, uri, { log })
   t.equal((await store.jobs.byName('old.default.web.test'))!.id, newer.toHexString())
   t.equal((await store.jobs.byAddress('172.30.7.7'))!.id, newer.toHexString())
-  t.same(log.warnings, ['another job has this name too: this one is found by its id only', 'another job has this address too: both keep it, and it leads to the other'])
+  t.same(log.warnings, [
+    'another job has this name too: this one is found by its id only',
+    'another job has this address too: both keep it, and it leads to the other'
+  ])
   const orphan = (await store.jobs.get(older.toHexString()))!
   t.equal(orphan.service_ip_list[0]!.Address, '172.30.7.7', 'nothing that runs gets another address')
   t.equal((await commit(store, { ...orphan, status: 'FAILED' })).outcome, 'saved', 'it lives on without the name')
   t.equal((await commit(store, undeployed((await store.jobs.get(newer.toHexString()))!))).outcome, 'saved')
-  t.equal((await commit(store, { ...(await store.jobs.get(older.toHexString()))!, status: 'RUNNING' })).outcome, 'saved')
+  t.equal(
+    (await commit(store, { ...(await store.jobs.get(older.toHexString()))!, status: 'RUNNING' })).outcome,
+    'saved'
+  )
   t.equal((await store.jobs.byName('old.default.web.test'))!.id, newer.toHexString())
 })
 
@@ -137,62 +157,136 @@ onMongo('a document that cannot be understood keeps neither the store from start
   await t.rejects(store.jobs.get(late[0]!.toHexString()), { code: 'job_unreadable' })
 })
 
-onMongo('ids in any form that the original\'s programs write are understood; what is not is shown and left alone', async t => {
-  const raw = await rawMongo(t, uri)
-  const cluster = new ObjectId()
-  const hex = cluster.toHexString()
-  const forms: unknown[] = [hex, cluster, `{'$oid': '${hex}'}`, { $oid: hex }, `ObjectId('${hex}')`, hex.toUpperCase()]
-  const strange: unknown[] = ['cluster-1', 7, `${hex} ${new ObjectId().toHexString()}`, { name: 'hpi' }]
-  const entry = { instance_number: 0, instance_ip: '10.30.0.9', namespace_ip: '10.18.0.2', host_ip: '192.168.1.1', host_port: '50103' }
-  const inserted = await raw.jobs.insertMany([
-    ...[...forms, ...strange].map((id, index) => ({
-      _id: new ObjectId(),
-      ...descriptor,
-      job_name: `old.default.s${index}.test`,
-      service_ip_list: [{ IpType: 'RR', Address: `10.30.1.${index}` }],
-      status: 'RUNNING',
-      instance_list: [{ ...entry, instance_ip: `10.30.0.${index}`, cluster_id: id }]
-    })),
-    { _id: new ObjectId(), ...descriptor, job_name: 'old.default.beside.test', status: 'RUNNING', instance_list: [], cluster },
-    { _id: new ObjectId(), ...descriptor, job_name: 'old.default.nowhere.test', status: 'RUNNING', instance_list: [] }
-  ])
-  const log = keptLog()
-  const store = await openedMongo(t, uri, { log })
-  const jobs = await Promise.all(Object.values(inserted.insertedIds).map(id => store.jobs.get(id.toHexString())))
-  for (const [index, job] of jobs.entries()) {
-    const isKnown = index < forms.length || job!.job_name === 'old.default.beside.test'
-    t.match(job, {
-      status: 'RUNNING',
-      instance_list: [{ cluster_id: isKnown ? hex : '', status: 'RUNNING', given_up: !isKnown }],
-      status_reason: isKnown ? null : /^runs .*: left alone/
-    }, job!.job_name)
-    if (index < forms.length + strange.length) t.same(addressesOf(job!), [`10.30.1.${index}`, `10.30.0.${index}`], 'its addresses stay')
+onMongo(
+  "ids in any form that the original's programs write are understood; what is not is shown and left alone",
+  async t => {
+    const raw = await rawMongo(t, uri)
+    const cluster = new ObjectId()
+    const hex = cluster.toHexString()
+    const forms: unknown[] = [
+      hex,
+      cluster,
+      `{'$oid': '${hex}'}`,
+      { $oid: hex },
+      `ObjectId('${hex}')`,
+      hex.toUpperCase()
+    ]
+    const strange: unknown[] = ['cluster-1', 7, `${hex} ${new ObjectId().toHexString()}`, { name: 'hpi' }]
+    const entry = {
+      instance_number: 0,
+      instance_ip: '10.30.0.9',
+      namespace_ip: '10.18.0.2',
+      host_ip: '192.168.1.1',
+      host_port: '50103'
+    }
+    const inserted = await raw.jobs.insertMany([
+      ...[...forms, ...strange].map((id, index) => ({
+        _id: new ObjectId(),
+        ...descriptor,
+        job_name: `old.default.s${index}.test`,
+        service_ip_list: [{ IpType: 'RR', Address: `10.30.1.${index}` }],
+        status: 'RUNNING',
+        instance_list: [{ ...entry, instance_ip: `10.30.0.${index}`, cluster_id: id }]
+      })),
+      {
+        _id: new ObjectId(),
+        ...descriptor,
+        job_name: 'old.default.beside.test',
+        status: 'RUNNING',
+        instance_list: [],
+        cluster
+      },
+      {
+        _id: new ObjectId(),
+        ...descriptor,
+        job_name: 'old.default.nowhere.test',
+        status: 'RUNNING',
+        instance_list: []
+      }
+    ])
+    const log = keptLog()
+    const store = await openedMongo(t, uri, { log })
+    const jobs = await Promise.all(Object.values(inserted.insertedIds).map(id => store.jobs.get(id.toHexString())))
+    for (const [index, job] of jobs.entries()) {
+      const isKnown = index < forms.length || job!.job_name === 'old.default.beside.test'
+      t.match(
+        job,
+        {
+          status: 'RUNNING',
+          instance_list: [{ cluster_id: isKnown ? hex : '', status: 'RUNNING', given_up: !isKnown }],
+          status_reason: isKnown ? null : /^runs .*: left alone/
+        },
+        job!.job_name
+      )
+      if (index < forms.length + strange.length) { t.same(addressesOf(job!), [`10.30.1.${index}`, `10.30.0.${index}`], 'its addresses stay') }
+    }
+    t.same(await store.jobs.unplaced({ limit: 99 }), [], 'none is started anew')
+    t.equal((await store.jobs.byAddress('10.30.1.3'))?.id, jobs[3]!.id)
+    t.equal((await store.jobs.instancesOn(hex)).length, forms.length + 1)
+    t.equal((await commit(store, { ...jobs[0]!, status: 'FAILED' })).outcome, 'saved')
+    t.equal(
+      (await commit(store, { ...aJob(), service_ip_list: [{ IpType: 'RR', Address: '10.30.9.9' }] })).outcome,
+      'address_taken',
+      'a new one gets no address from elsewhere'
+    )
+    t.same(log.errors, [])
   }
-  t.same(await store.jobs.unplaced({ limit: 99 }), [], 'none is started anew')
-  t.equal((await store.jobs.byAddress('10.30.1.3'))?.id, jobs[3]!.id)
-  t.equal((await store.jobs.instancesOn(hex)).length, forms.length + 1)
-  t.equal((await commit(store, { ...jobs[0]!, status: 'FAILED' })).outcome, 'saved')
-  t.equal((await commit(store, { ...aJob(), service_ip_list: [{ IpType: 'RR', Address: '10.30.9.9' }] })).outcome, 'address_taken', 'a new one gets no address from elsewhere')
-  t.same(log.errors, [])
-})
+)
 
 onMongo('figures that are missing or null become 0 for the Cloud Scheduler, and stay unknown to us', async t => {
   const raw = await rawMongo(t, uri)
   const [_id, agent] = [new ObjectId(), new ObjectId()]
-  await raw.clusters.insertOne({ _id, cluster_name: 'hpi', ip: '10.1.1.1', port: '10000', memory_in_mb: null, aggregated_cpu_percent: 12.5 })
-  await raw.clusters.insertOne({ _id: agent, cluster_name: 'tum', ip: '10.1.1.2', port: 10000, system_manager: { delivery: 'channel' } })
+  await raw.clusters.insertOne({
+    _id,
+    cluster_name: 'hpi',
+    ip: '10.1.1.1',
+    port: '10000',
+    memory_in_mb: null,
+    aggregated_cpu_percent: 12.5
+  })
+  await raw.clusters.insertOne({
+    _id: agent,
+    cluster_name: 'tum',
+    ip: '10.1.1.2',
+    port: 10000,
+    system_manager: { delivery: 'channel' }
+  })
   const store = await openedMongo(t, uri)
-  t.match(await raw.clusters.findOne({ _id }), { total_cpu_cores: 0, memory_in_mb: 0, active_nodes: 0, aggregated_cpu_percent: 12.5, last_modified_timestamp: 0 })
-  t.match(await store.clusters.get(_id.toHexString()), { total_cpu_cores: null, memory_in_mb: null, registered_over: 'socket.io' })
-  t.equal((await store.clusters.get(agent.toHexString()))?.registered_over, 'channel', 'an agent of our channel is none of the original')
+  t.match(await raw.clusters.findOne({ _id }), {
+    total_cpu_cores: 0,
+    memory_in_mb: 0,
+    active_nodes: 0,
+    aggregated_cpu_percent: 12.5,
+    last_modified_timestamp: 0
+  })
+  t.match(await store.clusters.get(_id.toHexString()), {
+    total_cpu_cores: null,
+    memory_in_mb: null,
+    registered_over: 'socket.io'
+  })
+  t.equal(
+    (await store.clusters.get(agent.toHexString()))?.registered_over,
+    'channel',
+    'an agent of our channel is none of the original'
+  )
 })
 
 onMongo('of an undeployed job its clusters are known: they go on reporting it, and its name keeps its id', async t => {
   const raw = await rawMongo(t, uri)
   const [_id, cluster] = [new ObjectId(), new ObjectId()]
   await raw.clusters.insertOne({ _id: cluster, cluster_name: 'hpi', ip: '10.1.1.1', port: '10000' })
-  await raw.jobs.insertOne({ _id, ...descriptor, job_name: 'old.default.web.test', status: 'UNDEPLOYED', instance_list: [{ instance_number: 0, cluster_id: cluster.toHexString() }] })
+  await raw.jobs.insertOne({
+    _id,
+    ...descriptor,
+    job_name: 'old.default.web.test',
+    status: 'UNDEPLOYED',
+    instance_list: [{ instance_number: 0, cluster_id: cluster.toHexString() }]
+  })
   const store = await openedMongo(t, uri)
-  t.match(await store.jobs.get(_id.toHexString()), { status: 'UNDEPLOYED', instance_list: [], removals: [{ cluster_id: cluster.toHexString(), told: null }] })
+  t.match(await store.jobs.get(_id.toHexString()), {
+    status: 'UNDEPLOYED',
+    instance_list: [],
+    removals: [{ cluster_id: cluster.toHexString(), told: null }]
+  })
   t.equal(await store.jobs.purge(new Date(Date.now() + 3_600_000).toISOString()), 0)
 })

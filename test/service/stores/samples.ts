@@ -10,9 +10,19 @@ const NOW = new Date().toISOString()
 let names = 0
 
 export async function registered (store: Pick<Store, 'clusters'>, name = `cluster-${++names}`, now = Date.now()): Promise<Cluster> {
-  return await store.clusters.register({
-    cluster_name: name, ip: '10.0.0.1', port: 10000, network_component_port: 6000, registered_over: 'channel', delivery: 'http', clusterinfo: { arch: 'arm64' }, cluster_location: 'hpi'
-  }, now)
+  return await store.clusters.register(
+    {
+      cluster_name: name,
+      ip: '10.0.0.1',
+      port: 10000,
+      network_component_port: 6000,
+      registered_over: 'channel',
+      delivery: 'http',
+      clusterinfo: { arch: 'arm64' },
+      cluster_location: 'hpi'
+    },
+    now
+  )
 }
 
 export function anInstance (number: number, fields: Partial<Instance> = {}): Instance {

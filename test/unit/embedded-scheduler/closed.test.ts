@@ -41,7 +41,10 @@ t.test('an instance goes neither back to where it moves away from nor to where a
   t.match(createPass([candidate(1, 'hpi'), candidate(2, 'tum')], PASS).decide(moving), { assignments: [{ instance_number: 0, cluster_id: idOf(2) }] })
   t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(moving)), 'hpi: the instance is moving away from it')
 
-  const removed = { ...job(), retiring: [{ command_id: 'c', cluster_id: idOf(1), instances: [], error: null, original: false, told: null }] }
+  const removed = {
+    ...job(),
+    retiring: [{ command_id: 'c', cluster_id: idOf(1), instances: [], error: null, original: false, told: null }]
+  }
   t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(removed)), 'hpi: still has to remove an earlier instance of it')
 })
 

@@ -41,7 +41,9 @@ t.test('instances of one job are spread over clusters', async t => {
 
 t.test('an instance that a cluster has already counts for the spread', async t => {
   const decision = decide([candidate(1, 'hpi'), candidate(2, 'tum')], { instances: [idOf(1), ''] })
-  t.same(decision.kind === 'placed' && decision.assignments, [{ instance_number: 1, cluster_id: idOf(2), original: false }])
+  t.same(decision.kind === 'placed' && decision.assignments, [
+    { instance_number: 1, cluster_id: idOf(2), original: false }
+  ])
   t.equal(decision.explanation.clusters[1]?.reason, 'hpi: fits, 4 cores and 8000 MB free, has 1 instance of this job already')
 })
 

@@ -131,7 +131,14 @@ t.test('a dead end at one location is no dead end at another, nor for any other 
   refused.instance_list[0]!.refusals = [refusedBy(idOf(2), 5)]
   t.strictSame(places(refused), [], 'refused')
   t.strictSame(places(job({ location: 'tum' })), ['0@2'], 'not refused')
-  t.strictSame(places({ ...job({ location: 'tum' }), retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, original: false, told: null }] }), [], 'excluded')
+  t.strictSame(
+    places({
+      ...job({ location: 'tum' }),
+      retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, original: false, told: null }]
+    }),
+    [],
+    'excluded'
+  )
   t.strictSame(places(job({ location: 'tum' })), ['0@2'], 'not excluded')
 })
 

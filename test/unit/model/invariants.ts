@@ -82,7 +82,11 @@ function checkPatience (before: Job, events: JobChange['events']): void {
 
 /** An update takes down what runs only while enough others run. */
 function checkAvailability (before: Job, job: Job, events: JobChange['events']): void {
-  const renewed = new Set(events.filter(({ from = '', to }) => ['DEPLOYED', 'RUNNING'].includes(from) && to === 'CLUSTER_SCHEDULED').map(event => event.instance_number))
+  const renewed = new Set(
+    events
+      .filter(({ from = '', to }) => ['DEPLOYED', 'RUNNING'].includes(from) && to === 'CLUSTER_SCHEDULED')
+      .map(event => event.instance_number)
+  )
   const tookDown = job.instance_list.some(entry => renewed.has(entry.instance_number) && before.instance_list.some(earlier => earlier.instance_number === entry.instance_number &&
     earlier.cluster_id === entry.cluster_id && isUp(earlier) && !isUp(entry) && entry.generation > earlier.generation && entry.awaits !== null))
   if (!tookDown) return
@@ -131,7 +135,10 @@ export function checkWords (store: ModelStore, clusters: Iterable<ModelCluster>,
       if (excused.has(`${cluster.id} ${job.id}`)) continue
       for (const { instance_number: number, cluster_id: clusterId, awaits, status } of job.instance_list) {
         if (clusterId !== cluster.id || awaits !== null || status !== 'DEPLOYED') continue
-        must(cluster.jobs.get(job.id)?.has(number) ?? false, `${clusterId} has nothing of ${job.job_name}, which is DEPLOYED`)
+        must(
+          cluster.jobs.get(job.id)?.has(number) ?? false,
+          `${clusterId} has nothing of ${job.job_name}, which is DEPLOYED`
+        )
       }
     }
   }

@@ -14,7 +14,20 @@ type Jobs = Pick<
 >
 type Clusters = Pick<ClusterStore, 'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'silent' | 'returned' | 'at' | 'remove'>
 
-const NEW_CLUSTER: Omit<Cluster, 'id' | 'cluster_name' | 'ip' | 'port' | 'network_component_port' | 'registered_over' | 'delivery' | 'clusterinfo' | 'cluster_location' | 'registered_at' | 'last_modified_timestamp'> = {
+const NEW_CLUSTER: Omit<
+  Cluster,
+  | 'id'
+  | 'cluster_name'
+  | 'ip'
+  | 'port'
+  | 'network_component_port'
+  | 'registered_over'
+  | 'delivery'
+  | 'clusterinfo'
+  | 'cluster_location'
+  | 'registered_at'
+  | 'last_modified_timestamp'
+> = {
   nodes: 0,
   active_nodes: null,
   aggregated_cpu_percent: null,

@@ -120,7 +120,10 @@ t.test('what a result leaves out stays as it was, and one instance that is unkno
   const job = runningJob([HPI, HPI])
   Object.assign(job.instance_list[1]!, { namespace_ip: '10.18.0.2', host_ip: '10.0.0.1', host_port: 50103 })
   const change = detailed(job, { job_id: job.id, instances: [{ instance_number: 7 }, { instance_number: 1, host_ip: '10.0.0.2' }] }, HPI)
-  t.same(fields(change?.job, 'namespace_ip', 'host_ip', 'host_port'), [['', '', null], ['10.18.0.2', '10.0.0.2', 50103]])
+  t.same(fields(change?.job, 'namespace_ip', 'host_ip', 'host_port'), [
+    ['', '', null],
+    ['10.18.0.2', '10.0.0.2', 50103]
+  ])
   for (const [key, value] of [['namespace_ip', '10.18.0.3'], ['host_port', 50104]] as const) {
     const more = detailed(job, { job_id: job.id, instances: [{ instance_number: 1, [key]: value }] }, HPI)?.job.instance_list[1]
     t.same(more, { ...job.instance_list[1], [key]: value })

@@ -129,21 +129,30 @@ t.test('what runs after it was given up and stops again has all its starts again
   t.match(atDue(stopped)?.job.instance_list, [{ status: 'REQUESTED', attempts: 1, given_up: false }])
 })
 
-t.test('what a move took to a cluster, and does not run there any more, is placed where the descriptor says', async t => {
-  const late = new Date(Date.now() + POLICY.stoppedMs + 1000)
-  const moved = (told: Status): Job => {
-    const job = stored(reported(runningJob([HPI]), HPI, told))
-    job.instance_list[0]!.location = 'hpi'
-    return job
+t.test(
+  'what a move took to a cluster, and does not run there any more, is placed where the descriptor says',
+  async t => {
+    const late = new Date(Date.now() + POLICY.stoppedMs + 1000)
+    const moved = (told: Status): Job => {
+      const job = stored(reported(runningJob([HPI]), HPI, told))
+      job.instance_list[0]!.location = 'hpi'
+      return job
+    }
+    t.same(fields(expireDeadlines(moved('FAILED'), POLICY, 'system', late)?.job, 'cluster_id', 'location'), [
+      ['', null]
+    ])
+    const never = placedJob([HPI])
+    never.instance_list[0]!.location = 'hpi'
+    t.same(
+      fields(expireDeadlines(never, POLICY, 'system', late)?.job, 'cluster_id', 'location'),
+      [['', 'hpi']],
+      'it has not started there yet'
+    )
+    const anywhere = moved('FAILED')
+    anywhere.instance_list[0]!.location = ''
+    t.same(fields(expireDeadlines(anywhere, POLICY, 'system', late)?.job, 'location'), [['']], 'nothing ties it')
   }
-  t.same(fields(expireDeadlines(moved('FAILED'), POLICY, 'system', late)?.job, 'cluster_id', 'location'), [['', null]])
-  const never = placedJob([HPI])
-  never.instance_list[0]!.location = 'hpi'
-  t.same(fields(expireDeadlines(never, POLICY, 'system', late)?.job, 'cluster_id', 'location'), [['', 'hpi']], 'it has not started there yet')
-  const anywhere = moved('FAILED')
-  anywhere.instance_list[0]!.location = ''
-  t.same(fields(expireDeadlines(anywhere, POLICY, 'system', late)?.job, 'location'), [['']], 'nothing ties it')
-})
+)
 
 t.test('a user starts what was given up afresh: another descriptor, a move, a deleted cluster', async t => {
   const job = givenUpJob()

@@ -52,7 +52,9 @@ t.test('what is sent again is one event, for the cluster that lacks it or has it
     'resent @hpi: the cluster no longer reports it: the command was sent again'
   ])
   t.same(events(lingering(runningJob([HPI]), TUM)), ['resent @tum: the cluster still reports it: the removal was sent again'])
-  t.match(lingering(runningJob([HPI]), TUM)?.job.retiring, [{ cluster_id: TUM, instances: [], error: null, original: false, told: null }])
+  t.match(lingering(runningJob([HPI]), TUM)?.job.retiring, [
+    { cluster_id: TUM, instances: [], error: null, original: false, told: null }
+  ])
 })
 
 t.test('what awaits a command is not missing yet', async t => {

@@ -57,14 +57,33 @@ t.test('a removal replaces the one before of its cluster, and keeps its word whi
 
 t.test('a word is about what is being removed, else about what was removed', async t => {
   const { job: one } = job()
-  const leaving = { command_id: 'x', cluster_id: HPI, instances: [], error: null, original: true, told: 'CREATED' as const }
-  one.retiring = [leaving, { ...leaving, cluster_id: TUM, told: null }, { ...leaving, cluster_id: ETH, original: false }]
+  const leaving = {
+    command_id: 'x',
+    cluster_id: HPI,
+    instances: [],
+    error: null,
+    original: true,
+    told: 'CREATED' as const
+  }
+  one.retiring = [
+    leaving,
+    { ...leaving, cluster_id: TUM, told: null },
+    { ...leaving, cluster_id: ETH, original: false }
+  ]
   const { edit, events } = openEdit(one, 'system', new Date())
-  const words = () => [edit.job.retiring.map(({ told }) => told), edit.job.removals.map(({ told }) => told), events.length]
+  const words = () => [
+    edit.job.retiring.map(({ told }) => told),
+    edit.job.removals.map(({ told }) => told),
+    events.length
+  ]
   rememberWord(edit, HPI, 'CREATED')
   rememberWord(edit, HPI, 'CLUSTER_SCHEDULED')
   rememberWord(edit, ETH, 'FAILED')
-  t.same(words(), [['CREATED', null, 'CREATED'], ['FAILED', 'DEPLOYED'], 0], 'nothing new, nothing begun, nothing of an original one')
+  t.same(
+    words(),
+    [['CREATED', null, 'CREATED'], ['FAILED', 'DEPLOYED'], 0],
+    'nothing new, nothing begun, nothing of an original one'
+  )
   rememberWord(edit, HPI, 'FAILED')
   t.same(words(), [['FAILED', null, 'CREATED'], ['FAILED', 'DEPLOYED'], 1])
   edit.job.retiring = []

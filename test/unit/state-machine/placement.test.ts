@@ -9,11 +9,19 @@ const verdict = (summary: string, outcome: 'waiting' | 'unplaceable' = 'unplacea
 
 t.test('placing commands one deploy per cluster', async t => {
   const job = stored(created(sampleDescriptor({ replicas: 3 }), 'user'))
-  const change = placed(job, {
-    kind: 'placed',
-    assignments: [{ instance_number: 0, cluster_id: HPI, original: false }, { instance_number: 1, cluster_id: TUM, original: false }, { instance_number: 2, cluster_id: HPI, original: false }],
-    explanation: verdict('placed')
-  }, 'scheduler')
+  const change = placed(
+    job,
+    {
+      kind: 'placed',
+      assignments: [
+        { instance_number: 0, cluster_id: HPI, original: false },
+        { instance_number: 1, cluster_id: TUM, original: false },
+        { instance_number: 2, cluster_id: HPI, original: false }
+      ],
+      explanation: verdict('placed')
+    },
+    'scheduler'
+  )
   t.same(commands(change), [`deploy ${HPI}`, `deploy ${TUM}`])
   t.equal(change?.job.status, 'CLUSTER_SCHEDULED')
 })
@@ -21,12 +29,24 @@ t.test('placing commands one deploy per cluster', async t => {
 t.test('placing more instances on a cluster commands it to run the new number', async t => {
   const job = placedJob([HPI])
   const grown = stored(updated(job, { replicas: 2 }))
-  const change = placed(grown, { kind: 'placed', assignments: [{ instance_number: 1, cluster_id: HPI, original: false }], explanation: verdict('placed') }, 'scheduler')
+  const change = placed(
+    grown,
+    {
+      kind: 'placed',
+      assignments: [{ instance_number: 1, cluster_id: HPI, original: false }],
+      explanation: verdict('placed')
+    },
+    'scheduler'
+  )
   t.same(commands(change), [`replicate ${HPI} 2`])
 })
 
 t.test('a placement that comes too late places nothing', async t => {
-  const answer = { kind: 'placed' as const, assignments: [{ instance_number: 0, cluster_id: TUM, original: false }], explanation: verdict('placed') }
+  const answer = {
+    kind: 'placed' as const,
+    assignments: [{ instance_number: 0, cluster_id: TUM, original: false }],
+    explanation: verdict('placed')
+  }
   t.equal(placed(placedJob([HPI]), answer, 'scheduler'), undefined, 'it has a cluster already')
   const gone = stored(undeploying(stored(created(sampleDescriptor(), 'user')), 'user'))
   t.equal(placed(gone, answer, 'scheduler'), undefined, 'it is undeployed')
@@ -34,7 +54,16 @@ t.test('a placement that comes too late places nothing', async t => {
 
 t.test('instances that found no place while others did show why', async t => {
   const job = stored(created(sampleDescriptor({ replicas: 2 }), 'user'))
-  const change = placed(job, { kind: 'placed', assignments: [{ instance_number: 0, cluster_id: HPI, original: false }], failure: 'NoActiveClusterWithCapacity', explanation: verdict('placed 1 of 2') }, 'scheduler')
+  const change = placed(
+    job,
+    {
+      kind: 'placed',
+      assignments: [{ instance_number: 0, cluster_id: HPI, original: false }],
+      failure: 'NoActiveClusterWithCapacity',
+      explanation: verdict('placed 1 of 2')
+    },
+    'scheduler'
+  )
   t.equal(change?.job.status, 'NoActiveClusterWithCapacity')
   t.match(change?.job.status_reason, /instance 1: placed 1 of 2/)
 })
@@ -71,9 +100,17 @@ t.test('that there is no room shows on what has no place, never on what runs or 
 
 t.test('of several without a place, all that find none say so, and what runs does not', async t => {
   const job = stored(scaled(runningJob([HPI]), 4, 'user'))
-  const placing = (failure?: 'NoActiveClusterWithCapacity') => placed(job, {
-    kind: 'placed', assignments: [{ instance_number: 2, cluster_id: TUM, original: false }], explanation: verdict('placed 1 of 3'), ...failure && { failure }
-  }, 'scheduler')
+  const placing = (failure?: 'NoActiveClusterWithCapacity') =>
+    placed(
+      job,
+      {
+        kind: 'placed',
+        assignments: [{ instance_number: 2, cluster_id: TUM, original: false }],
+        explanation: verdict('placed 1 of 3'),
+        ...(failure && { failure })
+      },
+      'scheduler'
+    )
   t.same(fields(placing('NoActiveClusterWithCapacity')?.job, 'cluster_id', 'status', 'status_reason'), [
     [HPI, 'RUNNING', null], ['', 'NoActiveClusterWithCapacity', 'placed 1 of 3'], [TUM, 'CLUSTER_SCHEDULED', null], ['', 'NoActiveClusterWithCapacity', 'placed 1 of 3']
   ])

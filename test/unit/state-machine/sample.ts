@@ -83,11 +83,20 @@ export function placedOn (
   at?: Date,
   original = false
 ): JobChange | undefined {
-  return placed(job, {
-    kind: 'placed',
-    assignments: Object.entries(clusterIds).map(([number, cluster_id]) => ({ instance_number: Number(number), cluster_id, original })),
-    explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
-  }, 'scheduler', at)
+  return placed(
+    job,
+    {
+      kind: 'placed',
+      assignments: Object.entries(clusterIds).map(([number, cluster_id]) => ({
+        instance_number: Number(number),
+        cluster_id,
+        original
+      })),
+      explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
+    },
+    'scheduler',
+    at
+  )
 }
 
 /** What becomes of a job when its clusters take the commands of a change and then report RUNNING. */

@@ -4,7 +4,8 @@ import { CLUSTER_REFUSALS, STATUSES, WAY_UP, type Status } from '../../../schema
 import { mayBecome, reportedStatus, TRANSITIONS, worst, type Trigger } from '../../../services/job-lifecycle/state-machine/transitions.js'
 
 /** May an instance that was not given up go this way? */
-const may = (status: Status, trigger: Trigger, to: Status) => mayBecome({ status, given_up: false, original: false }, trigger, to)
+const may = (status: Status, trigger: Trigger, to: Status) =>
+  mayBecome({ status, given_up: false, original: false }, trigger, to)
 
 const rung = (status: Status): number => {
   const at = WAY_UP.indexOf((status === 'CREATING' ? 'CREATED' : status) as typeof WAY_UP[number])

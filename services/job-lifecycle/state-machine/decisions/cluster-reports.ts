@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ClusterId } from '../../../../schemas/cluster.js'
-import type { DeployResult, Instance, Job } from '../../../../schemas/job.js'
+import type { DeployResult } from '../../../../schemas/deploy-result.js'
+import type { Instance, Job } from '../../../../schemas/job.js'
 import { hasBegun, runs } from '../../../../schemas/job-facts.js'
 import { toPort } from '../../../../schemas/primitives.js'
 import type { Status } from '../../../../schemas/status.js'
