@@ -142,6 +142,20 @@ export const Config = Type.Object({
       'Seconds without a sign of life after which a cluster is lost and its instances fail over; at least ' +
         'CLUSTER_GRACE_S'
   }),
+  EVICTION_HOLD_SHARE: Type.Number({
+    default: 0.5,
+    minimum: 0,
+    maximum: 1,
+    description:
+      'Share of the active clusters, of at least 3: if more fall silent within one CLUSTER_GRACE_S, nothing is ' +
+        'started elsewhere until FAILOVER_AFTER_S after the next sign of life; 1 turns that off'
+  }),
+  EVICTION_RATE: Type.Integer({
+    default: 10,
+    minimum: 1,
+    maximum: 100_000,
+    description: 'Clusters a minute that are evicted after such a hold, at most'
+  }),
   DEADLINE_SCHEDULED_S: Type.Number({
     default: 120,
     minimum: 0.05,

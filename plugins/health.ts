@@ -14,6 +14,8 @@ declare module 'fastify' {
 export interface Health {
   /** The loop that hangs and for how long, one sentence; undefined if none does. Depends on no other system. */
   stuck (): string | undefined
+  /** Adds a check of another plugin. */
+  add (name: string, check: Check): void
   /** Runs all checks, at most {@link CHECK_MS} each. Never rejects. */
   readiness (): Promise<Readiness>
 }
@@ -87,6 +89,9 @@ export default fp(async function health (app) {
 
   app.decorate('health', {
     stuck,
+    add (name, check) {
+      checks[name] = check
+    },
     async readiness () {
       const results = await Promise.all(Object.entries(checks).map(([name, check]) => outcome(name, check)))
       return { status: results.every(({ ok }) => ok) ? 'ready' : 'not_ready', checks: results }

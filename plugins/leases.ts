@@ -15,8 +15,8 @@ export interface Lease {
   /** The fencing token while the lease is held; undefined while another process holds it, or after it has expired. */
   readonly token: number | undefined
   /**
-   * Since when the store has answered without a gap, Unix milliseconds; undefined while it does not answer. Before that
-   * time, heartbeats may have been missed.
+   * Since when the store has answered without a gap, monotonic milliseconds; undefined while it does not answer. Before
+   * that time, heartbeats may have been missed.
    */
   readonly answeredSince: number | undefined
   /** Resolves with the token once the lease is held; rejects when `signal` aborts. */
@@ -60,7 +60,7 @@ export default fp(async function leases (app) {
         token = await app.store.leases.acquire(name, holder, leaseMs)
         validUntil = asked + leaseMs
         // A process that was suspended has missed heartbeats, too.
-        if (answeredSince === undefined || asked - lastAnswer > leaseMs) answeredSince = Date.now()
+        if (answeredSince === undefined || asked - lastAnswer > leaseMs) answeredSince = asked
         lastAnswer = asked
         if (token !== undefined) turns.emit('taken')
       } catch (err) {

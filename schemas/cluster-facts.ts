@@ -2,20 +2,12 @@ import type { Cluster } from './cluster.js'
 
 /** Rules about a cluster at a point in time. Times are Unix milliseconds. */
 
-/** Milliseconds since the last sign of life of a cluster. */
+/** Milliseconds since the last sign of life of a cluster, by the wall clock. */
 export function silenceOf (
   { last_modified_timestamp: lastSign }: Pick<Cluster, 'last_modified_timestamp'>,
   now: number
 ): number {
   return now - lastSign * 1000
-}
-
-/**
- * The liveness rule (contract section 4): a cluster is active while its silence is shorter than `graceMs`, by default
- * 45 s.
- */
-export function isActive (cluster: Pick<Cluster, 'last_modified_timestamp'>, now: number, graceMs: number): boolean {
-  return silenceOf(cluster, now) < graceMs
 }
 
 /**
@@ -33,6 +25,7 @@ export const HAS_ITS_ONE = 'has an instance of it already, and takes no second o
 export const NO_MAINTENANCE = {
   scheduling: 'active',
   lost_at: null,
+  evicted_at: null,
   recovered_at: null,
   losses: 0,
   unknown_jobs: []
@@ -62,7 +55,8 @@ export function closedReason (
   if (losses <= TRUSTED_LOSSES || recoveredAt === null) return undefined
   const holdMs = Math.min(LONGEST_HOLD_MS, FIRST_HOLD_MS * 2 ** (losses - TRUSTED_LOSSES - 1))
   const steady = now - Date.parse(recoveredAt)
-  return steady < holdMs
+  // It came back in the future where the clock was set back since.
+  return steady >= 0 && steady < holdMs
     ? `was lost ${losses} times recently, and has to be steady for ${holdMs / 1000} s before it gets new instances ` +
       `(${Math.floor(steady / 1000)} s so far)`
     : undefined

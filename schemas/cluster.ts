@@ -109,6 +109,7 @@ const exampleCluster = {
   warnings: [],
   scheduling: 'active',
   lost_at: null,
+  evicted_at: null,
   recovered_at: null,
   losses: 0,
   unknown_jobs: [],
@@ -155,6 +156,12 @@ export const Cluster = Type.Object({
   lost_at: Nullable(
     Type.String({
       description: 'When the cluster was lost, ISO 8601, UTC; null while it gives signs of life'
+    })
+  ),
+  evicted_at: Nullable(
+    Type.String({
+      description:
+        'When what ran there was started elsewhere, ISO 8601, UTC; null for a lost cluster while that is held'
     })
   ),
   recovered_at: Nullable(Type.String({ description: 'When it last came back after a loss, ISO 8601, UTC' })),

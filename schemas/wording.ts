@@ -100,3 +100,8 @@ function ruleOf ({ description = 'a valid value' }: TSchema): string {
   const colon = description.indexOf(': ')
   return colon === -1 ? `a ${description.charAt(0).toLowerCase()}${description.slice(1)}` : description.slice(colon + 2)
 }
+
+/** "1 cluster", "3 clusters". */
+export function count (n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`
+}

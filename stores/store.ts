@@ -69,8 +69,14 @@ export interface ClusterFigures {
 
 /** What the lifecycle and operators set on a cluster. */
 export type MaintenanceFields = Partial<
-  Pick<Cluster, 'scheduling' | 'lost_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>
+  Pick<Cluster, 'scheduling' | 'lost_at' | 'evicted_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>
 >
+
+/** The last sign of life of a cluster, Unix seconds, and whether it was lost and what it ran was started elsewhere. */
+export interface ClusterSign extends Pick<Cluster, 'id' | 'last_modified_timestamp'> {
+  lost: boolean
+  evicted: boolean
+}
 
 export interface ClusterStore {
   /**
@@ -79,7 +85,7 @@ export interface ClusterStore {
   register (identity: ClusterIdentity, now: number): Promise<Cluster>
   /**
    * Records a heartbeat. False for an unknown cluster (never creates one). Visible to readers immediately; not waited
-   * for on disk, since the next heartbeat brings the same.
+   * for on disk, since the next heartbeat brings the same. `now` is stored even if it is earlier than the last time.
    */
   heartbeat (id: ClusterId, figures: ClusterFigures, now: number): Promise<boolean>
   /** Records a sign of life without figures (a pong). As durable as a heartbeat. */
@@ -91,20 +97,14 @@ export interface ClusterStore {
   get (id: ClusterId): Promise<Cluster | undefined>
   /** Sets these fields and no others. False for an unknown cluster. */
   update (id: ClusterId, fields: MaintenanceFields): Promise<boolean>
-  /**
-   * In order of id, after `after`. `activeSince`, Unix milliseconds, keeps those with a sign of life later than that.
-   */
-  list (query: { activeSince?: number, after?: ClusterId, limit?: number }): Promise<Cluster[]>
-  /**
-   * Clusters that are not lost (`lost_at`) and whose last sign of life is not later than `silentSince`, Unix
-   * milliseconds. In order of id, after `after`. Costs what it finds.
-   */
-  silent (query: { silentSince: number, after?: ClusterId, limit: number }): Promise<Cluster[]>
-  /** Clusters that are lost and have given a sign of life later than `activeSince`. The same otherwise. */
-  returned (query: { activeSince: number, after?: ClusterId, limit: number }): Promise<Cluster[]>
+  /** Those of these clusters that are known, in order of id. */
+  getMany (ids: ClusterId[]): Promise<Cluster[]>
+  /** In order of id, after `after`. */
+  list (query: { after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /** Of all clusters, also of those that cannot be understood. Reads nothing else of them. */
+  signs (): Promise<ClusterSign[]>
   /** The clusters of this location, name or id, in order of id. */
   at (place: string): Promise<Cluster[]>
-  countActive (activeSince: number): Promise<number>
   /** Forgets a cluster, its outbox and the claim to its channel. False when there was none. */
   remove (id: ClusterId): Promise<boolean>
 }

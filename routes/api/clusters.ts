@@ -33,6 +33,6 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['edgeio users'],
       response: { 200: json('A number', Type.Integer({ examples: [2] })), ...textErrors() }
     }
-  }, async () => app.clusterRegistry.countActive())
+  }, async () => app.clusterRegistry.liveness.countActive())
 }
 export default routes

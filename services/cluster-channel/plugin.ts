@@ -32,7 +32,7 @@ export interface ClusterChannel {
 export default fp(async function clusterChannel (app) {
   const { config, store, leases, loops, metrics, clusterRegistry, jobLifecycle, log } = app
   const acknowledgements = createAcknowledgements(store.outbox, jobLifecycle.reports)
-  const sessions = createSessions(store.channels, leases, log)
+  const sessions = createSessions(store.channels, leases, app.clusterRegistry.liveness, log)
   const lease = leases.campaign('http-push')
   const registrationTimeoutMs = config.REGISTRATION_TIMEOUT_S * 1000
 

@@ -2,6 +2,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Leases } from '../../plugins/leases.js'
 import type { ClusterId } from '../../schemas/cluster.js'
 import type { ChannelStore } from '../../stores/store.js'
+import type { Liveness } from '../cluster-registry/liveness.js'
 import { CLOSE } from './close-codes.js'
 import type { Complaint } from './frames.js'
 
@@ -54,6 +55,7 @@ const PAGE = 500
 export function createSessions (
   channels: ChannelStore,
   { holder, processLease }: Leases,
+  liveness: Pick<Liveness, 'connected'>,
   log: FastifyBaseLogger
 ): Sessions {
   const all = new Map<Session, Promise<void>>()
@@ -77,6 +79,7 @@ export function createSessions (
     // The late end of a replaced session must not take the newer one away.
     if (held?.session !== session) return
     byCluster.delete(clusterId)
+    liveness.connected(clusterId, false)
     await release(clusterId, held.claim)
   }
 
@@ -111,6 +114,7 @@ export function createSessions (
       const held = byCluster.get(clusterId)
       if (held && held.claim > claim) return replace(session)
       byCluster.set(clusterId, { session, claim })
+      liveness.connected(clusterId, true)
       if (held && held.session !== session) replace(held.session)
     },
 

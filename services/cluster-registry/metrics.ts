@@ -1,5 +1,4 @@
 import { Counter, Gauge, type Registry } from 'prom-client'
-import { countedByStore } from '../../plugins/metrics.js'
 import type { ClusterRegistry } from './registry.js'
 
 /** How many clusters there are, and what they send. */
@@ -19,10 +18,12 @@ export function measureClusters (metrics: Registry, clusters: ClusterRegistry): 
     }
   })
 
-  const active = new Gauge({
+  const active: Gauge = new Gauge({
     name: 'edgeio_clusters_active',
     help: 'Clusters with a sign of life within the grace time',
     registers: [metrics],
-    collect: countedByStore(() => clusters.countActive(), count => active.set(count))
+    collect () {
+      active.set(clusters.liveness.countActive())
+    }
   })
 }

@@ -1,5 +1,6 @@
 import fp from 'fastify-plugin'
 import { measureClusters } from './metrics.js'
+import { createLiveness } from './liveness.js'
 import { createClusterRegistry, type ClusterRegistry } from './registry.js'
 
 declare module 'fastify' {
@@ -8,8 +9,20 @@ declare module 'fastify' {
   }
 }
 
+/** Milliseconds between observations of what other processes heard, at most. */
+const OBSERVE_MS = 5000
+/** Observations in a grace time, at least. */
+const OBSERVATIONS = 9
+
 export default fp(async function clusterRegistry (app) {
-  const registry = createClusterRegistry(app.store, app.config.CLUSTER_GRACE_S * 1000)
+  const graceMs = app.config.CLUSTER_GRACE_S * 1000
+  const registry = createClusterRegistry(app.store, createLiveness(graceMs))
   app.decorate('clusterRegistry', registry)
   measureClusters(app.metrics, registry)
-}, { name: 'cluster-registry', dependencies: ['config', 'store', 'metrics'] })
+  const loop = app.loops.start({
+    name: 'liveness',
+    everyMs: Math.min(OBSERVE_MS, graceMs / OBSERVATIONS),
+    run: () => registry.observe()
+  })
+  app.addHook('onClose', () => loop.stop())
+}, { name: 'cluster-registry', dependencies: ['config', 'store', 'metrics', 'loops'] })

@@ -9,11 +9,11 @@ import {
   type ClusterRegistration,
   type Heartbeat
 } from '../../schemas/cluster.js'
-import { isActive } from '../../schemas/cluster-facts.js'
 import { ApiError } from '../../schemas/errors.js'
 import { isHexId } from '../../schemas/primitives.js'
 import { complaintOf } from '../../schemas/wording.js'
 import type { ClusterFigures, Store } from '../../stores/store.js'
+import type { Liveness } from './liveness.js'
 
 /** What other services may listen to. */
 interface RegistryEvents {
@@ -31,6 +31,9 @@ interface RegistryEvents {
  */
 export interface ClusterRegistry {
   events: EventEmitter<RegistryEvents>
+  liveness: Liveness
+  /** Takes in what other processes heard of the clusters: to repeat within a fraction of the grace time. */
+  observe (): Promise<void>
   /**
    * Registers or re-registers by name (contract section 5). `remoteAddress` counts where the cluster advertises none.
    * One that came over the channel may be behind NAT: it is called by HTTP only if it advertises an address.
@@ -51,9 +54,6 @@ export interface ClusterRegistry {
   list (query?: { active?: boolean, after?: ClusterId, limit?: number }): Promise<Cluster[]>
   /** The clusters with this location, name or id. */
   at (place: string): Promise<Cluster[]>
-  countActive (): Promise<number>
-  /** The 45 s rule (contract section 4). */
-  isActive (cluster: Cluster): boolean
   /** Forgets a cluster. */
   remove (id: ClusterId): Promise<void>
   /** The next subnet of 64 addresses for a worker (contract section 2); `subnets_exhausted` at the end of the range. */
@@ -65,17 +65,34 @@ const MAX_WARNINGS = 20
 
 const jobReport = TypeCompiler.Compile(JobReport)
 
-/** @param graceMs Milliseconds of silence after which a cluster is inactive. */
+/** Clusters read at a time. */
+const PAGE = 200
+
 export function createClusterRegistry (
   { clusters, subnets }: Pick<Store, 'clusters' | 'subnets'>,
-  graceMs: number
+  liveness: Liveness
 ): ClusterRegistry {
   const events = new EventEmitter<RegistryEvents>()
 
+  /** A page of those that are active, which may lie far apart. */
+  async function listActive ({ after, limit = Infinity }: { after?: ClusterId, limit?: number }): Promise<Cluster[]> {
+    const active: Cluster[] = []
+    for (let from = after; ;) {
+      const page = await clusters.list({ limit: PAGE, ...(from !== undefined && { after: from }) })
+      active.push(...page.filter(liveness.isActive))
+      if (page.length < PAGE || active.length >= limit) return active.slice(0, limit)
+      from = page.at(-1)!.id
+    }
+  }
+
   return {
     events,
+    liveness,
+
+    observe: () => liveness.observe(() => clusters.signs()),
 
     async register (registration, remoteAddress, over) {
+      const now = Date.now()
       const before = (await clusters.at(registration.cluster_name)).find(isNamed(registration.cluster_name))
       const cluster = await clusters.register({
         cluster_name: registration.cluster_name,
@@ -87,7 +104,8 @@ export function createClusterRegistry (
         clusterinfo: registration.cluster_info ?? null,
         // An empty location would match a descriptor that asks for none.
         cluster_location: registration.cluster_location || null
-      }, Date.now())
+      }, now)
+      liveness.heard(cluster.id, now)
       if (before && before.registered_over !== over) events.emit('kind', cluster)
       events.emit('alive', cluster.id)
       return cluster
@@ -96,13 +114,16 @@ export function createClusterRegistry (
     async heartbeat (id, body) {
       checkId(id)
       const { reports, warnings } = readReports(body.jobs ?? [])
-      if (!await clusters.heartbeat(id, figuresOf(body, warnings), Date.now())) throw notFound(id)
+      const now = Date.now()
+      if (!await clusters.heartbeat(id, figuresOf(body, warnings), now)) throw notFound(id)
+      liveness.heard(id, now)
       events.emit('alive', id)
       return { reports, warnings }
     },
 
     async touch (id) {
-      await clusters.touch(id, Date.now())
+      const now = Date.now()
+      if (await clusters.touch(id, now)) liveness.heard(id, now)
     },
 
     async addNodes (id, delta) {
@@ -120,17 +141,14 @@ export function createClusterRegistry (
       return await clusters.get(id) ?? fail(notFound(id))
     },
 
-    list: ({ active, ...page } = {}) => clusters.list(active ? { ...page, activeSince: Date.now() - graceMs } : page),
+    list: ({ active, ...page } = {}) => active ? listActive(page) : clusters.list(page),
 
     at: place => clusters.at(place),
-
-    countActive: () => clusters.countActive(Date.now() - graceMs),
-
-    isActive: cluster => isActive(cluster, Date.now(), graceMs),
 
     async remove (id) {
       checkId(id)
       if (!await clusters.remove(id)) throw notFound(id)
+      liveness.forget(id)
       events.emit('removed', id)
     },
 

@@ -4,10 +4,12 @@ import type { Cluster } from '../../schemas/cluster.js'
 import { isOriginal } from '../../schemas/cluster-facts.js'
 import { createCommitter } from './commit.js'
 import { startDeadlines } from './controllers/deadlines.js'
+import { createEvictionHold } from './controllers/eviction-hold.js'
 import { startFailover } from './controllers/failover.js'
 import { startPlacement } from './controllers/placement.js'
 import { startRetention } from './controllers/retention.js'
 import type { JobLifecycle } from './lifecycle.js'
+import { measureEvictions } from './metrics.js'
 import { createApplications } from './operations/applications.js'
 import { createClusterMaintenance } from './operations/cluster-maintenance.js'
 import { createClusterReports } from './operations/cluster-reports.js'
@@ -28,8 +30,11 @@ declare module 'fastify' {
 /** Milliseconds between checks of deadlines and silent clusters, at most: a shorter deadline shortens them. */
 const CHECK_MS = 1000
 
+/** Heartbeats that a cluster has before a hold of evictions ends. */
+const HEARTBEATS = 2
+
 export default fp(async function jobLifecycle (app) {
-  const { config, store, clusterRegistry: registry, schedulerClient: scheduler, loops, log } = app
+  const { config, store, clusterRegistry: registry, schedulerClient: scheduler, loops, clock, log } = app
   const { jobs, clusters, outbox, notifications } = store
   const policy = policyOf(config)
   const committer = createCommitter(jobs, policy, log)
@@ -66,12 +71,22 @@ export default fp(async function jobLifecycle (app) {
   const everyMs = Math.min(CHECK_MS, policy.scheduledMs, policy.stoppedMs, policy.moveMs)
   const graceMs = config.CLUSTER_GRACE_S * 1000
   const failoverMs = Math.max(config.FAILOVER_AFTER_S * 1000, graceMs)
+  const hold = createEvictionHold({
+    share: config.EVICTION_HOLD_SHARE,
+    graceMs,
+    failoverMs,
+    patienceMs: Math.max(failoverMs, HEARTBEATS * config.HEARTBEAT_INTERVAL_S * 1000),
+    rate: config.EVICTION_RATE
+  })
+  const { liveness } = registry
+  app.health.add('evictions', async () => describeHold(hold.reason()))
+  measureEvictions(app.metrics, liveness)
   const retryMs = config.PLACEMENT_RETRY_S * 1000
   const placement = startPlacement({ jobs, scheduler, committer, lease, retryMs, startLoop })
   const controllers = [
     placement,
-    startDeadlines({ jobs, outbox, clusters, committer, policy, lease, everyMs, startLoop }),
-    startFailover({ clusters, committer, graceMs, failoverMs, lease, everyMs, startLoop, log }),
+    startDeadlines({ jobs, outbox, clusters, committer, policy, hold, clock, lease, everyMs, startLoop }),
+    startFailover({ clusters, liveness, hold, committer, graceMs, failoverMs, lease, everyMs, startLoop, log }),
     startRetention({ jobs, hours: config.JOB_RETENTION_H, startLoop, log })
   ]
   committer.events.on('unplaced', placement.wake)
@@ -86,8 +101,24 @@ export default fp(async function jobLifecycle (app) {
   })
 }, {
   name: 'job-lifecycle',
-  dependencies: ['config', 'store', 'loops', 'leases', 'cluster-registry', 'scheduler-client']
+  dependencies: [
+    'config',
+    'clock',
+    'store',
+    'loops',
+    'leases',
+    'health',
+    'metrics',
+    'cluster-registry',
+    'scheduler-client'
+  ]
 })
+
+function describeHold (reason: string | undefined): string {
+  return reason === undefined
+    ? 'no eviction is held'
+    : `evictions are held, since ${reason}: nothing is started elsewhere, nothing is removed`
+}
 
 function policyOf (config: Config): Policy {
   return {

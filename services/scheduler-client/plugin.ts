@@ -19,9 +19,9 @@ declare module 'fastify' {
 const CLOUD_GRACE_MS = 30_000
 
 export default fp(async function schedulerClient (app) {
-  const { config, store, metrics, log } = app
+  const { config, store, clusterRegistry: { liveness }, metrics, log } = app
   const graceMs = config.CLUSTER_GRACE_S * 1000
-  const embedded = createEmbeddedScheduler({ store, graceMs, log })
+  const embedded = createEmbeddedScheduler({ store, liveness, graceMs, log })
   app.decorate('embeddedScheduler', embedded)
   if (config.CLOUD_SCHEDULER_URL === '') {
     app.decorate('schedulerClient', embedded)
@@ -41,7 +41,7 @@ export default fp(async function schedulerClient (app) {
       callbackMs: config.SCHEDULER_CALLBACK_S * 1000,
       embedded,
       fallback: config.SCHEDULER_FALLBACK === 'embedded',
-      verdictJudge: createEmbeddedScheduler({ store, graceMs: Math.min(graceMs, CLOUD_GRACE_MS), log }),
+      verdictJudge: createEmbeddedScheduler({ store, liveness, graceMs: Math.min(graceMs, CLOUD_GRACE_MS), log }),
       log
     })
   )
@@ -52,7 +52,7 @@ export default fp(async function schedulerClient (app) {
   })
   link.events.on('closed', () => log.info({ origin }, 'the Cloud Scheduler answers again'))
   app.addHook('onClose', () => link.close())
-}, { name: 'scheduler-client', dependencies: ['config', 'store', 'metrics'] })
+}, { name: 'scheduler-client', dependencies: ['config', 'store', 'cluster-registry', 'metrics'] })
 
 /** An IPv6 address stands in brackets in a URL (RFC 3986, section 3.2.2). */
 function originOf (host: string, port: number): string {

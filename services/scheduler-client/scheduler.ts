@@ -42,6 +42,8 @@ export interface Question {
 /** A cluster, with what is on its way to it already. */
 export interface Candidate {
   cluster: Cluster
+  /** Milliseconds since its last sign of life. */
+  silentMs: number
   /** Requirements of instances placed here that its figures do not show yet. */
   reserved: { cpu: number, memory: number }
 }

@@ -1,6 +1,7 @@
 import { Double } from 'mongodb'
 import { asCluster, type Cluster } from '../../schemas/cluster.js'
 import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
+import type { ClusterSign } from '../store.js'
 import type { ClusterDocument } from './collections.js'
 
 /** Figures of a heartbeat that are numbers. */
@@ -27,7 +28,7 @@ export const UNTOLD = {
  * @throws Error that says why the document cannot be understood.
  */
 export function toCluster (document: ClusterDocument): Cluster {
-  const { seen_at: seenAt, told, acked, last, channel, ...ours } = document.system_manager ?? {}
+  const { seen_at: _, told, acked, last, channel, ...ours } = document.system_manager ?? {}
   const heard = toNumber(document.last_modified_timestamp)
   const figures = Object.fromEntries(FIGURES.map(name => {
     const value = toNumber(document[name])
@@ -55,8 +56,37 @@ export function toCluster (document: ClusterDocument): Cluster {
     last_heartbeat_at: heard !== null && heard > 0 ? new Date(heard * 1000).toISOString() : null,
     ...NO_MAINTENANCE,
     ...ours,
-    last_modified_timestamp: Math.max(seenAt ?? 0, heard ?? 0)
+    evicted_at: evictionOf(document),
+    last_modified_timestamp: lastSign(document)
   })
+}
+
+/** The fields that {@link toSign} reads. */
+export const SIGN = {
+  last_modified_timestamp: 1,
+  'system_manager.seen_at': 1,
+  'system_manager.lost_at': 1,
+  'system_manager.evicted_at': 1
+}
+
+export function toSign (document: ClusterDocument): ClusterSign {
+  return {
+    id: document._id.toHexString(),
+    last_modified_timestamp: lastSign(document),
+    lost: (document.system_manager?.lost_at ?? null) !== null,
+    evicted: evictionOf(document) !== null
+  }
+}
+
+/** Before evictions could be held, a cluster was evicted when it was lost. */
+function evictionOf ({ system_manager: ours }: ClusterDocument): string | null {
+  const { lost_at: lostAt = null, evicted_at: evictedAt = lostAt } = ours ?? {}
+  return evictedAt
+}
+
+/** Ours is of any sign of life, the original's of the last heartbeat: a document that it wrote has no other. */
+function lastSign ({ system_manager: ours, last_modified_timestamp: heard }: ClusterDocument): number {
+  return Math.max(toNumber(ours?.seen_at) ?? 0, toNumber(heard) ?? 0)
 }
 
 /** Null for what is no number. */

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Double, ObjectId, type Filter, type UpdateFilter } from 'mongodb'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
 import type { ClusterIdentity, ClusterStore } from '../store.js'
-import { FIGURES, toCluster, toNumber, UNTOLD } from './cluster-document.js'
+import { FIGURES, SIGN, toCluster, toNumber, toSign, UNTOLD } from './cluster-document.js'
 import type { ClusterDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { isDuplicateKey, isOutage, isUnsafe } from './failures.js'
@@ -33,9 +33,9 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
         cluster_location: identity.cluster_location,
         'system_manager.network_component_port': identity.network_component_port,
         'system_manager.registered_over': identity.registered_over,
-        'system_manager.delivery': identity.delivery
+        'system_manager.delivery': identity.delivery,
+        'system_manager.seen_at': new Double(now / 1000)
       },
-      $max: { 'system_manager.seen_at': new Double(now / 1000) },
       $setOnInsert: {
         _id: new ObjectId(),
         nodes: 0,
@@ -129,9 +129,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
             FIGURES.filter(name => figures[name] !== undefined).map(name => [`system_manager.told.${name}`, true])
           ),
           ...(workers !== undefined && { 'system_manager.workers': storable(workers) }),
-          'system_manager.warnings': warnings
-        },
-        $max: {
+          'system_manager.warnings': warnings,
           last_modified: at,
           last_modified_timestamp: new Double(now / 1000),
           'system_manager.seen_at': new Double(now / 1000),
@@ -143,7 +141,7 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
 
     async touch (id, now) {
       const { matchedCount } = await clusters.updateOne(byId(id), {
-        $max: { 'system_manager.seen_at': new Double(now / 1000) }
+        $set: { 'system_manager.seen_at': new Double(now / 1000) }
       }, NOT_WAITED_FOR)
       return matchedCount > 0
     },
@@ -168,26 +166,16 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
       return matchedCount > 0
     },
 
-    list: ({ activeSince, after, limit }) =>
-      page(activeSince === undefined ? {} : seenAfter(activeSince), after, limit),
+    getMany: ids => page({ _id: { $in: ids.map(toObjectId) } }),
 
-    silent: ({ silentSince, after, limit }) =>
-      page(
-        {
-          'system_manager.lost_at': null,
-          'system_manager.seen_at': { $not: { $gt: silentSince / 1000 } },
-          last_modified_timestamp: { $not: { $gt: silentSince / 1000 } }
-        },
-        after,
-        limit
-      ),
+    list: ({ after, limit }) => page({}, after, limit),
 
-    returned: ({ activeSince, after, limit }) =>
-      page({ 'system_manager.lost_at': { $ne: null }, ...seenAfter(activeSince) }, after, limit),
+    async signs () {
+      const found = await clusters.findMany(REGISTERED, { projection: SIGN })
+      return found.filter(({ _id }) => _id instanceof ObjectId).map(toSign)
+    },
 
     at: place => page({ $or: [{ _id: toObjectId(place) }, { cluster_name: place }, { cluster_location: place }] }),
-
-    countActive: activeSince => clusters.countDocuments({ ...REGISTERED, ...seenAfter(activeSince) }),
 
     async remove (id) {
       const { deletedCount } = await clusters.deleteOne(byId(id))
@@ -198,12 +186,5 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
       )
       return true
     }
-  }
-}
-
-/** By ours, and by the original's: a document that it wrote has no other. */
-function seenAfter (time: number): Filter<ClusterDocument> {
-  return {
-    $or: [{ 'system_manager.seen_at': { $gt: time / 1000 } }, { last_modified_timestamp: { $gt: time / 1000 } }]
   }
 }

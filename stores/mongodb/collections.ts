@@ -165,11 +165,7 @@ type Index = [IndexSpecification, CreateIndexesOptions?]
 const INDEXES: Record<keyof Collections, Index[]> = {
   clusters: [
     [{ cluster_name: 1 }, { unique: true, sparse: true }],
-    [{ cluster_location: 1 }],
-    [{ 'system_manager.seen_at': 1 }],
-    // Missing and null are one to an index: clusters that are not lost.
-    [{ 'system_manager.lost_at': 1, 'system_manager.seen_at': 1 }],
-    [{ last_modified_timestamp: 1 }]
+    [{ cluster_location: 1 }]
   ],
   jobs: [
     [{ 'system_manager.live_name': 1 }, { unique: true, sparse: true }],

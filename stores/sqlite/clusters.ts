@@ -2,7 +2,7 @@ import { ObjectId } from 'bson'
 import { asCluster, type Cluster } from '../../schemas/cluster.js'
 import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
 import { parseStored } from '../../schemas/primitives.js'
-import type { ClusterStore, MaintenanceFields } from '../store.js'
+import type { ClusterSign, ClusterStore, MaintenanceFields } from '../store.js'
 import type { Connection } from './connection.js'
 import { readPage } from './pages.js'
 
@@ -17,9 +17,6 @@ type ClusterRow =
     warnings: string
     maintenance: string
   }
-
-/** As the indexes have it, to the letter. */
-const LOST_AT = "json_extract(maintenance, '$.lost_at')"
 
 const COLUMNS =
   `id, cluster_name, ip, port, network_component_port, registered_over, delivery, clusterinfo, cluster_location, nodes,
@@ -50,10 +47,10 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
       workers = coalesce(?, workers),
       more = coalesce(?, more),
       warnings = ?,
-      last_heartbeat_at = max(coalesce(last_heartbeat_at, ''), ?),
-      last_modified_timestamp = max(last_modified_timestamp, ?)
+      last_heartbeat_at = ?,
+      last_modified_timestamp = ?
     WHERE id = ?`)
-  const touch = prepare('UPDATE clusters SET last_modified_timestamp = max(last_modified_timestamp, ?) WHERE id = ?')
+  const touch = prepare('UPDATE clusters SET last_modified_timestamp = ? WHERE id = ?')
   const addNodes = prepare<{ nodes: number }>(
     'UPDATE clusters SET nodes = max(0, nodes + ?) WHERE id = ? RETURNING nodes'
   )
@@ -62,18 +59,15 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
   const update = prepare('UPDATE clusters SET maintenance = json_patch(maintenance, ?) WHERE id = ?')
   const select = prepare<ClusterRow>(`SELECT ${COLUMNS} FROM clusters WHERE id = ?`)
   const selectPage = prepare<ClusterRow>(`
-    SELECT ${COLUMNS} FROM clusters WHERE id > ? AND last_modified_timestamp > ? ORDER BY id LIMIT ? OFFSET ?`)
-  const selectSilent = prepare<ClusterRow>(`
-    SELECT ${COLUMNS} FROM clusters WHERE ${LOST_AT} IS NULL AND last_modified_timestamp <= ? AND id > ?
-    ORDER BY id LIMIT ? OFFSET ?`)
-  const selectReturned = prepare<ClusterRow>(`
-    SELECT ${COLUMNS} FROM clusters WHERE ${LOST_AT} IS NOT NULL AND last_modified_timestamp > ? AND id > ?
-    ORDER BY id LIMIT ? OFFSET ?`)
+    SELECT ${COLUMNS} FROM clusters WHERE id > ? ORDER BY id LIMIT ? OFFSET ?`)
+  const selectMany = prepare<ClusterRow>(`
+    SELECT ${COLUMNS} FROM clusters WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id`)
+  const selectSigns = prepare<Record<'lost' | 'evicted', 0 | 1> & Omit<ClusterSign, 'lost' | 'evicted'>>(`
+    SELECT id, last_modified_timestamp, json_extract(maintenance, '$.lost_at') IS NOT NULL AS lost,
+      json_extract(maintenance, '$.evicted_at') IS NOT NULL AS evicted
+    FROM clusters`)
   const selectAt = prepare<ClusterRow>(
     `SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`
-  )
-  const countActive = prepare<{ count: number }>(
-    'SELECT count(*) AS count FROM clusters WHERE last_modified_timestamp > ?'
   )
   // Its outbox and the claim to its channel go with it, by the foreign keys.
   const remove = prepare('DELETE FROM clusters WHERE id = ?')
@@ -87,6 +81,8 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
   function toClusterOfMany (row: ClusterRow): Cluster | undefined {
     return documents.ofMany({ kind: 'cluster', id: row.id }, () => parsed(row))
   }
+
+  const readable = (rows: ClusterRow[]) => rows.map(toClusterOfMany).filter(cluster => cluster !== undefined)
 
   return {
     register: (identity, now) =>
@@ -139,36 +135,15 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
         return row && toCluster(row)
       }),
 
-    list: ({ activeSince = -Infinity, after = '', limit }) =>
-      read(() =>
-        readPage(
-          (limit, offset) => selectPage.all(after, activeSince / 1000, limit, offset),
-          toClusterOfMany,
-          limit
-        )
-      ),
+    getMany: ids => read(() => readable(selectMany.all(JSON.stringify(ids)))),
 
-    silent: ({ silentSince, after = '', limit }) =>
-      read(() =>
-        readPage(
-          (limit, offset) => selectSilent.all(silentSince / 1000, after, limit, offset),
-          toClusterOfMany,
-          limit
-        )
-      ),
+    list: ({ after = '', limit }) =>
+      read(() => readPage((limit, offset) => selectPage.all(after, limit, offset), toClusterOfMany, limit)),
 
-    returned: ({ activeSince, after = '', limit }) =>
-      read(() =>
-        readPage(
-          (limit, offset) => selectReturned.all(activeSince / 1000, after, limit, offset),
-          toClusterOfMany,
-          limit
-        )
-      ),
+    signs: () =>
+      read(() => selectSigns.all().map(row => ({ ...row, lost: row.lost === 1, evicted: row.evicted === 1 }))),
 
-    at: place => read(() => selectAt.all(place).map(toClusterOfMany).filter(cluster => cluster !== undefined)),
-
-    countActive: activeSince => read(() => countActive.get(activeSince / 1000)!.count),
+    at: place => read(() => readable(selectAt.all(place))),
 
     remove: id => write(() => remove.run(id).changes > 0)
   }

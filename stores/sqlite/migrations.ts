@@ -148,6 +148,13 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE clusters ADD COLUMN registered_over TEXT NOT NULL DEFAULT 'channel';
   UPDATE clusters SET registered_over = 'socket.io' WHERE delivery = 'http';
+  `,
+  `
+  DROP INDEX clusters_by_sign_of_life;
+  DROP INDEX clusters_not_lost;
+  DROP INDEX clusters_lost;
+  UPDATE clusters SET maintenance = json_set(maintenance, '$.evicted_at', json_extract(maintenance, '$.lost_at'))
+    WHERE json_extract(maintenance, '$.lost_at') IS NOT NULL;
   `
 ]
 

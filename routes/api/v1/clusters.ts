@@ -14,7 +14,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const connected = await app.clusterChannel.connected(clusters.map(({ id }) => id))
     return clusters.map(cluster => ({
       ...cluster,
-      active: app.clusterRegistry.isActive(cluster),
+      active: app.clusterRegistry.liveness.isActive(cluster),
       connected: connected.has(cluster.id)
     }))
   }

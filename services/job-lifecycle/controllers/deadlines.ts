@@ -1,3 +1,4 @@
+import type { Clock } from '../../../background/clock.js'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
 import type { Job } from '../../../schemas/job.js'
@@ -6,7 +7,8 @@ import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore, JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
-import type { Policy } from '../state-machine/policy.js'
+import { longestDeadline, type Policy } from '../state-machine/policy.js'
+import type { EvictionHold } from './eviction-hold.js'
 
 /** Jobs read at a time. */
 const PAGE = 200
@@ -18,22 +20,27 @@ export interface DeadlinesContext {
   clusters: Pick<ClusterStore, 'get'>
   committer: Pick<Committer, 'change'>
   policy: Policy
+  /** While evictions are held, nobody knows what runs: nothing is tried elsewhere. */
+  hold: Pick<EvictionHold, 'isHeld'>
 }
 
 /**
  * One turn: expires the deadlines of each job whose `due_at` has passed. Jobs that fail never hide those after them:
  * each page starts behind the previous one.
- * @param now Unix milliseconds.
+ * @param now Unix milliseconds. @param lateMs Deadlines end so many milliseconds late.
  */
 export async function expireDue (
-  { jobs, outbox, clusters, committer, policy }: DeadlinesContext,
+  { jobs, outbox, clusters, committer, policy, hold }: DeadlinesContext,
   { fence, each, signal }: Turn,
-  now = Date.now()
+  now = Date.now(),
+  lateMs = 0
 ): Promise<void> {
-  const before = new Date(now).toISOString()
+  if (hold.isHeld) return
+  const asOf = now - lateMs
+  const before = new Date(asOf).toISOString()
   const expire = async (job: Job): Promise<JobChange | undefined> => {
     const untaken = new Set(await outbox.untaken(job.id))
-    return expireDeadlines(job, policy, 'system', new Date(now), untaken, await originalsOf(job))
+    return expireDeadlines(job, policy, 'system', new Date(now), { asOf, untaken, originals: await originalsOf(job) })
   }
   /** A cluster may have become an original one since a job was placed there, and must not lose it to a deadline. */
   async function originalsOf ({ instance_list: list }: Job): Promise<Set<ClusterId>> {
@@ -55,10 +62,17 @@ export async function expireDue (
 }
 
 /** Expires deadlines on time. Of several System Managers only the leader runs this loop. */
-export function startDeadlines ({ lease, everyMs, startLoop, ...context }: DeadlinesContext & {
+export function startDeadlines ({ lease, clock, everyMs, startLoop, ...context }: DeadlinesContext & {
   lease: Lease
+  clock: Pick<Clock, 'forwardMs'>
   everyMs: number
   startLoop: StartLoop
 }): Loop {
-  return startLoop({ name: 'deadlines', everyMs, lease, run: turn => expireDue(context, turn) })
+  const longestMs = longestDeadline(context.policy)
+  return startLoop({
+    name: 'deadlines',
+    everyMs,
+    lease,
+    run: turn => expireDue(context, turn, Date.now(), clock.forwardMs(longestMs))
+  })
 }

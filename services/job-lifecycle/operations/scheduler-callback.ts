@@ -18,7 +18,7 @@ export interface SchedulerCallbacks {
 export function createSchedulerCallbacks ({ committer, finder, registry, scheduler }: {
   committer: Committer
   finder: JobFinder
-  registry: Pick<ClusterRegistry, 'get' | 'isActive'>
+  registry: Pick<ClusterRegistry, 'get' | 'liveness'>
   scheduler: Pick<SchedulerClient, 'answered'>
 }): SchedulerCallbacks {
   return {
@@ -37,7 +37,7 @@ export function createSchedulerCallbacks ({ committer, finder, registry, schedul
         const cluster = 'cluster_id' in answer ? await registry.get(answer.cluster_id) : undefined
         await committer.change(
           job.id,
-          job => answered(job, answer, cluster && { ...cluster, active: registry.isActive(cluster) })
+          job => answered(job, answer, cluster && { ...cluster, active: registry.liveness.isActive(cluster) })
         )
       } catch (err) {
         if (err instanceof ApiError && err.code === 'cluster_not_found') {

@@ -19,6 +19,11 @@ export interface Policy {
   rolloutMs: number
 }
 
+/** The longest deadline that an instance may have, in milliseconds; those of updates may be longer. */
+export function longestDeadline ({ scheduledMs, startingMs, stoppedMs, moveMs, rolloutMs }: Policy): number {
+  return Math.max(scheduledMs, startingMs, stoppedMs, moveMs, rolloutMs)
+}
+
 /** Milliseconds that an instance on a cluster may stay in its status; undefined for as long as it likes. */
 export function deadlineOf (
   instance: Pick<Instance, 'status' | 'original'>,

@@ -68,7 +68,8 @@ export function createQuestions (retryMs: number): Questions {
         byJob.delete(old)
       }
       const asked = byJob.get(id)?.asked
-      if (asked?.generation !== generation) return undefined
+      // One of the future was asked before the clock was set back: there is no telling how long ago.
+      if (asked?.generation !== generation || asked.at > now) return undefined
       see(id, asked, now)
       return asked
     },

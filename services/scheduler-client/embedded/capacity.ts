@@ -1,5 +1,5 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
-import { closedReason, isActive, isOriginal, silenceOf } from '../../../schemas/cluster-facts.js'
+import { closedReason, isOriginal } from '../../../schemas/cluster-facts.js'
 import { MAX_QUANTITY } from '../../../schemas/primitives.js'
 import type { Candidate } from '../scheduler.js'
 
@@ -78,7 +78,12 @@ export function toFigure (stored: unknown): number | null {
   return Number.isFinite(n) ? Math.min(n as number, MAX_QUANTITY) : null
 }
 
-function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number, graceMs: number): ClusterCapacity {
+function capacityOf (
+  { cluster, reserved, silentMs }: Candidate,
+  rank: number,
+  now: number,
+  graceMs: number
+): ClusterCapacity {
   const technology = listed(cluster.technology) ?? DEFAULT_TECHNOLOGY
   const workers = (cluster.workers ?? []).map(worker => ({
     name: worker.name,
@@ -90,8 +95,8 @@ function capacityOf ({ cluster, reserved }: Candidate, rank: number, now: number
     name: cluster.cluster_name,
     location: cluster.cluster_location,
     rank,
-    silentMs: silenceOf(cluster, now),
-    alive: isActive(cluster, now, graceMs),
+    silentMs,
+    alive: silentMs < graceMs,
     original: isOriginal(cluster),
     closed: closedReason(cluster, now),
     heard: cluster.last_heartbeat_at !== null,

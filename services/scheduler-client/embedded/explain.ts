@@ -1,9 +1,10 @@
 import { MAX_VERDICTS, type ClusterVerdict } from '../../../schemas/job.js'
+import { count } from '../../../schemas/wording.js'
 import type { PlacementFailure } from '../../../schemas/status.js'
 import { STOPPED_BY } from './feasibility.js'
 import { createRanking, type Ranked, type Ranking } from './ranking.js'
 import type { Free, ClusterCapacity, Capacities } from './capacity.js'
-import { count, freeSentence, shortfall } from './sentences.js'
+import { freeSentence, shortfall } from './sentences.js'
 import type { PlacementRequest } from './placement-request.js'
 
 /** A cluster that got instances of a job, with its figures from before the first of them. */

@@ -5,6 +5,7 @@ import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Resources } from '../../../schemas/job-facts.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Store } from '../../../stores/store.js'
+import type { Liveness } from '../../cluster-registry/liveness.js'
 import type { PlacementDecision, SchedulerClient } from '../scheduler.js'
 import { createPass } from './placement-pass.js'
 
@@ -26,13 +27,14 @@ export interface EmbeddedScheduler extends SchedulerClient {
 
 interface EmbeddedSchedulerOptions {
   store: Pick<Store, 'clusters' | 'jobs'>
+  liveness: Pick<Liveness, 'silence'>
   /** Milliseconds of silence after which a cluster is inactive. */
   graceMs: number
   log: Pick<FastifyBaseLogger, 'error'>
 }
 
 export function createEmbeddedScheduler (
-  { store: { clusters, jobs: jobStore }, graceMs, log }: EmbeddedSchedulerOptions
+  { store: { clusters, jobs: jobStore }, liveness, graceMs, log }: EmbeddedSchedulerOptions
 ): EmbeddedScheduler {
   return {
     events: new EventEmitter(),
@@ -42,7 +44,8 @@ export function createEmbeddedScheduler (
       const candidates = known.map(cluster => {
         const { cpu, memory } = reserved.get(cluster.id) ?? NOTHING
         const added = more?.get(cluster.id) ?? NOTHING
-        return { cluster, reserved: { cpu: cpu + added.cpu, memory: memory + added.memory } }
+        const silentMs = liveness.silence(cluster)
+        return { cluster, silentMs, reserved: { cpu: cpu + added.cpu, memory: memory + added.memory } }
       })
       const pass = createPass(candidates, { now: Date.now(), graceMs })
       const decisions: Array<PlacementDecision | undefined> = []

@@ -40,11 +40,6 @@ export function freeSentence ({ cpu, memory }: Free): string {
   return known.length === 0 ? 'free capacity unknown' : `${known.join(' and ')} free`
 }
 
-/** "1 cluster", "3 clusters". */
-export function count (n: number, noun: string): string {
-  return `${n} ${noun}${n === 1 ? '' : 's'}`
-}
-
 /** The sums suffice, but no single worker does. */
 function workerShortfall ({ workers, free }: ClusterCapacity, request: PlacementRequest): string {
   const named = request.node === undefined ? undefined : workers.find(worker => worker.name === request.node)

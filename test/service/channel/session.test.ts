@@ -6,6 +6,7 @@ import type { Cluster } from '../../../schemas/cluster.js'
 import { createAcknowledgements } from '../../../services/cluster-channel/acknowledgements.js'
 import { MAX_BACKLOG_BYTES } from '../../../services/cluster-channel/delivery.js'
 import { startSession, type SessionContext } from '../../../services/cluster-channel/session.js'
+import { createLiveness } from '../../../services/cluster-registry/liveness.js'
 import { createSessions } from '../../../services/cluster-channel/sessions.js'
 import { createChannelStore } from '../../../stores/sqlite/channels.js'
 import { createLeaseStore } from '../../../stores/sqlite/leases.js'
@@ -43,7 +44,7 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
   const log: Array<{ level: string, message: string }> = []
   const write = (level: string) => (_details: object, message: string) => { log.push({ level, message }) }
   const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), child: () => logger }
-  const sessions = createSessions(channels, { holder: HERE, processLease: lease } as never, logger as never)
+  const sessions = createSessions(channels, { holder: HERE, processLease: lease } as never, createLiveness(45_000), logger as never)
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
   const sockets: WebSocket[] = []

@@ -1,3 +1,4 @@
+import { createLiveness } from '../../../services/cluster-registry/liveness.js'
 import t, { type Test } from 'tap'
 import type { Lease } from '../../../plugins/leases.js'
 import { createSessions, type Session } from '../../../services/cluster-channel/sessions.js'
@@ -48,7 +49,7 @@ async function open (t: Test) {
       return store.channels.current(ids)
     }
   }
-  const sessions = createSessions(channels, { holder: HERE, processLease: lease satisfies Lease } as never, log as never)
+  const sessions = createSessions(channels, { holder: HERE, processLease: lease satisfies Lease } as never, createLiveness(45_000), log as never)
   // Only what a process that lives has claimed counts.
   for (const holder of [HERE, THERE]) await store.leases.acquire(`process/${holder}`, holder, 60_000)
   const { id } = await registered(store)

@@ -1,3 +1,4 @@
+import { createLiveness } from '../../../services/cluster-registry/liveness.js'
 import t, { type Test } from 'tap'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { createSessions, type Session } from '../../../services/cluster-channel/sessions.js'
@@ -30,7 +31,7 @@ async function open (t: Test, count: number) {
   const ids = await withCommands(store, count)
   const log = keptLog()
   const lease = { token: 1, answeredSince: 100, held: async () => 1 }
-  const sessions = createSessions(store.channels, { holder: HERE, processLease: lease } as never, log as never)
+  const sessions = createSessions(store.channels, { holder: HERE, processLease: lease } as never, createLiveness(45_000), log as never)
   const woken: ClusterId[] = []
   const pushed: ClusterId[] = []
   const counts = { pushes: 0 }

@@ -2,9 +2,11 @@ import t, { type Test } from 'tap'
 import type { Turn } from '../../../background/loop.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Job } from '../../../schemas/job.js'
-import { createCommitter } from '../../../services/job-lifecycle/commit.js'
+import type { Vitals } from '../../../services/cluster-registry/liveness.js'
+import { createCommitter, type Committer } from '../../../services/job-lifecycle/commit.js'
+import { createEvictionHold } from '../../../services/job-lifecycle/controllers/eviction-hold.js'
 import { createSilenceWatch } from '../../../services/job-lifecycle/controllers/failover.js'
-import type { JobChange } from '../../../stores/store.js'
+import type { JobChange, Store } from '../../../stores/store.js'
 import { keptLog } from '../stores/mongo-store.js'
 import { openFile } from '../stores/sqlite-store.js'
 import { addressesOf, aJob, on, registered, saved } from '../stores/samples.js'
@@ -61,34 +63,51 @@ t.test('what is no figure in a stored descriptor reserves nothing, and does not 
   t.same((await store.jobs.reserved()).get(clusterId), { cpu: 6 * 0.5 + 1, memory: 12 * 100 + 50 })
 })
 
+/** The watch of a leader that has watched for long, and what of a cluster is silent. */
+function watchOf (store: Store, committer: Committer, log: unknown, silentMs: number) {
+  const hold = createEvictionHold({
+    share: 0.5, graceMs: 45_000, failoverMs: 120_000, patienceMs: 120_000, rate: 10
+  })
+  const liveness = {
+    vitals: () => vitals,
+    marked () {}
+  }
+  let vitals: Vitals[] = []
+  const watch = createSilenceWatch({
+    clusters: store.clusters, liveness, hold, committer, graceMs: 45_000, failoverMs: 120_000, log: log as never
+  })
+  return async (fence: number, listenedMs = 120_000) => {
+    vitals = (await store.clusters.signs()).map(sign => ({ ...sign, silentMs }))
+    await watch(turn(fence), listenedMs)
+  }
+}
+
 t.test('a new leader decides once more on what lost clusters run, when they had time to report', async t => {
   const { store, log, clusterId, running, committer } = await open(t)
-  await store.clusters.update(clusterId, { lost_at: new Date().toISOString() })
-  const later = Date.now() + 600_000
-  const watch = createSilenceWatch({ clusters: store.clusters, committer, graceMs: 45_000, failoverMs: 120_000, log: log as never })
+  await store.clusters.update(clusterId, { lost_at: new Date().toISOString(), evicted_at: new Date().toISOString() })
+  const watch = watchOf(store, committer, log, 600_000)
   const statusOf = async (job: Job, of: ClusterId = clusterId) => (await store.jobs.get(job.id))!.instance_list.find(entry => entry.cluster_id === of)?.status
 
   const job = await running()
-  await watch(turn(1), false, later)
+  await watch(1, 119_999)
   t.equal(await statusOf(job), 'RUNNING', 'not yet')
-  await watch(turn(1), true, later)
+  await watch(1)
   t.equal(await statusOf(job), 'DEAD')
   const { revision } = (await store.jobs.get(job.id))!
 
   const another = await running()
-  await watch(turn(1), true, later)
+  await watch(1)
   t.equal(await statusOf(another), 'RUNNING', 'once for each leadership')
-  await watch(turn(2), true, later)
+  await watch(2)
   t.equal(await statusOf(another), 'DEAD')
   t.equal((await store.jobs.get(job.id))!.revision, revision, 'what has failed over already is not changed')
 })
 
 t.test('a lost cluster that reports again is no longer one that a new leader fails over', async t => {
   const { store, log, clusterId, running, committer } = await open(t)
-  await store.clusters.update(clusterId, { lost_at: new Date().toISOString() })
+  await store.clusters.update(clusterId, { lost_at: new Date().toISOString(), evicted_at: new Date().toISOString() })
   const job = await running()
-  const watch = createSilenceWatch({ clusters: store.clusters, committer, graceMs: 45_000, failoverMs: 120_000, log: log as never })
-  await watch(turn(1), true)
+  await watchOf(store, committer, log, 0)(1)
   t.match((await store.jobs.get(job.id))!.instance_list, [{ status: 'RUNNING', silent: false }])
   t.equal((await store.clusters.get(clusterId))?.lost_at, null)
 })

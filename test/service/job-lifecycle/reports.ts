@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import Fastify from 'fastify'
 import type { Test } from 'tap'
+import { createLiveness } from '../../../services/cluster-registry/liveness.js'
 import { createClusterRegistry } from '../../../services/cluster-registry/registry.js'
 import { createCommitter } from '../../../services/job-lifecycle/commit.js'
 import { createClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
@@ -21,7 +22,7 @@ export async function openReports (t: Test) {
   const clusters = createClusterStore(connection)
   const outbox = createOutbox(connection)
   const jobs = createJobStore(connection, createAddressPool(connection), outbox)
-  const registry = createClusterRegistry({ clusters, subnets: createSubnetStore(connection) }, 45_000)
+  const registry = createClusterRegistry({ clusters, subnets: createSubnetStore(connection) }, createLiveness(45_000))
   const committer = createCommitter(jobs, POLICY, log)
   const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 10_000, log })
   return { connection, clusters, outbox, jobs, registry, drift, reports: createClusterReports({ jobs, registry, committer, drift }) }

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import type { Job } from '../../../schemas/job.js'
+import { createLiveness } from '../../../services/cluster-registry/liveness.js'
 import { createEmbeddedScheduler } from '../../../services/scheduler-client/embedded/scheduler.js'
 import type { Store } from '../../../stores/store.js'
 import { openSqliteStore } from '../../../stores/sqlite/open.js'
@@ -14,7 +15,7 @@ async function start (t: Test) {
   await store.clusters.heartbeat(clusterId, { total_cpu_cores: 4, memory_in_mb: 8000, warnings: [] }, Date.now())
   const log: Array<{ details: { err: Error, job_id: string }, message: string }> = []
   const scheduler = createEmbeddedScheduler({
-    store, graceMs: 45_000, log: { error: (details: any, message?: string) => { log.push({ details, message: message! }) } }
+    store, liveness: createLiveness(45_000), graceMs: 45_000, log: { error: (details: any, message?: string) => { log.push({ details, message: message! }) } }
   })
   return { store, scheduler, clusterId, log }
 }

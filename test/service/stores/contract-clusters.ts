@@ -34,6 +34,7 @@ export function clusterContract (t: Test, open: Open): void {
       warnings: [],
       scheduling: 'active',
       lost_at: null,
+      evicted_at: null,
       recovered_at: null,
       losses: 0,
       unknown_jobs: [],
@@ -121,16 +122,6 @@ export function clusterContract (t: Test, open: Open): void {
     t.strictSame(await store.clusters.list({}), [])
   })
 
-  t.test('the last sign of life never goes back', async t => {
-    const { store } = await open(t)
-    const { id } = await registered(store, 'hpi', T0)
-    t.equal(await store.clusters.touch(id, T0 + 3000), true)
-    t.match(await store.clusters.get(id), { last_modified_timestamp: (T0 + 3000) / 1000, last_heartbeat_at: null, active_nodes: null })
-    await store.clusters.heartbeat(id, { active_nodes: 1, warnings: [] }, T0 + 1000)
-    await store.clusters.touch(id, T0 + 2000)
-    t.match(await store.clusters.get(id), { last_modified_timestamp: (T0 + 3000) / 1000, active_nodes: 1 })
-  })
-
   t.test('the worker count adds up under concurrency and is never below 0', async t => {
     const { store } = await open(t)
     const { id } = await registered(store)
@@ -151,50 +142,40 @@ export function clusterContract (t: Test, open: Open): void {
     t.strictSame((await store.clusters.list({ after: ids[6]! })).map(({ id }) => id), [])
   })
 
-  t.test('active clusters are those with a sign of life later than the given time', async t => {
-    const { store } = await open(t)
-    const old = await registered(store, 'old', T0)
-    const edge = await registered(store, 'edge', T0 + 1000)
-    const late = await registered(store, 'late', T0 + 1001)
-    t.strictSame((await store.clusters.list({ activeSince: T0 + 1000 })).map(({ id }) => id), [late.id])
-    t.equal(await store.clusters.countActive(T0 + 1000), 1)
-    await store.clusters.touch(old.id, T0 + 2000)
-    t.equal(await store.clusters.countActive(T0 + 1000), 2)
-    t.strictSame((await store.clusters.list({ activeSince: T0 + 1000, limit: 1 })).map(({ id }) => id), [old.id])
-    t.equal(await store.clusters.countActive(0), 3)
-    t.not(edge.id, late.id)
-  })
-
-  t.test('silent clusters are those that are not lost and whose last sign of life is not later than the given time', async t => {
-    const { store } = await open(t)
-    const old = await registered(store, 'old', T0)
-    const edge = await registered(store, 'edge', T0 + 1000)
-    await registered(store, 'late', T0 + 1001)
-    const silent = async (more = {}) => (await store.clusters.silent({ silentSince: T0 + 1000, limit: 10, ...more })).map(({ id }) => id)
-    const both = [old.id, edge.id].sort()
-    t.strictSame(await silent(), both)
-    t.strictSame(await silent({ limit: 1 }), both.slice(0, 1))
-    t.strictSame(await silent({ after: both[0] }), both.slice(1))
-    await store.clusters.update(old.id, { lost_at: new Date(T0 + 2000).toISOString() })
-    t.strictSame(await silent(), [edge.id], 'a lost one is known to be silent')
-    await store.clusters.update(old.id, { lost_at: null })
-    t.strictSame(await silent(), both)
-  })
-
-  t.test('returned clusters are those that are lost and gave a sign of life later than the given time', async t => {
+  t.test('the signs of life of all clusters come with what was made of their silence', async t => {
     const { store, reopen } = await open(t)
-    const ids: string[] = []
-    for (const [n, at] of [T0, T0 + 1000, T0 + 1001, T0 + 1002].entries()) ids.push((await registered(store, `c${n}`, at)).id)
-    for (const id of ids.slice(0, 3)) await store.clusters.update(id, { lost_at: new Date(T0).toISOString() })
-    const returned = async (from = store, more = {}) => (await from.clusters.returned({ activeSince: T0 + 1000, limit: 10, ...more })).map(({ id }) => id)
-    t.strictSame(await returned(), [ids[2]])
-    await store.clusters.touch(ids[0]!, T0 + 5000)
-    const both = [ids[0]!, ids[2]!].sort()
-    t.strictSame(await returned(), both)
-    t.strictSame(await returned(store, { limit: 1 }), both.slice(0, 1))
-    t.strictSame(await returned(store, { after: both[0] }), both.slice(1))
-    await store.clusters.update(ids[0]!, { lost_at: null, recovered_at: new Date(T0).toISOString() })
-    t.strictSame(await returned(await reopen()), [ids[2]], 'also after a restart')
+    const [steady, held, evicted] = await Promise.all(['a', 'b', 'c'].map(name => registered(store, name, T0)))
+    const at = new Date(T0 + 500).toISOString()
+    await store.clusters.update(held!.id, { lost_at: at, evicted_at: null })
+    await store.clusters.update(evicted!.id, { lost_at: at, evicted_at: at })
+    await store.clusters.touch(steady!.id, T0 + 2000)
+    const signs = async (of = store) =>
+      Object.fromEntries((await of.clusters.signs()).map(({ id, ...sign }) => [id, sign]))
+    const expected = {
+      [steady!.id]: { last_modified_timestamp: (T0 + 2000) / 1000, lost: false, evicted: false },
+      [held!.id]: { last_modified_timestamp: T0 / 1000, lost: true, evicted: false },
+      [evicted!.id]: { last_modified_timestamp: T0 / 1000, lost: true, evicted: true }
+    }
+    t.same(await signs(), expected)
+    t.match(await store.clusters.getMany([evicted!.id, held!.id, 'f'.repeat(24)]).then(found =>
+      Object.fromEntries(found.map(cluster => [cluster.id, cluster]))), {
+      [held!.id]: { lost_at: at, evicted_at: null },
+      [evicted!.id]: { lost_at: at, evicted_at: at }
+    })
+    t.same(await signs(await reopen()), expected, 'also after a restart')
+  })
+
+  t.test('a sign of life is stored as it comes: the clock of its machine may have been set back', async t => {
+    const { store } = await open(t)
+    const { id } = await registered(store, 'hpi', T0 + 3_600_000)
+    const stamp = async () => (await store.clusters.signs())[0]!.last_modified_timestamp * 1000
+    await store.clusters.heartbeat(id, { warnings: [] }, T0 + 3_600_000)
+    await store.clusters.heartbeat(id, { warnings: [] }, T0)
+    t.equal(await stamp(), T0)
+    t.equal((await store.clusters.get(id))?.last_heartbeat_at, new Date(T0).toISOString())
+    await registered(store, 'hpi', T0 - 1000)
+    await store.clusters.heartbeat(id, { warnings: [] }, T0 - 1000)
+    t.equal(await stamp(), T0 - 1000)
   })
 
   t.test('clusters are found by location, name and id', async t => {

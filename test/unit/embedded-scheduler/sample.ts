@@ -10,7 +10,9 @@ export const idOf = (n: number) => n.toString(16).padStart(24, '0')
 
 /** A cluster with 4 cores and 8000 MB free, last heard 5 s ago. Its id is made from `n`; its name is its location too. */
 export function candidate (n: number, name: string, more: Partial<Cluster> = {}, reserved = { cpu: 0, memory: 0 }): Candidate {
+  const { last_modified_timestamp: lastSign = silentFor(5) } = more
   return {
+    silentMs: PASS.now - lastSign * 1000,
     cluster: {
       id: idOf(n),
       cluster_name: name,
@@ -34,7 +36,7 @@ export function candidate (n: number, name: string, more: Partial<Cluster> = {},
       ...NO_MAINTENANCE,
       registered_at: new Date(PASS.now - 3_600_000).toISOString(),
       last_heartbeat_at: new Date(PASS.now - 5000).toISOString(),
-      last_modified_timestamp: silentFor(5),
+      last_modified_timestamp: lastSign,
       ...more
     },
     reserved

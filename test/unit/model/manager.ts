@@ -1,9 +1,11 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Turn } from '../../../background/loop.js'
 import type { ClusterId, Heartbeat } from '../../../schemas/cluster.js'
+import { createLiveness } from '../../../services/cluster-registry/liveness.js'
 import { createClusterRegistry, type ClusterRegistry } from '../../../services/cluster-registry/registry.js'
 import { createCommitter } from '../../../services/job-lifecycle/commit.js'
 import { expireDue } from '../../../services/job-lifecycle/controllers/deadlines.js'
+import { createEvictionHold } from '../../../services/job-lifecycle/controllers/eviction-hold.js'
 import { createSilenceWatch } from '../../../services/job-lifecycle/controllers/failover.js'
 import { placeUnplaced } from '../../../services/job-lifecycle/controllers/placement.js'
 import { createClusterMaintenance, type ClusterMaintenance } from '../../../services/job-lifecycle/operations/cluster-maintenance.js'
@@ -36,6 +38,8 @@ export interface Manager {
   reports: ClusterReports
   /** With the comparison that follows from it. */
   heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<void>
+  /** Whether evictions are held, and deadlines with them. */
+  isHeld (): boolean
   /** A turn of each controller, once. */
   expireDue (): Promise<void>
   watchSilence (): Promise<void>
@@ -47,8 +51,10 @@ export function startManager (store: ModelStore, fence: number): Manager {
   const { jobs, clusters } = store
   const startedAt = Date.now()
   const committer = createCommitter(jobs, POLICY, log)
-  const registry = createClusterRegistry(store as unknown as Store, GRACE_MS)
-  const scheduler = createEmbeddedScheduler({ store, graceMs: GRACE_MS, log })
+  const monotonic = () => Date.now()
+  const liveness = createLiveness(GRACE_MS, monotonic)
+  const registry = createClusterRegistry(store as unknown as Store, liveness)
+  const scheduler = createEmbeddedScheduler({ store, liveness, graceMs: GRACE_MS, log })
   const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 0, log })
   const reports = createClusterReports({ jobs, registry, committer, drift })
   const turn: Turn = {
@@ -58,7 +64,10 @@ export function startManager (store: ModelStore, fence: number): Manager {
       for (const item of items) await act(item)
     }
   }
-  const watchSilence = createSilenceWatch({ clusters, committer, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, log })
+  const hold = createEvictionHold({
+    share: 0.5, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, patienceMs: FAILOVER_MS, rate: 10
+  }, monotonic)
+  const watchSilence = createSilenceWatch({ clusters, liveness, hold, committer, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, log })
   return {
     users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), policy: POLICY }),
     operators: createClusterMaintenance({ jobs, clusters, registry, committer }),
@@ -68,8 +77,12 @@ export function startManager (store: ModelStore, fence: number): Manager {
       await reports.heartbeat(clusterId, body)
       await drift.idle()
     },
-    expireDue: () => expireDue({ jobs, outbox: store, clusters, committer, policy: POLICY }, turn),
-    watchSilence: () => watchSilence(turn, Date.now() - startedAt >= FAILOVER_MS),
+    isHeld: () => hold.isHeld,
+    expireDue: () => expireDue({ jobs, outbox: store, clusters, committer, policy: POLICY, hold }, turn),
+    async watchSilence () {
+      await registry.observe()
+      await watchSilence(turn, Date.now() - startedAt)
+    },
     place: () => placeUnplaced({ jobs, scheduler, committer }, turn)
   }
 }

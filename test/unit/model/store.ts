@@ -12,7 +12,7 @@ type Jobs = Pick<
   JobStore,
   'commit' | 'get' | 'getMany' | 'byName' | 'byAddress' | 'list' | 'unplaced' | 'due' | 'instancesOn' | 'contradicted' | 'reserved'
 >
-type Clusters = Pick<ClusterStore, 'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'silent' | 'returned' | 'at' | 'remove'>
+type Clusters = Pick<ClusterStore, 'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'getMany' | 'signs' | 'at' | 'remove'>
 
 const NEW_CLUSTER: Omit<
   Cluster,
@@ -126,19 +126,19 @@ export class ModelStore {
         last_modified_timestamp: now / 1000
       })
     },
-    heartbeat: async (id, figures, now) => this.#change(id, known => ({
+    heartbeat: async (id, figures, now) => this.#change(id, () => ({
       ...figures,
-      last_heartbeat_at: [known.last_heartbeat_at ?? '', new Date(now).toISOString()].sort().at(-1)!,
-      last_modified_timestamp: Math.max(known.last_modified_timestamp, now / 1000)
+      last_heartbeat_at: new Date(now).toISOString(),
+      last_modified_timestamp: now / 1000
     })),
-    touch: async (id, now) => this.#change(id, known => ({ last_modified_timestamp: Math.max(known.last_modified_timestamp, now / 1000) })),
+    touch: async (id, now) => this.#change(id, () => ({ last_modified_timestamp: now / 1000 })),
     get: async id => this.#clusters.get(id),
     update: async (id, fields) => this.#change(id, () => fields),
-    list: async ({ activeSince = -Infinity, ...query }) => page(this.allClusters.filter(isHeardAfter(activeSince)), query),
-    silent: async ({ silentSince, ...query }) =>
-      page(this.allClusters.filter(cluster => cluster.lost_at === null && !isHeardAfter(silentSince)(cluster)), query),
-    returned: async ({ activeSince, ...query }) =>
-      page(this.allClusters.filter(cluster => cluster.lost_at !== null && isHeardAfter(activeSince)(cluster)), query),
+    getMany: async ids => this.allClusters.filter(({ id }) => ids.includes(id)),
+    list: async query => page(this.allClusters, query),
+    signs: async () => this.allClusters.map(({ lost_at: lostAt, evicted_at: evictedAt, ...sign }) => ({
+      ...sign, lost: lostAt !== null, evicted: evictedAt !== null
+    })),
     at: async place => this.allClusters.filter(({ id, cluster_name: name, cluster_location: location }) => [id, name, location].includes(place)),
     remove: async id => {
       this.outbox.delete(id)
@@ -217,8 +217,6 @@ export function addressesOf ({ service_ip_list: services, instance_list: list, r
 const byId = (a: { id: string }, b: { id: string }) => a.id < b.id ? -1 : 1
 
 const isLive = ({ desired_state: desired }: Job) => desired === 'running'
-
-const isHeardAfter = (time: number) => ({ last_modified_timestamp: seconds }: Cluster) => seconds > time / 1000
 
 function page<T extends { id: string }> (all: T[], { after = '', limit = Infinity }: { after?: string, limit?: number }): T[] {
   return all.filter(({ id }) => id > after).slice(0, limit)

@@ -152,7 +152,7 @@ export class World {
     const due = () => this.jobs.filter(job => job.due_at !== null && job.due_at <= now)
     await manager.expireDue()
     // The end of one deadline may reveal another, but not over and over.
-    for (let rounds = 0; manager === this.manager && due().length > 0; rounds++) {
+    for (let rounds = 0; manager === this.manager && !manager.isHeld() && due().length > 0; rounds++) {
       if (rounds > 3) throw new Error(`${due()[0]!.job_name} is due for ever`)
       await manager.expireDue()
     }

@@ -1,12 +1,12 @@
 import t from 'tap'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
-import { forgotten, lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
+import { forgotten, evicted, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { commands, entries, ETH, events, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
 
-const loseHpi = (job: Parameters<typeof lost>[0]) => lost(job, HPI, 'hpi', 'system')
+const loseHpi = (job: Parameters<typeof evicted>[0]) => evicted(job, HPI, 'hpi', 'system')
 
 t.test('when a cluster is forgotten its instances are placed anew and its removals count as done', async t => {
   t.match(forgotten(placedJob([HPI]), HPI, 'user')?.job.instance_list[0], { cluster_id: '', status: 'REQUESTED' })
@@ -98,19 +98,19 @@ t.test('the loss of a cluster ends only the waits for that cluster: nothing runs
   const change = movedTo(runningJob([HPI, TUM, ETH]), HPI, { from: new Set([HPI, TUM]), location: null, order: 'stop-first' })
   const waiting = stored(change)
   t.same(entries(waiting), ['0 - REQUESTED', '1 - REQUESTED', `2 ${ETH} RUNNING`])
-  for (const over of [lost(waiting, TUM, 'tum', 'system'), forgotten(waiting, TUM, 'user')]) {
+  for (const over of [evicted(waiting, TUM, 'tum', 'system'), forgotten(waiting, TUM, 'user')]) {
     t.same(fields(over?.job, 'cluster_id', 'awaits'), [['', sent(change).command_id], ['', null], [ETH, null]])
     t.same(entries(placedOn(stored(over), { 0: ETH, 1: ETH })?.job), ['0 - REQUESTED', `1 ${ETH} CLUSTER_SCHEDULED`, `2 ${ETH} RUNNING`])
   }
-  t.same(events(lost(waiting, TUM, 'tum', 'system')), ['moving 1 @tum: instance 1 no longer waits for tum to remove it'])
-  t.same(entries(lost(waiting, ETH, 'eth', 'system')?.job), ['0 - REQUESTED', '1 - REQUESTED', `2 ${ETH} DEAD`, `2 - REQUESTED from ${ETH}`])
-  t.same(fields(lost(waiting, ETH, 'eth', 'system')?.job, 'awaits').slice(0, 2), [[sent(change).command_id], [sent(change, 1).command_id]])
+  t.same(events(evicted(waiting, TUM, 'tum', 'system')), ['moving 1 @tum: instance 1 no longer waits for tum to remove it'])
+  t.same(entries(evicted(waiting, ETH, 'eth', 'system')?.job), ['0 - REQUESTED', '1 - REQUESTED', `2 ${ETH} DEAD`, `2 - REQUESTED from ${ETH}`])
+  t.same(fields(evicted(waiting, ETH, 'eth', 'system')?.job, 'awaits').slice(0, 2), [[sent(change).command_id], [sent(change, 1).command_id]])
 })
 
 t.test('what an update awaits on a lost cluster stays awaited, whoever else is lost', async t => {
   const change = updated(runningJob([HPI, TUM, HPI]), { image: 'nginx:2', replicas: 2 })
   t.same(commands(change), [`deploy ${HPI}`], 'it is to remove one, and to renew the other')
-  for (const over of [lost(stored(change), TUM, 'tum', 'system'), lost(stored(change), HPI, 'hpi', 'system')]) {
+  for (const over of [evicted(stored(change), TUM, 'tum', 'system'), evicted(stored(change), HPI, 'hpi', 'system')]) {
     t.equal(over?.job.instance_list[0]?.awaits, sent(change).command_id)
   }
 })
@@ -143,7 +143,7 @@ t.test('a loss shows what is known of each instance, and leaves the others alone
   ])
   const tied = loseHpi(runningJob([HPI], { cluster_location: 'hpi' }))
   t.same(fields(tied?.job, 'status_reason'), [['hpi gives no sign of life, and the descriptor pins it there']])
-  t.equal(lost(job, ETH, 'eth', 'system'), undefined)
+  t.equal(evicted(job, ETH, 'eth', 'system'), undefined)
 })
 
 t.test('an instance that is DEAD already shows that its cluster is silent', async t => {
@@ -174,7 +174,7 @@ t.test('an instance on its way to a lost cluster is placed anew and shows why, a
 })
 
 t.test('a cluster that is back speaks for its own instances again', async t => {
-  const away = stored(lost(stored(loseHpi(runningJob([HPI, TUM, HPI], { cluster_location: 'x' }))), TUM, 'tum', 'system'))
+  const away = stored(evicted(stored(loseHpi(runningJob([HPI, TUM, HPI], { cluster_location: 'x' }))), TUM, 'tum', 'system'))
   const back = recovered(away, HPI, 'hpi', 'system')
   t.same(fields(back?.job, 'status', 'silent'), [['NODE_SCHEDULED', false], ['DEAD', true], ['NODE_SCHEDULED', false]])
   t.same(events(back), [0, 2].flatMap(number => [

@@ -4,7 +4,7 @@ import type { Status } from '../../../schemas/status.js'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
-import { forgotten, lost } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
+import { forgotten, evicted } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import { moved } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
@@ -45,7 +45,7 @@ t.test('what its cluster could not know of yet is not tried elsewhere, but not f
   const untaken = new Set([HPI])
   for (let waits = 1; waits < 5; waits++) {
     const at = new Date(dueAt(job, POLICY)!)
-    const change = expireDeadlines(job, POLICY, 'system', at, untaken)
+    const change = expireDeadlines(job, POLICY, 'system', at, { untaken })
     t.same(fields(change?.job, 'cluster_id', 'deadline_from')[0], [HPI, at.toISOString()])
     t.same(commands(change), waits === 1 ? [`delete ${TUM}`] : [], 'the other one is tried elsewhere at once')
     t.match(events(change), [/^delivery 0 @hpi: instance 0: its cluster has not taken the command yet, and may still$/])
@@ -53,7 +53,7 @@ t.test('what its cluster could not know of yet is not tried elsewhere, but not f
   }
   const last = new Date(dueAt(job, POLICY)!)
   t.equal(last.getTime() - placedAt, 5 * POLICY.scheduledMs)
-  t.same(fields(expireDeadlines(job, POLICY, 'system', last, untaken)?.job, 'cluster_id')[0], [''])
+  t.same(fields(expireDeadlines(job, POLICY, 'system', last, { untaken })?.job, 'cluster_id')[0], [''])
 })
 
 t.test('the deadline counts from when its cluster took the command, where that was late', async t => {
@@ -114,7 +114,7 @@ t.test('an instance that was given up is changed only by a report of RUNNING or 
   }
   const result = detailed(job, { job_id: job.id, instances: [{ instance_number: number, host_ip: '10.0.0.1', host_port: 1 }] }, at)
   t.match(result?.job, { status: 'FAILED', instance_list: [{ given_up: true, host_ip: '10.0.0.1' }] })
-  t.equal(lost(job, at, 'hpi', 'system'), undefined)
+  t.equal(evicted(job, at, 'hpi', 'system'), undefined)
   t.equal(missing(job, at), undefined)
   t.equal(expireDeadlines(job, POLICY, 'system', new Date(Date.now() + 1e9)), undefined)
   for (const told of ['RUNNING', 'COMPLETED'] as const) {
@@ -273,7 +273,7 @@ t.test('a move that a user asked for fails at its deadline, also while it has fo
 
 t.test('only a move that a user asked for fails: an update, a drain and a failover end somewhere', async t => {
   for (const why of ['drain', 'update', 'failover'] as const) {
-    const job = stored(why === 'failover' ? lost(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why, location: null }))
+    const job = stored(why === 'failover' ? evicted(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why, location: null }))
     t.equal(dueAt(job, POLICY), null, why)
     t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined, why)
     const late = stored(placedOn(job, { 0: TUM }))

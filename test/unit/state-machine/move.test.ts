@@ -1,7 +1,7 @@
 import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { drainEnded, movedBetweenNodes } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
-import { forgotten, lost } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
+import { forgotten, evicted } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
@@ -29,7 +29,7 @@ t.test('stop-first: it is placed when its source is removed, refuses to, is lost
   t.same(entries(job), ['0 - REQUESTED'])
   t.equal(placedOn(job, { 0: TUM }), undefined)
   for (const after of [
-    acknowledged(job, HPI, sent(change).command_id), refused(job, HPI, sent(change), 'busy'), lost(job, HPI, 'hpi', 'system'), forgotten(job, HPI, 'user')
+    acknowledged(job, HPI, sent(change).command_id), refused(job, HPI, sent(change), 'busy'), evicted(job, HPI, 'hpi', 'system'), forgotten(job, HPI, 'user')
   ]) t.same(commands(placedOn(stored(after), { 0: TUM })), [`deploy ${TUM}`])
 })
 
@@ -83,7 +83,7 @@ t.test('the end of a drain keeps what has found no other place, not what is on i
 })
 
 t.test('the end of a drain of a lost cluster leaves the failover', async t => {
-  const draining = stored(lost(stored(movedTo(runningJob([HPI]), HPI, drain)), HPI, 'hpi', 'system'))
+  const draining = stored(evicted(stored(movedTo(runningJob([HPI]), HPI, drain)), HPI, 'hpi', 'system'))
   t.match(drainEnded(draining, HPI, 'user')?.job.instance_list[1], { move: { from: HPI, why: 'failover' } })
 })
 
@@ -130,7 +130,7 @@ t.test('stop-first shows why the instance is down, and what it waits for', async
 })
 
 t.test('stop-first does not wait for a cluster that is lost', async t => {
-  const away = stored(lost(runningJob([HPI], { cluster_location: 'hpi' }), HPI, 'hpi', 'system'))
+  const away = stored(evicted(runningJob([HPI], { cluster_location: 'hpi' }), HPI, 'hpi', 'system'))
   const change = movedTo(away, HPI, { order: 'stop-first' })
   t.same(fields(change?.job, 'cluster_id', 'awaits', 'silent'), [['', null, false]])
   t.same(commands(change), [`delete ${HPI}`])
@@ -159,7 +159,7 @@ t.test('a source that runs ends a failover, and no other move', async t => {
   for (const why of ['asked', 'drain', 'update'] as const) {
     t.equal(stored(movedTo(runningJob([HPI]), HPI, { why })).instance_list.length, 2, why)
   }
-  const away = stored(placedOn(stored(lost(runningJob([HPI]), HPI, 'hpi', 'system')), { 0: TUM }))
+  const away = stored(placedOn(stored(evicted(runningJob([HPI]), HPI, 'hpi', 'system')), { 0: TUM }))
   const change = reported(away, HPI, 'RUNNING')
   t.same(events(change), [
     'status 0 @hpi DEAD>RUNNING: instance 0 is RUNNING',
@@ -180,7 +180,7 @@ t.test('a drain of what leaves already says so once, and keeps to what has to le
   const moving = stored(movedTo(runningJob([HPI]), HPI))
   t.same(events(movedTo(moving, HPI, drain)), ['moving 0 @hpi: instance 0 has to leave hpi'])
   for (const why of ['update', 'failover', 'drain'] as const) {
-    const job = why === 'failover' ? lost(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why })
+    const job = why === 'failover' ? evicted(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why })
     t.equal(movedTo(stored(job), HPI, drain), undefined, why)
   }
 })
@@ -210,15 +210,15 @@ t.test('the end of a drain says what stays, and ends no other move', async t => 
   t.same(entries(change?.job), [`0 ${HPI} RUNNING`, `1 ${TUM} RUNNING`, `1 - REQUESTED from ${TUM}`])
   t.same(events(change), ['move_ended 0 @hpi: instance 0: its cluster takes instances again, it stays'])
   t.equal(drainEnded(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'user'), undefined)
-  const lostDraining = stored(lost(stored(movedTo(runningJob([HPI]), HPI, drain)), HPI, 'hpi', 'system'))
+  const lostDraining = stored(evicted(stored(movedTo(runningJob([HPI]), HPI, drain)), HPI, 'hpi', 'system'))
   t.same(events(drainEnded(lostDraining, HPI, 'user')), ['move_ended 0 @hpi: instance 0: its cluster takes instances again, but gives no sign of life'])
 })
 
 t.test('a failed move away from a lost cluster shows that the instance may go elsewhere', async t => {
-  const moving = stored(lost(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'hpi', 'system'))
+  const moving = stored(evicted(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'hpi', 'system'))
   const change = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
   t.same(events(change), ['moving 0 @hpi: instance 0 may go elsewhere, since hpi is lost: no place was found for it: REQUESTED'])
-  const tied = stored(lost(stored(movedTo(runningJob([HPI], { cluster_location: 'hpi' }), HPI)), HPI, 'hpi', 'system'))
+  const tied = stored(evicted(stored(movedTo(runningJob([HPI], { cluster_location: 'hpi' }), HPI)), HPI, 'hpi', 'system'))
   t.same(entries(expireDeadlines(tied, POLICY, 'system', minutesAfter(tied.updated_at, 6))?.job), [`0 ${HPI} DEAD`], 'where it is tied it stays')
 })
 

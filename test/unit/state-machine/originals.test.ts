@@ -232,8 +232,8 @@ t.test('a cluster that became an original one loses nothing to a deadline', asyn
   job.instance_list[0]!.original = false
   const late = new Date(Date.now() + POLICY.startingMs + 1000)
   t.same(commands(expireDeadlines(job, POLICY, 'system', late)), [`delete ${HPI}`])
-  t.same(commands(expireDeadlines(job, POLICY, 'system', late, new Set(), new Set([ETH]))), [`delete ${HPI}`])
-  const known = expireDeadlines(job, POLICY, 'system', late, new Set(), new Set([HPI]))
+  t.same(commands(expireDeadlines(job, POLICY, 'system', late, { originals: new Set([ETH]) })), [`delete ${HPI}`])
+  const known = expireDeadlines(job, POLICY, 'system', late, { originals: new Set([HPI]) })
   t.same(commands(known), [])
   t.same(fields(known?.job, 'original', 'status'), [[true, 'DEPLOYED' satisfies Status]])
   t.equal(dueAt(stored(known), POLICY), null)

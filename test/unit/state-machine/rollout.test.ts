@@ -1,7 +1,7 @@
 import t from 'tap'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { rolledBackTo } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
-import { lost, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
+import { evicted, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
@@ -103,7 +103,7 @@ t.test('an update goes on when a failure has nothing to go back to', async t => 
 
 t.test('the loss of a cluster is no failure of the update, nor is its return; it follows when it is back', async t => {
   const change = updated(runningJob([HPI, TUM], { cluster_location: 'x' }), { image: 'nginx:2', cluster_location: 'x' })
-  const away = stored(lost(stored(change), TUM, 'tum', 'system'))
+  const away = stored(evicted(stored(change), TUM, 'tum', 'system'))
   const updatedHalf = stored(reported(stored(acknowledged(away, HPI, sent(change).command_id)), HPI, 'RUNNING'))
   t.match(updatedHalf, { rollout: null, generation: 2 })
   const back = recovered(updatedHalf, TUM, 'tum', 'system')
@@ -249,7 +249,7 @@ t.test('whatever a cluster calls it, an instance of the new generation that stop
 
 t.test('what was out of reach while the update went through is renewed one at a time when it runs again', async t => {
   const change = updated(runningJob([HPI, TUM, TUM], { cluster_location: 'x' }), { image: 'nginx:2', cluster_location: 'x' })
-  const away = stored(lost(stored(change), TUM, 'tum', 'system'))
+  const away = stored(evicted(stored(change), TUM, 'tum', 'system'))
   const job = stored(reported(stored(acknowledged(away, HPI, sent(change).command_id)), HPI, 'RUNNING'))
   const back = reported(job, TUM, 'RUNNING')
   t.same(fields(back?.job, 'status', 'generation'), [['RUNNING', 2], ['CLUSTER_SCHEDULED', 2], ['RUNNING', 1]])

@@ -1,5 +1,5 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
-import type { Job } from '../../../../schemas/job.js'
+import type { Instance, Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { newInstance, sourceOf, successorOf } from '../instances.js'
 import { editJob } from '../job-change.js'
@@ -10,7 +10,7 @@ import { failoverTargetOf } from '../failover-target.js'
  * A cluster has been silent for too long. What it runs is DEAD as far as anyone can tell. Where the descriptor permits,
  * it is started elsewhere, and leaves the silent cluster only when it runs there. What has COMPLETED stays so.
  */
-export function lost (
+export function evicted (
   job: Job,
   clusterId: ClusterId,
   clusterName: string,
@@ -19,20 +19,13 @@ export function lost (
 ): JobChange | undefined {
   const edit = editJob(job, cause, at)
   stopWaitingFor(edit, clusterId)
-  for (const entry of [...edit.job.instance_list]) {
-    // What is done or given up does not run: there is nothing to start elsewhere.
-    if (entry.cluster_id !== clusterId || entry.silent || entry.given_up || entry.status === 'COMPLETED') continue
+  for (const entry of silentOn(edit.job, clusterId)) {
     const failoverTarget = failoverTargetOf(edit.job, entry)
     const isMoving = sourceOf(edit.job, entry) !== undefined
     const isLeaving = successorOf(edit.job, entry) !== undefined
     const reason = `${clusterName} gives no sign of ` +
       `life${failoverTarget || isMoving || isLeaving ? '' : ', and the descriptor pins it there'}`
-    entry.silent = true
-    if (!edit.move(entry, 'lost', 'DEAD', reason)) entry.status_reason = reason
-    edit.event('lost', `instance ${entry.instance_number}: ${reason}`, {
-      instance_number: entry.instance_number,
-      cluster_id: clusterId
-    })
+    markSilent(edit, entry, reason)
     if (isMoving) {
       // It was only on its way here.
       edit.recall(entry, 'removed', reason)
@@ -45,6 +38,43 @@ export function lost (
     }
   }
   return edit.done()
+}
+
+/**
+ * A cluster has been silent for too long, like most others: that may be the fault of this System Manager. What it runs
+ * shows that nobody knows, and is not started elsewhere yet.
+ */
+export function silenced (
+  job: Job,
+  clusterId: ClusterId,
+  clusterName: string,
+  cause: string,
+  at = new Date()
+): JobChange | undefined {
+  const edit = editJob(job, cause, at)
+  for (const entry of silentOn(edit.job, clusterId)) {
+    markSilent(
+      edit,
+      entry,
+      `${clusterName} gives no sign of life, like most clusters: it may still run, and is not started elsewhere yet`
+    )
+  }
+  return edit.done()
+}
+
+/** What is done or given up does not run: there is nothing to start elsewhere. */
+function silentOn ({ instance_list: list }: Job, clusterId: ClusterId): Instance[] {
+  return list.filter(entry => entry.cluster_id === clusterId && !entry.given_up && entry.status !== 'COMPLETED')
+}
+
+function markSilent (edit: JobEdit, entry: Instance, reason: string): void {
+  if (entry.silent && entry.status_reason === reason) return
+  entry.silent = true
+  if (!edit.move(entry, 'lost', 'DEAD', reason)) entry.status_reason = reason
+  edit.event('lost', `instance ${entry.instance_number}: ${reason}`, {
+    instance_number: entry.instance_number,
+    cluster_id: entry.cluster_id
+  })
 }
 
 /** A lost cluster speaks again: its reports count, and the deadlines of its instances start now. */

@@ -46,6 +46,7 @@ export function dueAt (job: Job, policy: Policy): string | null {
 /**
  * A deadline of this job has passed: an instance that did not start is tried elsewhere, in the end given up with its
  * story; a move that a user asked for fails; an update is rolled back; a refused removal is asked for again.
+ * @param asOf Unix milliseconds up to which deadlines have passed, by default the time `at` of the change.
  * @param untaken Clusters that have yet to take a command about this job.
  * @param originals Original clusters of the job, also those that were none when it was placed there.
  */
@@ -54,8 +55,11 @@ export function expireDeadlines (
   policy: Policy,
   cause: string,
   at = new Date(),
-  untaken: ReadonlySet<ClusterId> = new Set(),
-  originals: ReadonlySet<ClusterId> = new Set()
+  { asOf = at.getTime(), untaken = new Set(), originals = new Set() }: {
+    asOf?: number
+    untaken?: ReadonlySet<ClusterId>
+    originals?: ReadonlySet<ClusterId>
+  } = {}
 ): JobChange | undefined {
   const edit = editJob(job, cause, at)
   for (const entry of edit.job.instance_list) {
@@ -67,7 +71,7 @@ export function expireDeadlines (
     })
   }
   for (const entry of edit.job.retiring) {
-    if (askAgainAt(entry, policy) > at.getTime()) continue
+    if (askAgainAt(entry, policy) > asOf) continue
     edit.resend(entry.cluster_id)
     edit.event('resent', `the cluster refused to remove it (${entry.error}): the removal is sent again`, {
       cluster_id: entry.cluster_id
@@ -75,12 +79,12 @@ export function expireDeadlines (
   }
   if (job.desired_state === 'running') {
     for (const entry of [...edit.job.instance_list]) {
-      if (deadlineAt(edit.job, entry, policy) > at.getTime()) continue
-      if (untaken.has(entry.cluster_id) && mayWait(entry, policy, at)) waitForTaking(edit, entry)
+      if (deadlineAt(edit.job, entry, policy) > asOf) continue
+      if (untaken.has(entry.cluster_id) && mayWait(entry, policy, asOf)) waitForTaking(edit, entry)
       else passDeadline(edit, entry, policy)
     }
     const { rollout } = edit.job
-    if (rollout && Date.parse(rollout.deadline_at) <= at.getTime()) endRollout(edit, rollout)
+    if (rollout && Date.parse(rollout.deadline_at) <= asOf) endRollout(edit, rollout)
   }
   return edit.done()
 }
@@ -89,9 +93,9 @@ export function expireDeadlines (
  * Whether a cluster may still take its command. Its connection or the database may be slow; but a cluster that is alive
  * and never takes it must not keep the instance for ever.
  */
-function mayWait (entry: Instance, policy: Policy, at: Date): boolean {
+function mayWait (entry: Instance, policy: Policy, now: number): boolean {
   return entry.status === 'CLUSTER_SCHEDULED' && entry.move?.why !== 'asked' &&
-    at.getTime() < Date.parse(entry.status_since) + policy.scheduledMs * MAX_WAITS
+    now < Date.parse(entry.status_since) + policy.scheduledMs * MAX_WAITS
 }
 
 function waitForTaking (edit: JobEdit, entry: Instance): void {
