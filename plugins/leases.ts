@@ -21,6 +21,8 @@ export interface Lease {
   readonly answeredSince: number | undefined
   /** Resolves with the token once the lease is held; rejects when `signal` aborts. */
   held (signal: AbortSignal): Promise<number>
+  /** Tries to acquire or renew it now. */
+  renew (): void
 }
 
 /** Leader election among the System Managers that share a database. */
@@ -84,7 +86,9 @@ export default fp(async function leases (app) {
           if (found !== undefined) return found
           await once(turns, 'taken', { signal })
         }
-      }
+      },
+
+      renew: () => loop.wake()
     }
     const loop = app.loops.start({ name: `lease ${name}`, everyMs: leaseMs / ATTEMPTS, run: attempt })
     all.push({ name, lease, loop })

@@ -37,6 +37,7 @@ export const catalogue = {
   addresses_exhausted: { status: 503, title: 'No address of 172.30.0.0/16 is free' },
   subnets_exhausted: { status: 503, title: 'No subnet is free' },
   scheduler_unavailable: { status: 503, title: 'The Cloud Scheduler does not answer' },
+  request_expired: { status: 503, title: 'The request is too old to change anything' },
   store_unavailable: { status: 503, title: 'The database does not answer' },
   shutting_down: { status: 503, title: 'The System Manager is closing' }
 } as const satisfies Record<string, { status: number, title: string }>

@@ -60,6 +60,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   app.get('/cluster/:id/incr_node', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: {
       operationId: 'addWorkerNode',
       summary: 'Add one worker node to the count',
@@ -74,6 +75,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   app.get('/cluster/:id/decr_node', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: {
       operationId: 'removeWorkerNode',
       summary: 'Subtract one worker node from the count, never below 0',
@@ -88,6 +90,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   app.get('/cluster/:id/nodes/:count', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: {
       operationId: 'setWorkerNodes',
       summary: 'Set the number of worker nodes',
@@ -110,6 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
 
   app.get('/net/subnet', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: {
       operationId: 'takeSubnet',
       summary: 'The next subnet of 64 addresses for a worker node',

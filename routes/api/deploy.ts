@@ -37,7 +37,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async request => {
-    const deployed = await app.jobLifecycle.jobs.deploy(readDescriptors(await descriptorText(request)), 'user')
+    const descriptors = readDescriptors(await descriptorText(request))
+    const deployed = await app.jobLifecycle.jobs.deploy(descriptors, request.requester)
     const answers = deployed.map(({ job }) => ({ job_id: job.id, job_name: job.job_name, status: job.status }))
     return answers.length === 1 ? answers[0]! : answers
   })

@@ -1,4 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Requester } from '../../plugins/requester.js'
 import type { Static } from '@sinclair/typebox'
 import { MAX_REPLICAS } from '../../schemas/descriptor.js'
 import { text, textErrors } from '../../schemas/openapi.js'
@@ -50,9 +51,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   const bodyErrors = ['bad_request', 'json_invalid', 'media_type_unsupported'] as const
 
   async function moveBetweenClusters (
-    { job_id: ref, from_location: from, to_location: to }: Static<typeof ClusterMove>
+    { job_id: ref, from_location: from, to_location: to }: Static<typeof ClusterMove>,
+    by: Requester
   ): Promise<string> {
-    await app.jobLifecycle.jobs.move(ref, { from, to }, 'user')
+    await app.jobLifecycle.jobs.move(ref, { from, to }, by)
     return 'ok\n'
   }
   const clusterMove = {
@@ -69,17 +71,19 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/clusters/move',
     { schema: { ...clusterMove, operationId: 'moveServiceToCluster', body: ClusterMove } },
-    async ({ body }) => moveBetweenClusters(body)
+    async ({ body, requester }) => moveBetweenClusters(body, requester)
   )
   app.get('/clusters/move', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: { ...clusterMove, operationId: 'moveServiceToClusterByGet', querystring: Type.Partial(ClusterMove) }
-  }, async request => moveBetweenClusters(askedFor(request, ClusterMove)))
+  }, async request => moveBetweenClusters(askedFor(request, ClusterMove), request.requester))
 
   async function moveBetweenNodes (
-    { job_id: ref, cluster, from_node: fromNode, to_node: toNode }: Static<typeof NodeMove>
+    { job_id: ref, cluster, from_node: fromNode, to_node: toNode }: Static<typeof NodeMove>,
+    by: Requester
   ): Promise<string> {
-    await app.jobLifecycle.jobs.moveBetweenNodes(ref, { cluster, fromNode, toNode }, 'user')
+    await app.jobLifecycle.jobs.moveBetweenNodes(ref, { cluster, fromNode, toNode }, by)
     return 'Ok\n'
   }
   const nodeMove = {
@@ -93,15 +97,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   app.post(
     '/nodes/move',
     { schema: { ...nodeMove, operationId: 'moveServiceToNode', body: NodeMove } },
-    async ({ body }) => moveBetweenNodes(body)
+    async ({ body, requester }) => moveBetweenNodes(body, requester)
   )
   app.get('/nodes/move', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: { ...nodeMove, operationId: 'moveServiceToNodeByGet', querystring: Type.Partial(NodeMove) }
-  }, async request => moveBetweenNodes(askedFor(request, NodeMove)))
+  }, async request => moveBetweenNodes(askedFor(request, NodeMove), request.requester))
 
-  async function replicate ({ job_id: ref, replicas }: Static<typeof Replication>): Promise<string> {
-    await app.jobLifecycle.jobs.scale(ref, Number(replicas), 'user')
+  async function replicate ({ job_id: ref, replicas }: Static<typeof Replication>, by: Requester): Promise<string> {
+    await app.jobLifecycle.jobs.scale(ref, Number(replicas), by)
     return 'ok'
   }
   const replication = {
@@ -118,24 +123,26 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     app.post(
       path,
       { schema: { ...replication, operationId: operation, body: Replication } },
-      async ({ body }) => replicate(body)
+      async ({ body, requester }) => replicate(body, requester)
     )
     app.get(path, {
       exposeHeadRoute: false,
+      config: { changes: true },
       schema: { ...replication, operationId: `${operation}ByGet`, querystring: Type.Partial(Replication) }
-    }, async request => replicate(askedFor(request, Replication)))
+    }, async request => replicate(askedFor(request, Replication), request.requester))
   }
   const byPath = { ...replication, params: ReplicationRef }
-  const replicateByPath = async ({ job, replicas }: Static<typeof ReplicationRef>) =>
-    replicate({ job_id: job, replicas })
+  const replicateByPath = async ({ job, replicas }: Static<typeof ReplicationRef>, by: Requester) =>
+    replicate({ job_id: job, replicas }, by)
   app.post(
     '/replicate_down/:job/:replicas',
     { schema: { ...byPath, operationId: 'replicateServiceDown' } },
-    async ({ params }) => replicateByPath(params)
+    async ({ params, requester }) => replicateByPath(params, requester)
   )
   app.get('/replicate_down/:job/:replicas', {
     exposeHeadRoute: false,
+    config: { changes: true },
     schema: { ...byPath, operationId: 'replicateServiceDownByGet' }
-  }, async ({ params }) => replicateByPath(params))
+  }, async ({ params, requester }) => replicateByPath(params, requester))
 }
 export default routes

@@ -1,4 +1,5 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Requester } from '../../plugins/requester.js'
 import { wantsJson } from '../../plugins/errors.js'
 import { ApiError } from '../../schemas/errors.js'
 import { contractInstance } from '../../schemas/job-document.js'
@@ -40,14 +41,16 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       ...textErrors('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
     }
   }
-  const undeployHandler = async ({ params }: { params: { job: string } }) => {
-    await app.jobLifecycle.jobs.undeploy(params.job, 'user')
+  const undeployHandler = async (
+    { params, requester }: { params: { job: string }, requester: Requester }
+  ) => {
+    await app.jobLifecycle.jobs.undeploy(params.job, requester)
     return 'ok\n'
   }
   // HEAD is safe by definition (RFC 9110, section 9.2.1), and this GET is not.
   app.get(
     '/delete/:job',
-    { exposeHeadRoute: false, schema: { ...undeploy, operationId: 'undeployServiceByGet' } },
+    { exposeHeadRoute: false, config: { changes: true }, schema: { ...undeploy, operationId: 'undeployServiceByGet' } },
     undeployHandler
   )
   app.delete('/delete/:job', { schema: { ...undeploy, operationId: 'undeployService' } }, undeployHandler)

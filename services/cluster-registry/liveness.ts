@@ -30,11 +30,11 @@ export interface Vitals {
 export interface Liveness {
   /** This process had a sign of life, which is stored with `stamp`, Unix milliseconds. */
   heard (id: ClusterId, stamp: number): void
-  /** The cluster has an open channel here, or has it no longer. */
+  /** The cluster has an open channel here, or has it no longer. While it has one, it is not lost. */
   connected (id: ClusterId, isOpen: boolean): void
   /** Takes in the signs of all clusters. @param read Reads them from the store. */
   observe (read: () => Promise<ClusterSign[]>): Promise<void>
-  /** Milliseconds since the last sign of life; 0 while the cluster has an open channel here. */
+  /** Milliseconds since the last sign of life. */
   silence (cluster: Pick<Cluster, 'id' | 'last_modified_timestamp'>): number
   /** The 45 s rule (contract section 4). */
   isActive (cluster: Pick<Cluster, 'id' | 'last_modified_timestamp'>): boolean
@@ -68,8 +68,6 @@ export function createLiveness (graceMs: number, monotonic = () => performance.n
     return seen
   }
 
-  const silenceSince = (id: ClusterId, at: number) => open.has(id) ? 0 : monotonic() - at
-
   const liveness: Liveness = {
     heard (id, stamp) {
       Object.assign(see(id, stamp / 1000), { at: monotonic() })
@@ -77,8 +75,7 @@ export function createLiveness (graceMs: number, monotonic = () => performance.n
 
     connected (id, isOpen) {
       if (isOpen) open.add(id)
-      // Until now it was heard of, by its connection.
-      else if (open.delete(id) && sightings.has(id)) sightings.get(id)!.at = monotonic()
+      else open.delete(id)
     },
 
     async observe (read) {
@@ -93,18 +90,22 @@ export function createLiveness (graceMs: number, monotonic = () => performance.n
       for (const [id, { at }] of sightings) if (!present.has(id) && at < asked) sightings.delete(id)
     },
 
-    silence: ({ id, last_modified_timestamp: stamp }) => silenceSince(id, see(id, stamp).at),
+    silence: ({ id, last_modified_timestamp: stamp }) => monotonic() - see(id, stamp).at,
 
     isActive: cluster => liveness.silence(cluster) < graceMs,
 
     countActive () {
+      const since = monotonic() - graceMs
       let count = 0
-      for (const [id, { at }] of sightings) if (silenceSince(id, at) < graceMs) count++
+      for (const { at } of sightings.values()) if (at > since) count++
       return count
     },
 
-    vitals: () =>
-      [...sightings].map(([id, { at, lost, evicted }]) => ({ id, silentMs: silenceSince(id, at), lost, evicted })),
+    vitals () {
+      const now = monotonic()
+      return [...sightings].map(([id, { at, lost, evicted }]) =>
+        ({ id, silentMs: open.has(id) ? 0 : now - at, lost, evicted }))
+    },
 
     marked (id, marks) {
       const seen = sightings.get(id)

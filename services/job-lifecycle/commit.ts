@@ -19,6 +19,14 @@ export interface LifecycleEvents {
 /** A decision on the newest state of a job. Returns undefined when there is nothing to do. */
 export type Decide = (job: Job) => JobChange | undefined | Promise<JobChange | undefined>
 
+/** What stands in the way of a change. */
+export interface Guard {
+  /** Token of a lease: nothing is changed that the holder of a newer one has changed. */
+  fence?: number
+  /** Awaited before each commit; rejects where the change is no longer wanted. */
+  confirm? (): Promise<void>
+}
+
 /** Makes decisions durable and emits the events that follow from them. */
 export interface Committer {
   events: EventEmitter<LifecycleEvents>
@@ -31,10 +39,10 @@ export interface Committer {
   commit (changes: JobChange[], fence?: number): Promise<CommitOutcome[]>
   /**
    * Decides on the newest state of a job, again until the decision can be committed. Throws `conflict` after
-   * {@link MAX_TRIES}, `address_taken` and `addresses_exhausted`.
+   * {@link MAX_TRIES}, `address_taken`, `addresses_exhausted`, and what the guard throws.
    * @returns The job as stored afterwards; undefined if there is no such job.
    */
-  change (id: JobId, decide: Decide, fence?: number): Promise<Job | undefined>
+  change (id: JobId, decide: Decide, guard?: Guard): Promise<Job | undefined>
   /**
    * {@link Committer.change} for each of these jobs. A decision that fails is logged and never stops the others.
    * @returns The errors of the failed decisions. Rejects when the store fails.
@@ -114,12 +122,13 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
     events,
     commit,
 
-    async change (id, decide, fence) {
+    async change (id, decide, { fence, confirm } = {}) {
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const job = await jobs.get(id)
         if (!job || (fence !== undefined && job.fence > fence)) return job
         const decision = await decide(job)
         if (!decision) return job
+        await confirm?.()
         const saved = savedOrStale((await commit([decision], fence))[0])
         if (saved) return saved
       }
@@ -131,7 +140,7 @@ export function createCommitter (jobs: JobStore, policy: Policy, log: FastifyBas
       let conflict: ApiError | undefined
       for (const id of ids) {
         try {
-          await committer.change(id, decide, fence)
+          await committer.change(id, decide, { ...(fence !== undefined && { fence }) })
         } catch (err) {
           const code = err instanceof ApiError ? err.code : undefined
           // The store has logged that it cannot read the document: skip the job.

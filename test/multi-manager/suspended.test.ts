@@ -104,3 +104,25 @@ t.test('frames of a session that are read after a newer one took over change not
   t.same(await get(other, `/api/v1/jobs/${job}`), before)
   t.equal(newer.frames.filter(({ event }) => event === 'command').length, 0)
 })
+
+t.test('a request that was repeated elsewhere while the process slept does not undo what came after it', async t => {
+  const job = await deploy(other, 'e')
+  const scale = (server: ServerProcess, replicas: number) =>
+    fetch(`${server.url}/api/v1/jobs/${job}`, {
+      method: 'PATCH',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ replicas })
+    })
+  await suspend(sleeper.child.pid!)
+  const late = [scale(sleeper, 2), fetch(`${sleeper.url}/api/replicate_down/${job}/3`), fetch(`${sleeper.url}/api/delete/${job}`)]
+  t.equal((await scale(other, 4)).status, 200)
+  await eventually(() => several.lives(sleeper), lives => !lives, 15_000)
+  sleeper.child.kill('SIGCONT')
+  for (const answer of await Promise.all(late)) {
+    t.equal(answer.status, 503)
+    t.match(await answer.text(), /request_expired/)
+    t.match(answer.headers.get('retry-after'), /^\d+$/)
+  }
+  t.match(await get(other, `/api/v1/jobs/${job}`), { replicas: 4, desired_state: 'running' })
+  await eventually(() => scale(sleeper, 5), ({ status }) => status === 200)
+})

@@ -34,7 +34,7 @@ async function startWithClock (t: Test) {
       DEADLINE_SCHEDULED_S: '600',
       DEADLINE_STOPPED_S: '30',
       PLACEMENT_RETRY_S: '0.3',
-      PING_INTERVAL_S: '600'
+      PING_INTERVAL_S: '0.5'
     },
     program
   )

@@ -4,6 +4,7 @@ import t from 'tap'
 import { rest, step, take, type Step } from './model/steps.js'
 import { runs } from '../../schemas/job-facts.js'
 import { World } from './model/world.js'
+import { USER } from '../support/user.js'
 
 /** Turns within which all has to converge: hours, since a flapping cluster is held back for so long. */
 const ROUNDS = 400
@@ -70,7 +71,7 @@ async function giveUp (world: World): Promise<void> {
 async function converge (world: World): Promise<void> {
   for (const member of world.members) {
     await world.comeBack(member, 'all')
-    await world.manager.operators.uncordon(member.model.id, 'user')
+    await world.manager.operators.uncordon(member.model.id, USER)
   }
   await giveUp(world)
   world.failing = () => false
@@ -81,7 +82,7 @@ async function converge (world: World): Promise<void> {
     if (unrest(world).length === 0) return
     // What was given up for good waits for its user, who deploys it again.
     for (const job of world.jobs.filter(({ instance_list: list }) => list.some(entry => entry.given_up))) {
-      if (mendings++ < MENDINGS) await world.manager.users.deploy([{ ...job.descriptor, image: `mended-${mendings}` }], 'user')
+      if (mendings++ < MENDINGS) await world.manager.users.deploy([{ ...job.descriptor, image: `mended-${mendings}` }], USER)
     }
   }
   throw new Error(unrest(world).join('; '))

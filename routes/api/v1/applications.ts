@@ -33,7 +33,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
   }, async (request, reply) => {
     const { application, isNew } = await app.jobLifecycle.applications.deploy(
       readDescriptors(await descriptorText(request)),
-      'user'
+      request.requester
     )
     if (isNew) reply.code(201).header('location', `/api/v1/applications/${application.name}`)
     return application
@@ -68,8 +68,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('application_ref_malformed', 'application_not_found', 'conflict')
       }
     }
-  }, async ({ params }, reply) => {
-    const application = await app.jobLifecycle.applications.undeploy(params.app, 'user')
+  }, async ({ params, requester }, reply) => {
+    const application = await app.jobLifecycle.applications.undeploy(params.app, requester)
     reply.code(application.status === 'UNDEPLOYED' ? 200 : 202)
     return application
   })

@@ -106,7 +106,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict')
         }
       }
-    }, async ({ params }) => (await view([await app.jobLifecycle.clusters[action](params.cluster, 'user')]))[0])
+    }, async ({ params, requester }) =>
+      (await view([await app.jobLifecycle.clusters[action](params.cluster, requester)]))[0])
   }
 
   app.delete('/clusters/:cluster', {
@@ -126,8 +127,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('bad_request', 'cluster_id_malformed', 'cluster_not_found', 'cluster_in_use')
       }
     }
-  }, async ({ params, query }, reply) => {
-    await app.jobLifecycle.clusters.remove(params.cluster, { force: query.force ?? false, cause: 'user' })
+  }, async ({ params, query, requester }, reply) => {
+    await app.jobLifecycle.clusters.remove(params.cluster, { force: query.force ?? false, by: requester })
     reply.code(204)
   })
 }

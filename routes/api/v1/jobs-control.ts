@@ -30,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'addresses_exhausted')
       }
     }
-  }, async ({ params, body }) => app.jobLifecycle.jobs.scale(params.job, body.replicas, 'user'))
+  }, async ({ params, body, requester }) => app.jobLifecycle.jobs.scale(params.job, body.replicas, requester))
 
   app.post(
     '/jobs/:job/move',
@@ -70,11 +70,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         }
       }
     },
-    async ({ params, body: { instance_number: instanceNumber, ...request } }) =>
+    async ({ params, requester, body: { instance_number: instanceNumber, ...request } }) =>
       app.jobLifecycle.jobs.move(
         params.job,
         { ...request, ...(instanceNumber !== undefined && { instanceNumber }) },
-        'user'
+        requester
       )
   )
 
@@ -105,8 +105,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         }
       }
     },
-    async ({ params, body: { cluster, from_node: fromNode, to_node: toNode } }) =>
-      app.jobLifecycle.jobs.moveBetweenNodes(params.job, { cluster, fromNode, toNode }, 'user')
+    async ({ params, requester, body: { cluster, from_node: fromNode, to_node: toNode } }) =>
+      app.jobLifecycle.jobs.moveBetweenNodes(params.job, { cluster, fromNode, toNode }, requester)
   )
 
   app.post('/jobs/:job/rollback', {
@@ -133,6 +133,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         )
       }
     }
-  }, async ({ params, body }) => app.jobLifecycle.jobs.rollBack(params.job, body?.generation, 'user'))
+  }, async ({ params, body, requester }) =>
+    app.jobLifecycle.jobs.rollBack(params.job, body?.generation, requester))
 }
 export default routes

@@ -77,7 +77,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     // readDescriptor checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
-    const [deployed] = await app.jobLifecycle.jobs.deploy([readDescriptor(await descriptorText(request))], 'user')
+    const descriptor = readDescriptor(await descriptorText(request))
+    const [deployed] = await app.jobLifecycle.jobs.deploy([descriptor], request.requester)
     const { job, outcome } = deployed!
     if (outcome === 'created') reply.code(201).header('location', `/api/v1/jobs/${job.id}`)
     return job
@@ -127,8 +128,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
       }
     }
-  }, async ({ params }, reply) => {
-    const job = await app.jobLifecycle.jobs.undeploy(params.job, 'user')
+  }, async ({ params, requester }, reply) => {
+    const job = await app.jobLifecycle.jobs.undeploy(params.job, requester)
     reply.code(job.status === 'UNDEPLOYED' ? 200 : 202)
     return job
   })

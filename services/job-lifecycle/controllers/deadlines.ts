@@ -54,7 +54,7 @@ export async function expireDue (
     page = await jobs.due({ before, limit: PAGE, ...(after && { after }) })
     await each(
       page,
-      ({ id }) => committer.change(id, expire, fence),
+      ({ id }) => committer.change(id, expire, { fence }),
       ({ id, job_name: job }) => ({ job_id: id, job })
     )
     after = page.at(-1)

@@ -2,6 +2,7 @@ import { MAX_LISTED_SERVICES, type Application, type ApplicationService } from '
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { Job, JobId } from '../../../schemas/job.js'
+import type { Requester } from '../../../plugins/requester.js'
 import type { JobStore } from '../../../stores/store.js'
 import { worst } from '../state-machine/transitions.js'
 import type { JobOperations } from './jobs.js'
@@ -18,10 +19,10 @@ export interface Applications {
    */
   deploy (
     descriptors: readonly Descriptor[],
-    cause: string
+    by: Requester
   ): Promise<{ application: Application, isNew: boolean }>
   /** Commands the clusters to remove all of its services. They are UNDEPLOYED once the clusters have confirmed. */
-  undeploy (ref: string, cause: string): Promise<Application>
+  undeploy (ref: string, by: Requester): Promise<Application>
 }
 
 /** Jobs read at a time. */
@@ -71,7 +72,7 @@ export function createApplications (
   return {
     get: ref => survey(ref),
 
-    async deploy (descriptors, cause) {
+    async deploy (descriptors, by) {
       const [name, ...others] = new Set(
         descriptors.map(({ app_name: appName, app_ns: appNs }) => `${appName}.${appNs}`)
       )
@@ -82,7 +83,7 @@ export function createApplications (
           { hint: 'Send one request per application, or send all services to POST /api/deploy' }
         )
       }
-      const deployed = await operations.deploy(descriptors, cause)
+      const deployed = await operations.deploy(descriptors, by)
       const application = await survey(name)
       return {
         application,
@@ -90,7 +91,7 @@ export function createApplications (
       }
     },
 
-    undeploy: (ref, cause) => survey(ref, page => Promise.all(page.map(({ id }) => operations.undeploy(id, cause))))
+    undeploy: (ref, by) => survey(ref, page => Promise.all(page.map(({ id }) => operations.undeploy(id, by))))
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import { ApiError } from '../../../schemas/errors.js'
+import type { Requester } from '../../../plugins/requester.js'
 import type { ClusterStore, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { Committer, Decide } from '../commit.js'
@@ -12,13 +13,13 @@ export interface ClusterMaintenance {
    * Deletes a cluster. `cluster_in_use` while a job is placed on it, unless forced: then its instances are placed anew,
    * and whatever it still had to remove counts as removed.
    */
-  remove (clusterId: ClusterId, options: { force: boolean, cause: string }): Promise<void>
+  remove (clusterId: ClusterId, options: { force: boolean, by: Requester }): Promise<void>
   /** The cluster takes no new instances. */
-  cordon (clusterId: ClusterId, cause: string): Promise<Cluster>
+  cordon (clusterId: ClusterId, by: Requester): Promise<Cluster>
   /** The cluster takes no new instances, and its own move away: each starts elsewhere before it is removed here. */
-  drain (clusterId: ClusterId, cause: string): Promise<Cluster>
+  drain (clusterId: ClusterId, by: Requester): Promise<Cluster>
   /** The cluster takes instances again. Those that have found no other place yet stay. */
-  uncordon (clusterId: ClusterId, cause: string): Promise<Cluster>
+  uncordon (clusterId: ClusterId, by: Requester): Promise<Cluster>
 }
 
 export function createClusterMaintenance ({ jobs, clusters, registry, committer }: {
@@ -27,8 +28,13 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
   registry: ClusterRegistry
   committer: Committer
 }): ClusterMaintenance {
-  async function setScheduling (clusterId: ClusterId, scheduling: Cluster['scheduling']): Promise<Cluster> {
+  async function setScheduling (
+    clusterId: ClusterId,
+    scheduling: Cluster['scheduling'],
+    by: Requester
+  ): Promise<Cluster> {
     const cluster = await registry.get(clusterId)
+    await by.confirm()
     await clusters.update(clusterId, { scheduling })
     return { ...cluster, scheduling }
   }
@@ -40,7 +46,7 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
   }
 
   return {
-    async remove (clusterId, { force, cause }) {
+    async remove (clusterId, { force, by }) {
       await registry.get(clusterId)
       if (!force) {
         const [job] = await jobs.list({ cluster_id: clusterId, limit: 1 })
@@ -55,27 +61,28 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
           })
         }
       }
+      await by.confirm()
       // Before, so that no job is left behind if the process ends in between; after, for what was placed meanwhile.
-      const decide: Decide = job => forgotten(job, clusterId, cause)
+      const decide: Decide = job => forgotten(job, clusterId, by.cause)
       await changeAll(clusterId, decide)
       await registry.remove(clusterId)
       await changeAll(clusterId, decide)
     },
 
-    cordon: clusterId => setScheduling(clusterId, 'cordoned'),
+    cordon: (clusterId, by) => setScheduling(clusterId, 'cordoned', by),
 
-    async drain (clusterId, cause) {
-      const cluster = await setScheduling(clusterId, 'draining')
+    async drain (clusterId, by) {
+      const cluster = await setScheduling(clusterId, 'draining', by)
       await changeAll(
         clusterId,
-        job => moved(job, { from: new Set([clusterId]), location: null, why: 'drain', order: 'start-first' }, cause)
+        job => moved(job, { from: new Set([clusterId]), location: null, why: 'drain', order: 'start-first' }, by.cause)
       )
       return cluster
     },
 
-    async uncordon (clusterId, cause) {
-      const cluster = await setScheduling(clusterId, 'active')
-      await changeAll(clusterId, job => drainEnded(job, clusterId, cause))
+    async uncordon (clusterId, by) {
+      const cluster = await setScheduling(clusterId, 'active', by)
+      await changeAll(clusterId, job => drainEnded(job, clusterId, by.cause))
       committer.events.emit('unplaced')
       return cluster
     }

@@ -1,6 +1,7 @@
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { Job } from '../../../schemas/job.js'
+import type { Requester } from '../../../plugins/requester.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import { MAX_TRIES, refusalOf, type Committer } from '../commit.js'
 import { created, revived } from '../state-machine/decisions/deploy.js'
@@ -19,7 +20,7 @@ export interface Deployer {
    * and the error names them; deploying the same descriptors again completes the rest.
    * @returns One result per descriptor, in the same order. Errors: `address_taken`, `addresses_exhausted`, `conflict`.
    */
-  deploy (descriptors: readonly Descriptor[], cause: string): Promise<Deployed[]>
+  deploy (descriptors: readonly Descriptor[], by: Requester): Promise<Deployed[]>
   /** What {@link Deployer.deploy} would do with these descriptors. Writes nothing. Error: `address_taken`. */
   preview (descriptors: readonly Descriptor[], cause: string): Promise<Preview[]>
 }
@@ -43,16 +44,17 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
   updating: (job: Job, descriptor: Descriptor, cause: string) => Promise<JobChange | undefined>
 }): Deployer {
   const deployer: Deployer = {
-    async deploy (descriptors, cause) {
+    async deploy (descriptors, by) {
       const deployed = new Map<Descriptor, Deployed>()
       for (let tries = 0; tries < MAX_TRIES; tries++) {
         const rest = descriptors.filter(descriptor => !deployed.has(descriptor))
         const pending: Array<{ descriptor: Descriptor, before: Job | undefined, change: JobChange }> = []
-        for (const [index, { before, change }] of (await deployer.preview(rest, cause)).entries()) {
+        for (const [index, { before, change }] of (await deployer.preview(rest, by.cause)).entries()) {
           const descriptor = rest[index]!
           if (change) pending.push({ descriptor, before, change })
           else if (before) deployed.set(descriptor, { job: before, outcome: 'unchanged' })
         }
+        if (pending.length > 0) await by.confirm()
         const outcomes = await commit(pending.map(({ change }) => change))
         for (const [index, { descriptor, before }] of pending.entries()) {
           const outcome = outcomes[index]
@@ -64,7 +66,7 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
         const failed = outcomes.find(({ outcome }) => outcome === 'failed')
         if (failed?.outcome === 'failed') throw failed.error
         const refusal = outcomes.map(refusalOf).find(found => found !== undefined)
-        if (refusal) throw descriptors.length === 1 ? refusal : await undone(refusal, [...deployed.values()], cause)
+        if (refusal) throw descriptors.length === 1 ? refusal : await undone(refusal, [...deployed.values()], by.cause)
         if (deployed.size === descriptors.length) return descriptors.map(descriptor => deployed.get(descriptor)!)
       }
       throw new ApiError('conflict', `${descriptors.map(jobName).join(', ')} kept changing`, { hint: 'Try again' })

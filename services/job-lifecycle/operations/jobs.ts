@@ -2,6 +2,7 @@ import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { Job } from '../../../schemas/job.js'
+import type { Requester } from '../../../plugins/requester.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { Committer } from '../commit.js'
@@ -22,26 +23,26 @@ export interface JobOperations extends Deployer {
    * Commands the clusters to remove the job. It is UNDEPLOYED once they have confirmed. Repeating it changes nothing,
    * except that clusters which refused get the command again.
    */
-  undeploy (ref: string, cause: string): Promise<Job>
+  undeploy (ref: string, by: Requester): Promise<Job>
   /** Sets the number of instances. A job that is being removed: `job_not_running`. */
-  scale (ref: string, replicas: number, cause: string): Promise<Job>
+  scale (ref: string, replicas: number, by: Requester): Promise<Job>
   /**
    * Moves instances from the clusters at one place to those at another. If all of them are at the target already,
    * nothing changes. Unknown place: `cluster_not_found`. No such instance at `from`: `instance_not_found`. A job that
    * is being removed: `job_not_running`.
    */
-  move (ref: string, request: MoveRequest, cause: string): Promise<Job>
+  move (ref: string, request: MoveRequest, by: Requester): Promise<Job>
   /**
    * Commands a cluster to move its instances of the job from one worker node to another. Unknown place:
    * `cluster_not_found`. No instance there: `instance_not_found`. A worker that the cluster does not list:
    * `node_not_found`. A job that is being removed: `job_not_running`.
    */
-  moveBetweenNodes (ref: string, request: NodeMoveRequest, cause: string): Promise<Job>
+  moveBetweenNodes (ref: string, request: NodeMoveRequest, by: Requester): Promise<Job>
   /**
    * Returns to the descriptor of an earlier generation, by default the previous one. A generation that is not kept:
    * `revision_not_found`. A job that is being removed: `job_not_running`.
    */
-  rollBack (ref: string, generation: number | undefined, cause: string): Promise<Job>
+  rollBack (ref: string, generation: number | undefined, by: Requester): Promise<Job>
 }
 
 export interface MoveRequest {
@@ -87,6 +88,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
   /** Changes a job that should run. A job that is being removed: `job_not_running`. */
   async function changeLive (
     ref: string,
+    by: Requester,
     decide: (job: Job) => JobChange | undefined | Promise<JobChange | undefined>
   ): Promise<Job> {
     const { id } = await finder.find(ref)
@@ -97,7 +99,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
         `${job.job_name} is ${job.status === 'UNDEPLOYED' ? 'undeployed' : 'being removed'}`,
         { hint: 'Deploy it again' }
       )
-    })
+    }, by)
     return job ?? await finder.find(ref)
   }
 
@@ -114,17 +116,17 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
   return {
     ...createDeployer({ jobs, committer, updating }),
 
-    async undeploy (ref, cause) {
+    async undeploy (ref, by) {
       const { id } = await finder.find(ref)
-      return await change(id, job => undeploying(job, cause)) ?? await finder.find(ref)
+      return await change(id, job => undeploying(job, by.cause), by) ?? await finder.find(ref)
     },
 
-    scale: (ref, replicas, cause) => changeLive(ref, job => scaled(job, replicas, cause)),
+    scale: (ref, replicas, by) => changeLive(ref, by, job => scaled(job, replicas, by.cause)),
 
-    async move (ref, { from, to, instanceNumber, order = 'start-first' }, cause) {
+    async move (ref, { from, to, instanceNumber, order = 'start-first' }, by) {
       const targets = new Set((await clustersAt(to)).map(({ id }) => id))
       const sources = from === undefined ? undefined : new Set((await clustersAt(from)).map(({ id }) => id))
-      return await changeLive(ref, job => {
+      return await changeLive(ref, by, job => {
         const meant = job.instance_list.filter(entry =>
           entry.cluster_id !== '' && entry.move === null &&
           (instanceNumber === undefined || entry.instance_number === instanceNumber)
@@ -139,7 +141,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
             location: to,
             why: 'asked',
             order
-          }, cause)
+          }, by.cause)
         }
         if (meant.length > 0 && meant.every(entry => targets.has(entry.cluster_id))) return undefined
         const which = instanceNumber === undefined ? 'no instance' : `no instance ${instanceNumber}`
@@ -151,9 +153,9 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
       })
     },
 
-    async moveBetweenNodes (ref, { cluster, fromNode, toNode }, cause) {
+    async moveBetweenNodes (ref, { cluster, fromNode, toNode }, by) {
       const clusters = await clustersAt(cluster)
-      return await changeLive(ref, job => {
+      return await changeLive(ref, by, job => {
         const [there] = clusters.filter(({ id }) => job.instance_list.some(entry => entry.cluster_id === id))
         if (!there) {
           throw new ApiError('instance_not_found', `${job.job_name} has no instance on a cluster at ${cluster}`, {
@@ -167,12 +169,12 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
             })
           }
         }
-        return movedBetweenNodes(job, there.id, fromNode, toNode, cause)
+        return movedBetweenNodes(job, there.id, fromNode, toNode, by.cause)
       })
     },
 
-    rollBack: (ref, generation, cause) =>
-      changeLive(ref, async job => {
+    rollBack: (ref, generation, by) =>
+      changeLive(ref, by, async job => {
         const revision = generation === undefined
           ? job.revisions[0]
           : job.revisions.find(kept => kept.generation === generation)
@@ -185,7 +187,8 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
             { hint: 'GET /api/v1/jobs/:job lists its revisions' }
           )
         }
-        return rolledBackTo(job, revision, { policy, cause, mayStay: await staying(job, revision.descriptor) })
+        const mayStay = await staying(job, revision.descriptor)
+        return rolledBackTo(job, revision, { policy, cause: by.cause, mayStay })
       })
   }
 }

@@ -40,7 +40,7 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
   const channels = createChannelStore(connection)
   const leases = createLeaseStore(connection)
   for (const holder of [HERE, THERE]) await leases.acquire(`process/${holder}`, holder, 60_000)
-  const lease = { token: 1 as number | undefined, answeredSince: 100, held: async () => 1 }
+  const lease = { token: 1 as number | undefined, answeredSince: 100, held: async () => 1, renew () {} }
   const log: Array<{ level: string, message: string }> = []
   const write = (level: string) => (_details: object, message: string) => { log.push({ level, message }) }
   const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), child: () => logger }

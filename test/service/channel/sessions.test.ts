@@ -31,7 +31,7 @@ function aSession (clusterId?: string) {
 
 async function open (t: Test) {
   const { store } = await openFile(t)
-  const lease = { token: 1 as number | undefined, answeredSince: 100 as number | undefined, held: async () => 1 }
+  const lease = { token: 1 as number | undefined, answeredSince: 100 as number | undefined, held: async () => 1, renew () {} }
   const log = keptLog()
   /** Of how many clusters claims were read, read by read. */
   const reads: number[] = []

@@ -30,7 +30,7 @@ async function open (t: Test, count: number) {
   for (const holder of [HERE, THERE]) await store.leases.acquire(`process/${holder}`, holder, 60_000)
   const ids = await withCommands(store, count)
   const log = keptLog()
-  const lease = { token: 1, answeredSince: 100, held: async () => 1 }
+  const lease = { token: 1, answeredSince: 100, held: async () => 1, renew () {} }
   const sessions = createSessions(store.channels, { holder: HERE, processLease: lease } as never, createLiveness(45_000), log as never)
   const woken: ClusterId[] = []
   const pushed: ClusterId[] = []

@@ -10,6 +10,7 @@ import type { Plan, ServicePlan } from '../../../schemas/plan.js'
 import { ROOMY } from '../../support/raw-cluster.js'
 import { eventually } from '../../support/waiting.js'
 import { sampleDescriptor } from '../../unit/state-machine/sample.js'
+import { USER } from '../../support/user.js'
 
 const aDescriptor = (name: string): fc.Arbitrary<Descriptor> => fc.record({
   image: fc.constantFrom('nginx:1', 'nginx:2'),
@@ -60,7 +61,7 @@ t.test('a deploy right after a plan does what the plan shows, on random clusters
   async function check (file: Descriptor[]): Promise<void> {
     const before = await jobs(file)
     const plan: Plan = await lifecycle.planner.plan(file, 'user')
-    const deployed = await lifecycle.jobs.deploy(file, 'user')
+    const deployed = await lifecycle.jobs.deploy(file, USER)
     const outcomes = { created: 'create', updated: 'update', unchanged: 'unchanged' }
     if (deployed.some(({ outcome }, n) => outcomes[outcome] !== plan.services[n]!.outcome)) throw new Error('another outcome')
     const expected = JSON.stringify(plan.services.map(said))
@@ -89,7 +90,7 @@ t.test('a deploy right after a plan does what the plan shows, on random clusters
 
   /** News of clusters wake the placement: what waits is asked about once more before the next plan, together with this one. */
   async function placementPassed (): Promise<void> {
-    const [canary] = await lifecycle.jobs.deploy([sampleDescriptor({ service_name: 'canary', cluster_location: 'canary' })], 'test')
+    const [canary] = await lifecycle.jobs.deploy([sampleDescriptor({ service_name: 'canary', cluster_location: 'canary' })], USER)
     await eventually(() => lifecycle.jobs.find(canary!.job.id), job => onClusters(job).length === 1)
   }
 
@@ -105,8 +106,8 @@ t.test('a deploy right after a plan does what the plan shows, on random clusters
     await settle(ids, [...figures, ROOMY], runs)
     await placementPassed()
     await check(second)
-    for (const { id } of await lifecycle.jobs.list({ undeployed: false })) await lifecycle.jobs.undeploy(id, 'test')
-    for (const id of ids) await lifecycle.clusters.remove(id, { force: true, cause: 'test' })
+    for (const { id } of await lifecycle.jobs.list({ undeployed: false })) await lifecycle.jobs.undeploy(id, USER)
+    for (const id of ids) await lifecycle.clusters.remove(id, { force: true, by: USER })
   }), { numRuns: 30, endOnFailure: true })
   t.pass('they all did')
 })

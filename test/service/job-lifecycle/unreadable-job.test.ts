@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import t, { type Test } from 'tap'
 import app, { serverOptions } from '../../../app.js'
 import { aCommand, aJob, on, registered, saved } from '../stores/samples.js'
+import { USER } from '../../support/user.js'
 
 /** A System Manager with a job that it cannot understand beside one that it can, both on one cluster. */
 
@@ -70,11 +71,11 @@ t.test('its cluster does not get a resync, which would remove it', async t => {
 
 t.test('its cluster is in use because of it', async t => {
   const { server: { jobLifecycle }, clusterId, broken, good } = await withBroken(t)
-  await jobLifecycle.jobs.undeploy(good.id, 'test')
+  await jobLifecycle.jobs.undeploy(good.id, USER)
   const removals = (await jobLifecycle.jobs.list({})).flatMap(job => job.retiring)
   await jobLifecycle.reports.take(clusterId, [{
     acknowledged: removals.map(({ command_id }) => ({ seq: 9, command_id, kind: 'delete', job_id: good.id }))
   }])
   t.strictSame(await jobLifecycle.jobs.list({ cluster_id: clusterId }), [])
-  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, cause: 'test' }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
+  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, by: USER }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
 })

@@ -132,7 +132,7 @@ t.test('a cluster at the requested location that has reported nothing yet is wai
   t.equal(failureOf(decide([fresh(1, 'hpi'), full(2, 'hpi-2')], { location: 'hpi' })), 'waiting')
   t.equal(failureOf(decide([full(1, 'hpi'), fresh(2, 'tum')], { location: 'hpi' })), 'TargetClusterNoCapacity')
   const gone = fresh(1, 'hpi')
-  gone.cluster.last_modified_timestamp = silentFor(60)
+  gone.silentMs = 60_000
   t.equal(failureOf(decide([gone], { location: 'hpi' })), 'TargetClusterNotActive')
 })
 

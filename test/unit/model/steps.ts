@@ -3,6 +3,7 @@ import type { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
 import { sampleDescriptor } from '../state-machine/sample.js'
 import { CLUSTERS, type Member, type World } from './world.js'
+import { USER } from '../../support/user.js'
 
 /** Something that happens to the world, as data, so that a counterexample can be read and shrunk. */
 export type Step =
@@ -74,14 +75,14 @@ async function tryTo (world: World, step: Step): Promise<unknown> {
   const member = 'cluster' in step ? world.members[step.cluster]! : undefined
   const job = 'name' in step ? world.jobs.find(job => job.descriptor.service_name === step.name && job.desired_state === 'running') : undefined
   switch (step.do) {
-    case 'deploy': return users.deploy([sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })], 'user')
-    case 'scale': return job && users.scale(job.id, step.replicas, 'user')
-    case 'move': return job && users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, 'user')
-    case 'roll back': return job && users.rollBack(job.id, undefined, 'user')
-    case 'undeploy': return job && users.undeploy(job.id, 'user')
-    case 'drain': return operators.drain(member!.model.id, 'user')
-    case 'uncordon': return operators.uncordon(member!.model.id, 'user')
-    case 'cordon': return operators.cordon(member!.model.id, 'user')
+    case 'deploy': return users.deploy([sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })], USER)
+    case 'scale': return job && users.scale(job.id, step.replicas, USER)
+    case 'move': return job && users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, USER)
+    case 'roll back': return job && users.rollBack(job.id, undefined, USER)
+    case 'undeploy': return job && users.undeploy(job.id, USER)
+    case 'drain': return operators.drain(member!.model.id, USER)
+    case 'uncordon': return operators.uncordon(member!.model.id, USER)
+    case 'cordon': return operators.cordon(member!.model.id, USER)
     case 'die': member!.alive = false; return
     case 'forget': return world.forget(step.cluster)
     case 'come back': return world.comeBack(member!, step.having)

@@ -8,6 +8,7 @@ import { ModelOriginal } from './original-cluster.js'
 import { checkAddresses, checkChange, checkCommands, checkWords } from './invariants.js'
 import { startManager, type Manager } from './manager.js'
 import { ModelStore } from './store.js'
+import { USER } from '../../support/user.js'
 
 /** How a cluster answers a command. */
 type Answer = 'ack' | 'ack-twice' | 'lost-ack' | 'no-room' | 'refused' | 'refused-but-done'
@@ -173,7 +174,7 @@ export class World {
 
   /** The cluster is deleted with all that it has; another one comes in its place. */
   async forget (n: number): Promise<void> {
-    await this.manager.operators.remove(this.members[n]!.model.id, { force: true, cause: 'user' })
+    await this.manager.operators.remove(this.members[n]!.model.id, { force: true, by: USER })
     await this.#join(n)
   }
 
