@@ -42,10 +42,21 @@ export const ClusterRegistration = Type.Object({
 }, { additionalProperties: true })
 export type ClusterRegistration = Static<typeof ClusterRegistration>
 
+/** What a cluster says of one instance, in a heartbeat and in `result`: a cluster that can tells them apart. */
+export const InstanceReport = Type.Object({
+  instance_number: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
+  status: Status,
+  status_reason: Type.Optional(Nullable(Type.String({ maxLength: 2000 })))
+}, { additionalProperties: true })
+export type InstanceReport = Static<typeof InstanceReport>
+
 /** One entry of a heartbeat's `jobs`. Entries are checked one by one, so that a bad one does not cost the heartbeat. */
 export const JobReport = Type.Object({
   system_job_id: HexId,
-  status: Status
+  status: Status,
+  instances: Type.Optional(
+    Nullable(Type.Array(Type.Unknown(), { maxItems: 10_000, description: 'Entries {instance_number, status}' }))
+  )
 }, { additionalProperties: true })
 export type JobReport = Static<typeof JobReport>
 
@@ -62,7 +73,9 @@ export const Heartbeat = Type.Object({
   ),
   number_of_nodes: Type.Optional(Nullable(Count({ description: 'Workers that are up' }))),
   jobs: Type.Optional(
-    Nullable(Type.Array(Type.Unknown(), { maxItems: 100_000, description: 'Entries {system_job_id, status}' }))
+    Nullable(
+      Type.Array(Type.Unknown(), { maxItems: 100_000, description: 'Entries {system_job_id, status, instances?}' })
+    )
   ),
   technology: Type.Optional(Nullable(Type.Array(Type.String({ maxLength: 63 }), { maxItems: 64 }))),
   workers: Type.Optional(Nullable(Type.Array(Worker, { maxItems: 10_000 }))),

@@ -1,5 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { InstanceReport } from './cluster.js'
 import { HexId, Nullable } from './primitives.js'
+import { Status } from './status.js'
 
 /** POST /api/result/cluster_deploy and the event `result` (contract section 2). */
 export const DeployResult = Type.Object({
@@ -11,7 +13,9 @@ export const DeployResult = Type.Object({
       host_ip: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
       host_port: Type.Optional(
         Nullable(Type.Union([Type.String({ maxLength: 63 }), Type.Integer({ minimum: 0, maximum: 65535 })]))
-      )
+      ),
+      status: Type.Optional(Nullable(Status)),
+      status_reason: Type.Optional(InstanceReport.properties.status_reason)
     }, { additionalProperties: true }),
     { maxItems: 10_000 }
   )

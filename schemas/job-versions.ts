@@ -65,6 +65,11 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
       host_port: toPort(instance.host_port)
     })),
     retiring: eachOf(job.retiring, entry => ({ original: false, told: null, ...entry }))
+  }),
+  // Clusters may speak of each instance by its number.
+  job => ({
+    ...job,
+    instance_list: eachOf(job.instance_list, instance => ({ told_apart: false, ...instance }))
   })
 ]
 

@@ -46,6 +46,9 @@ export const Instance = Type.Object({
   given_up: Type.Boolean({
     description: 'Given up after too many failed starts: only a report of RUNNING or COMPLETED, or a user, changes it'
   }),
+  told_apart: Type.Boolean({
+    description: 'Its cluster speaks of it by its number; else what it says is about all instances of the job there'
+  }),
   silent: Type.Boolean({ description: 'Its cluster gives no sign of life: its real status is unknown' }),
   awaits: Nullable(
     Type.String({
@@ -193,6 +196,7 @@ export const Job = Type.Object({
       location: null,
       attempts: 0,
       given_up: false,
+      told_apart: false,
       silent: false,
       awaits: null,
       refusals: []

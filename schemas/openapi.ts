@@ -35,7 +35,7 @@ export const textErrors = (...codes: ErrorCode[]) =>
 
 /** @param codes Those of the operation itself; what any operation may answer is added. */
 function errorAnswers (codes: ErrorCode[], content: Record<string, { schema: TSchema }>) {
-  const all: ErrorCode[] = [...codes, 'internal_error', 'store_unavailable']
+  const all: ErrorCode[] = [...codes, 'internal_error', 'store_unavailable', 'request_expired']
   if (codes.includes('job_not_found')) all.push('job_unreadable')
   if (codes.includes('cluster_not_found')) all.push('cluster_unreadable')
   const byStatus: Record<number | 'default', { description: string, content: typeof content }> = {

@@ -40,7 +40,7 @@ export interface Workload {
   fail (jobId: JobId, status: Status): boolean
   /** Restarts the job's containers, as clusters do without a command. False if it runs none. */
   restart (jobId: JobId): boolean
-  /** One entry per job, for heartbeats. */
+  /** One entry per job, with its instances, for heartbeats. */
   reports (): JobReport[]
   /** Where the job's containers run; undefined before one is created. */
   result (jobId: JobId): DeployResult | undefined
@@ -50,7 +50,7 @@ export interface Workload {
 
 const STARTING: readonly Status[] = ['NODE_SCHEDULED', 'CREATED']
 const STOPPED: readonly Status[] = ['FAILED', 'DEAD']
-/** A heartbeat has one status for all containers of a job: the first one in this list that a container has. */
+/** The status of a job as a whole is the first one in this list that a container has. */
 const SPEAKS_FIRST: readonly Status[] = ['FAILED', 'DEAD', 'NODE_SCHEDULED', 'CREATED', 'RUNNING']
 
 export function createWorkload ({ workers, containers, saved, onChange }: WorkloadOptions): Workload {
@@ -199,18 +199,26 @@ export function createWorkload ({ workers, containers, saved, onChange }: Worklo
       return true
     },
 
-    reports: () => [...jobs].map(([id, job]) => ({ system_job_id: id, status: statusOf(job) })),
+    reports: () =>
+      [...jobs].map(([id, job]) => ({
+        system_job_id: id,
+        status: statusOf(job),
+        ...(job.containers.length > 0 && {
+          instances: job.containers.map(({ instance_number, status }) => ({ instance_number, status }))
+        })
+      })),
 
     result (jobId) {
       const created = jobs.get(jobId)?.containers.filter(({ status }) => status !== 'NODE_SCHEDULED') ?? []
       if (created.length === 0) return undefined
       return {
         job_id: jobId,
-        instances: created.map(({ instance_number, namespace_ip, worker, host_port }) => ({
+        instances: created.map(({ instance_number, namespace_ip, worker, host_port, status }) => ({
           instance_number,
           namespace_ip,
           host_ip: workers.address(worker),
-          host_port
+          host_port,
+          status
         }))
       }
     },

@@ -204,10 +204,10 @@ export interface JobStore {
   /** All instances that are placed on a cluster. Costs what is there, and reads no documents. */
   instancesOn (clusterId: ClusterId): Promise<PlacedInstance[]>
   /**
-   * Instances on a cluster whose stored status is not the one that the cluster reports of their job. Costs what was
-   * reported, not what runs there: a heartbeat that says nothing new finds nothing.
+   * Instances on a cluster whose stored status is not the one that the cluster reports of them; with null, all those of
+   * the job. Costs what was reported, not what runs there: a heartbeat that says nothing new finds nothing.
    */
-  contradicted (clusterId: ClusterId, reported: ReadonlyMap<JobId, Status>): Promise<PlacedInstance[]>
+  contradicted (clusterId: ClusterId, reported: ReadonlyMap<JobId, Status | null>): Promise<PlacedInstance[]>
   /**
    * Requirements of instances that are placed but not yet RUNNING, summed per cluster: free figures of heartbeats do
    * not show them yet.

@@ -1,19 +1,13 @@
 import { EventEmitter } from 'node:events'
 import type { Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
 import ipaddr from 'ipaddr.js'
-import {
-  JobReport,
-  type Cluster,
-  type ClusterId,
-  type ClusterRegistration,
-  type Heartbeat
-} from '../../schemas/cluster.js'
+import type { Cluster, ClusterId, ClusterRegistration, Heartbeat } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
+import type { JobId } from '../../schemas/job.js'
 import { isHexId } from '../../schemas/primitives.js'
-import { complaintOf } from '../../schemas/wording.js'
 import type { ClusterFigures, Store } from '../../stores/store.js'
 import type { Liveness } from './liveness.js'
+import { readWords, type Word } from './words.js'
 
 /** What other services may listen to. */
 interface RegistryEvents {
@@ -43,7 +37,7 @@ export interface ClusterRegistry {
    * Records the figures of a heartbeat. Gives back its job entries that can be understood; the others are kept as
    * warnings on the cluster, and the heartbeat still counts (contract section 2).
    */
-  heartbeat (id: ClusterId, body: Heartbeat): Promise<{ reports: JobReport[], warnings: string[] }>
+  heartbeat (id: ClusterId, body: Heartbeat): Promise<{ words: ReadonlyMap<JobId, Word>, warnings: string[] }>
   /** A sign of life without figures: a pong on the channel. */
   touch (id: ClusterId): Promise<void>
   /** Changes the worker count by `delta`, never below 0. */
@@ -59,11 +53,6 @@ export interface ClusterRegistry {
   /** The next subnet of 64 addresses for a worker (contract section 2); `subnets_exhausted` at the end of the range. */
   takeSubnet (): Promise<string>
 }
-
-/** Most warnings kept of one heartbeat. */
-const MAX_WARNINGS = 20
-
-const jobReport = TypeCompiler.Compile(JobReport)
 
 /** Clusters read at a time. */
 const PAGE = 200
@@ -113,12 +102,12 @@ export function createClusterRegistry (
 
     async heartbeat (id, body) {
       checkId(id)
-      const { reports, warnings } = readReports(body.jobs ?? [])
+      const { words, warnings } = readWords(body.jobs ?? [])
       const now = Date.now()
       if (!await clusters.heartbeat(id, figuresOf(body, warnings), now)) throw notFound(id)
       liveness.heard(id, now)
       events.emit('alive', id)
-      return { reports, warnings }
+      return { words, warnings }
     },
 
     async touch (id) {
@@ -158,21 +147,6 @@ export function createClusterRegistry (
       throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
     }
   }
-}
-
-/** Sorts the job entries of a heartbeat into those that can be understood and a sentence for each other. */
-function readReports (entries: unknown[]): { reports: JobReport[], warnings: string[] } {
-  const reports: JobReport[] = []
-  const warnings: string[] = []
-  for (const [index, entry] of entries.entries()) {
-    if (jobReport.Check(entry)) {
-      reports.push(entry)
-    } else if (warnings.length < MAX_WARNINGS) {
-      const error = jobReport.Errors(entry).First()!
-      warnings.push(`jobs[${index}]${error.path.replaceAll('/', '.')}: ${complaintOf(error)}`)
-    }
-  }
-  return { reports, warnings }
 }
 
 /** The contract's names for the heartbeat's figures (section 7); what is missing or null stays as it was. */

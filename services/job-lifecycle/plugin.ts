@@ -85,7 +85,19 @@ export default fp(async function jobLifecycle (app) {
   const placement = startPlacement({ jobs, scheduler, committer, lease, retryMs, startLoop })
   const controllers = [
     placement,
-    startDeadlines({ jobs, outbox, clusters, committer, policy, hold, clock, lease, everyMs, startLoop }),
+    startDeadlines({
+      jobs,
+      outbox,
+      clusters,
+      committer,
+      policy,
+      scheduler: app.embeddedScheduler,
+      hold,
+      clock,
+      lease,
+      everyMs,
+      startLoop
+    }),
     startFailover({ clusters, liveness, hold, committer, graceMs, failoverMs, lease, everyMs, startLoop, log }),
     startRetention({ jobs, hours: config.JOB_RETENTION_H, startLoop, log })
   ]

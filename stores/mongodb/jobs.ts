@@ -131,8 +131,11 @@ export function createJobStore (
     return found
   }
 
-  async function contradicted (clusterId: string, reported: ReadonlyMap<string, Status>): Promise<PlacedInstance[]> {
-    const byStatus = new Map<Status, string[]>()
+  async function contradicted (
+    clusterId: string,
+    reported: ReadonlyMap<string, Status | null>
+  ): Promise<PlacedInstance[]> {
+    const byStatus = new Map<Status | null, string[]>()
     for (const [id, status] of reported) {
       const ids = byStatus.get(status)
       if (ids) ids.push(id)

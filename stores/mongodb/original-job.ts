@@ -109,6 +109,7 @@ function asInstance (fields: Record<string, unknown>, index: number, jobStatus: 
     told: isPlaced && hasBegun(status) ? status : null,
     location: null,
     attempts: 0,
+    told_apart: false,
     silent: false,
     awaits: null,
     given_up: isSomewhere,

@@ -47,7 +47,7 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
   const selectContradicted = prepare<PlacedInstance>(`
     SELECT i.job_id, i.instance_number, i.status
     FROM json_each(?) AS reported JOIN instances AS i ON i.job_id = reported.key
-    WHERE i.cluster_id = ? AND i.status <> reported.value`)
+    WHERE i.cluster_id = ? AND i.status IS NOT reported.value`)
   const sumReserved = prepare<{ cluster_id: string, cpu: number, memory: number }>(`
     SELECT cluster_id, sum(cpu) AS cpu, sum(memory) AS memory FROM instances WHERE on_the_way = 1 GROUP BY cluster_id`)
   const selectEvents = prepare<{ id: number, doc: string }>(

@@ -1,12 +1,14 @@
 import type { Clock } from '../../../background/clock.js'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
-import type { Job } from '../../../schemas/job.js'
+import type { Job, JobId } from '../../../schemas/job.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore, JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
+import type { EmbeddedScheduler } from '../../scheduler-client/embedded/scheduler.js'
 import type { Committer } from '../commit.js'
-import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
+import { expireDeadlines, mayRun } from '../state-machine/decisions/deadlines.js'
+import { newInstance } from '../state-machine/instances.js'
 import { longestDeadline, type Policy } from '../state-machine/policy.js'
 import type { EvictionHold } from './eviction-hold.js'
 
@@ -20,6 +22,8 @@ export interface DeadlinesContext {
   clusters: Pick<ClusterStore, 'get'>
   committer: Pick<Committer, 'change'>
   policy: Policy
+  /** Tells where there is room, whichever scheduler decides in the end. */
+  scheduler: Pick<EmbeddedScheduler, 'place'>
   /** While evictions are held, nobody knows what runs: nothing is tried elsewhere. */
   hold: Pick<EvictionHold, 'isHeld'>
 }
@@ -30,7 +34,7 @@ export interface DeadlinesContext {
  * @param now Unix milliseconds. @param lateMs Deadlines end so many milliseconds late.
  */
 export async function expireDue (
-  { jobs, outbox, clusters, committer, policy, hold }: DeadlinesContext,
+  { jobs, outbox, clusters, committer, policy, scheduler, hold }: DeadlinesContext,
   { fence, each, signal }: Turn,
   now = Date.now(),
   lateMs = 0
@@ -38,9 +42,20 @@ export async function expireDue (
   if (hold.isHeld) return
   const asOf = now - lateMs
   const before = new Date(asOf).toISOString()
-  const expire = async (job: Job): Promise<JobChange | undefined> => {
+  const expire = async (job: Job, placeless: ReadonlySet<number>): Promise<JobChange | undefined> => {
     const untaken = new Set(await outbox.untaken(job.id))
-    return expireDeadlines(job, policy, 'system', new Date(now), { asOf, untaken, originals: await originalsOf(job) })
+    const originals = await originalsOf(job)
+    return expireDeadlines(job, policy, 'system', new Date(now), { asOf, placeless, untaken, originals })
+  }
+  /** For each of these jobs the numbers of the instances that may run and that no other cluster has room for. */
+  async function placelessOf (page: Job[]): Promise<Map<JobId, ReadonlySet<number>>> {
+    const staying = page.filter(({ instance_list: list }) => list.some(mayRun))
+    const decisions = staying.length === 0 ? [] : await scheduler.place(staying.map(elsewhere))
+    return new Map(staying.map(({ id, instance_list: list }, index) => {
+      const decision = decisions[index]
+      const found = decision?.kind === 'placed' ? decision.assignments.map(({ instance_number: number }) => number) : []
+      return [id, new Set(list.map(({ instance_number: number }) => number).filter(number => !found.includes(number)))]
+    }))
   }
   /** A cluster may have become an original one since a job was placed there, and must not lose it to a deadline. */
   async function originalsOf ({ instance_list: list }: Job): Promise<Set<ClusterId>> {
@@ -52,13 +67,24 @@ export async function expireDue (
   let after: Job | undefined
   do {
     page = await jobs.due({ before, limit: PAGE, ...(after && { after }) })
+    const placeless = await placelessOf(page)
     await each(
       page,
-      ({ id }) => committer.change(id, expire, { fence }),
+      ({ id }) => committer.change(id, job => expire(job, placeless.get(id) ?? new Set()), { fence }),
       ({ id, job_name: job }) => ({ job_id: id, job })
     )
     after = page.at(-1)
   } while (page.length === PAGE && !signal.aborted)
+}
+
+/** The job as if what may run somewhere were to start elsewhere before it is removed there, and nothing else. */
+function elsewhere (job: Job): Job {
+  const at = job.updated_at
+  const leaving = job.instance_list.filter(mayRun)
+  const successors = leaving.map(({ instance_number: number, cluster_id: from, refusals }) =>
+    newInstance(number, job.generation, at, { refusals, move: { from, why: 'failover', since: at } })
+  )
+  return { ...job, instance_list: [...leaving, ...successors] }
 }
 
 /** Expires deadlines on time. Of several System Managers only the leader runs this loop. */

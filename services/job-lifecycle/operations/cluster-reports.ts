@@ -4,9 +4,9 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { DeployResult } from '../../../schemas/deploy-result.js'
 import type { Job, JobId } from '../../../schemas/job.js'
 import { hasBegun } from '../../../schemas/job-facts.js'
-import type { Status } from '../../../schemas/status.js'
 import type { JobChange, JobStore } from '../../../stores/store.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
+import { uniform, wordOn, type Word } from '../../cluster-registry/words.js'
 import type { Committer } from '../commit.js'
 import { acknowledged, refused, sending } from '../state-machine/decisions/command-replies.js'
 import { delivery } from '../state-machine/decisions/delivery.js'
@@ -27,6 +27,9 @@ export type Report =
  * what was acknowledged `open` are the commands that still wait.
  */
 export type ReportOutcome = { warnings: string[] } | { error: unknown, open: Command[] }
+
+/** What a heartbeat says of each job. */
+type Words = ReadonlyMap<JobId, Word>
 
 /** Messages from clusters about their jobs. */
 export interface ClusterReports {
@@ -74,7 +77,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
   async function take (clusterId: ClusterId, reports: Report[]): Promise<ReportOutcome[]> {
     const outcomes: ReportOutcome[] = reports.map(() => ({ warnings: [] }))
-    const told = new Map<Report, ReadonlyMap<JobId, Status>>()
+    const told = new Map<Report, Words>()
     // Reads and writes only the jobs that the reports change.
     const affected = new Set<JobId>()
     let unheard: { error: unknown } | undefined
@@ -90,11 +93,13 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
           outcomes[index] = { ...heartbeat, open: [] }
           continue
         }
-        const { statuses, warnings } = heartbeat
+        const { words, warnings } = heartbeat
         outcomes[index] = { warnings }
-        told.set(report, statuses)
-        for (const { job_id: id, status } of statuses.size === 0 ? [] : await jobs.contradicted(clusterId, statuses)) {
-          if (changesStatus(status, statuses.get(id)!)) affected.add(id)
+        told.set(report, words)
+        const statuses = new Map([...words].map(([id, word]) => [id, uniform(word)]))
+        for (const instance of statuses.size === 0 ? [] : await jobs.contradicted(clusterId, statuses)) {
+          const word = wordOn(words.get(instance.job_id)!, instance.instance_number)
+          if (word && changesStatus(instance.status, word.status)) affected.add(instance.job_id)
         }
       }
     }
@@ -113,12 +118,11 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
   async function takeHeartbeat (
     clusterId: ClusterId,
     body: Heartbeat
-  ): Promise<{ statuses: ReadonlyMap<JobId, Status>, warnings: string[] }> {
-    const { reports, warnings } = await registry.heartbeat(clusterId, body)
-    const statuses = new Map(reports.map(({ system_job_id, status }) => [system_job_id, status]))
+  ): Promise<{ words: Words, warnings: string[] }> {
+    const { words, warnings } = await registry.heartbeat(clusterId, body)
     // A heartbeat without `jobs` does not mean that the cluster runs none.
-    if (Array.isArray(body.jobs)) drift.checkSoon(clusterId, statuses)
-    return { statuses, warnings }
+    if (Array.isArray(body.jobs)) drift.checkSoon(clusterId, words)
+    return { words, warnings }
   }
 
   return {
@@ -177,7 +181,7 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
   }
 }
 
-function jobsOf (report: Report, told: ReadonlyMap<Report, ReadonlyMap<JobId, Status>>): JobId[] {
+function jobsOf (report: Report, told: ReadonlyMap<Report, Words>): JobId[] {
   if ('result' in report) return [report.result.job_id]
   if ('acknowledged' in report) return report.acknowledged.map(({ job_id: id }) => id)
   return [...told.get(report)?.keys() ?? []]
@@ -198,7 +202,7 @@ function decisionsOn (
   ids: ReadonlySet<JobId>,
   clusterId: ClusterId,
   reports: readonly Report[],
-  told: ReadonlyMap<Report, ReadonlyMap<JobId, Status>>
+  told: ReadonlyMap<Report, Words>
 ): Map<JobId, Array<(job: Job) => JobChange | undefined>> {
   const decisions = new Map<JobId, Array<(job: Job) => JobChange | undefined>>([...ids].map(id => [id, []]))
   for (const report of reports) {
@@ -210,8 +214,8 @@ function decisionsOn (
         decisions.get(id)!.push(job => acknowledged(job, clusterId, commandId))
       }
     } else {
-      for (const [id, status] of told.get(report) ?? []) {
-        decisions.get(id)?.push(job => reported(job, clusterId, status))
+      for (const [id, word] of told.get(report) ?? []) {
+        decisions.get(id)?.push(job => reported(job, clusterId, word))
       }
     }
   }

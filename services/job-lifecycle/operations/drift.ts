@@ -4,6 +4,7 @@ import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { JobId } from '../../../schemas/job.js'
 import { STOPS, WAY_UP, type Status } from '../../../schemas/status.js'
 import type { ClusterStore, JobStore } from '../../../stores/store.js'
+import { wordOn, type Word } from '../../cluster-registry/words.js'
 import type { Committer } from '../commit.js'
 import { forgotten } from '../state-machine/decisions/cluster-loss.js'
 import { lingering, missing, strayed } from '../state-machine/decisions/drift.js'
@@ -13,9 +14,9 @@ export interface DriftDetection {
   /**
    * Compares in the background, unless this cluster was checked less than the interval ago: most heartbeats cost only
    * this call.
-   * @param told The status that the cluster reported of each job.
+   * @param told What the cluster said of each job.
    */
-  checkSoon (clusterId: ClusterId, told: ReadonlyMap<JobId, Status>): void
+  checkSoon (clusterId: ClusterId, told: ReadonlyMap<JobId, Word>): void
   /** Resolves when no comparison is under way. */
   idle (): Promise<void>
 }
@@ -61,20 +62,29 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
 
   async function check (
     clusterId: ClusterId,
-    told: ReadonlyMap<JobId, Status>,
+    told: ReadonlyMap<JobId, Word>,
     before: Seen | undefined,
     now: Seen
   ): Promise<void> {
-    const placed = new Map((await jobs.instancesOn(clusterId)).map(({ job_id: jobId, status }) => [jobId, status]))
+    const instances = await jobs.instancesOn(clusterId)
+    const placed = new Set(instances.map(({ job_id: jobId }) => jobId))
 
     // Seen once, the report may have crossed a command on its way. Seen twice, it is drift.
-    const lacking = [...placed].filter(([jobId, status]) => !told.has(jobId) && REPORTED.includes(status)).map((
-      [jobId]
-    ) => jobId)
-    now.missing = new Set(lacking)
-    await committer.changeEach(lacking.filter(jobId => before?.missing.has(jobId)), job => missing(job, clusterId))
+    const isLacking = (jobId: JobId, number: number) => {
+      const word = told.get(jobId)
+      return !word || !wordOn(word, number)
+    }
+    now.missing = new Set(
+      instances.filter(({ job_id: jobId, instance_number: number, status }) =>
+        REPORTED.includes(status) && isLacking(jobId, number)
+      ).map(({ job_id: jobId }) => jobId)
+    )
+    await committer.changeEach(
+      [...now.missing].filter(jobId => before?.missing.has(jobId)),
+      job => missing(job, clusterId, number => isLacking(job.id, number))
+    )
 
-    const strangers = [...told].filter(([jobId, status]) =>
+    const strangers = [...told].filter(([jobId, { status }]) =>
       !placed.has(jobId) && before?.removed.get(jobId) !== status
     ).map(([jobId]) => jobId).slice(0, MAX_STRANGERS)
     const known = new Map((await jobs.getMany(strangers)).map(job => [job.id, job]))
@@ -86,14 +96,15 @@ export function createDriftDetection ({ jobs, clusters, committer, intervalMs, l
       const job = known.get(jobId)
       return mayNeverForget && job && (job.desired_state === 'undeployed' || job.removals.some(isHere))
     })
-    const still = [...before?.removed ?? []].filter(([jobId, status]) => told.get(jobId) === status)
-    now.removed = new Map([...still, ...removed.map((id): [JobId, Status] => [id, told.get(id)!])])
+    const still = [...before?.removed ?? []].filter(([jobId, status]) => told.get(jobId)?.status === status)
+    now.removed = new Map([...still, ...removed.map((id): [JobId, Status] => [id, told.get(id)!.status])])
     if (mayNeverForget) {
-      await committer.changeEach(new Set([...leaving, ...removed]), job => strayed(job, clusterId, told.get(job.id)!))
+      const all = new Set([...leaving, ...removed])
+      await committer.changeEach(all, job => strayed(job, clusterId, told.get(job.id)!.status))
     }
 
     const unknown = strangers.filter(jobId => !leaving.includes(jobId) && !removed.includes(jobId))
-      .slice(0, MAX_UNKNOWN).map(jobId => ({ job_id: jobId, status: told.get(jobId)! }))
+      .slice(0, MAX_UNKNOWN).map(jobId => ({ job_id: jobId, status: told.get(jobId)!.status }))
     const shown = before?.unknown ?? (await clusters.get(clusterId))?.unknown_jobs ?? []
     if (JSON.stringify(shown) !== JSON.stringify(unknown)) {
       await clusters.update(clusterId, { unknown_jobs: unknown })

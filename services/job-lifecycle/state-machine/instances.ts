@@ -85,6 +85,7 @@ export function newInstance (
     location: null,
     attempts: 0,
     given_up: false,
+    told_apart: false,
     silent: false,
     awaits: null,
     refusals: [],

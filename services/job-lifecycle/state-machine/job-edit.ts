@@ -146,6 +146,7 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
         original: false,
         told: null,
         awaits: null,
+        told_apart: false,
         silent: false,
         given_up: false,
         generation: job.generation

@@ -119,7 +119,7 @@ export function unreadableContract (t: Test, open: Open): void {
     const policy = { scheduledMs: 1000, startingMs: 1000, stoppedMs: 1000, maxAttempts: 3, moveMs: 1000, rolloutMs: 1000 }
     const committer = createCommitter(store.jobs, policy, fastify().log)
 
-    await expireDue({ jobs: store.jobs, outbox: store.outbox, clusters: store.clusters, committer, policy, hold: { isHeld: false } }, aTurn())
+    await expireDue({ jobs: store.jobs, outbox: store.outbox, clusters: store.clusters, committer, policy, hold: { isHeld: false }, scheduler: { place: async () => [] } }, aTurn())
     for (const { id, revision } of stuck.slice(3)) t.ok((await store.jobs.get(id))!.revision > revision, 'a deadline was seen to')
 
     const asked: string[] = []

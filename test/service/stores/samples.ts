@@ -42,6 +42,7 @@ export function anInstance (number: number, fields: Partial<Instance> = {}): Ins
     told: null,
     location: null,
     attempts: 0,
+    told_apart: false,
     silent: false,
     awaits: null,
     given_up: false,

@@ -95,6 +95,7 @@ export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100
       told: null,
       location: null,
       attempts: 0,
+      told_apart: false,
       silent: false,
       awaits: null,
       given_up: false,

@@ -78,7 +78,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
       await drift.idle()
     },
     isHeld: () => hold.isHeld,
-    expireDue: () => expireDue({ jobs, outbox: store, clusters, committer, policy: POLICY, hold }, turn),
+    expireDue: () => expireDue({ jobs, outbox: store, clusters, committer, policy: POLICY, scheduler, hold }, turn),
     async watchSilence () {
       await registry.observe()
       await watchSilence(turn, Date.now() - startedAt)

@@ -3,8 +3,7 @@ import { undeploying } from '../../../services/job-lifecycle/state-machine/decis
 import { forgotten, evicted, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
-import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { commands, entries, ETH, events, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
+import { commands, entries, ETH, events, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
 
 const loseHpi = (job: Parameters<typeof evicted>[0]) => evicted(job, HPI, 'hpi', 'system')
 

@@ -2,8 +2,8 @@ import t from 'tap'
 import type { Command } from '../../../schemas/channel.js'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
-import { changesStatus, detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { commands, entries, ETH, events, fields, HPI, movedTo, placedJob, placedOn, runningJob, sent, stored, TUM, updated } from './sample.js'
+import { changesStatus, detailed } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { commands, entries, ETH, events, fields, HPI, movedTo, placedJob, placedOn, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
 
 t.test('reports count for the instances of that cluster only', async t => {
   const change = reported(placedJob([HPI, TUM]), TUM, 'RUNNING')

@@ -5,11 +5,11 @@ import { acknowledged, refused } from '../../../services/job-lifecycle/state-mac
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { forgotten, evicted } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
-import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { detailed } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import { moved } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
-import { commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated } from './sample.js'
+import { commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
 
 /** What happens to a job at the moment that it is due. */
 const atDue = (job: Job) => expireDeadlines(job, POLICY, 'system', new Date(dueAt(job, POLICY)!))

@@ -1,8 +1,7 @@
 import t from 'tap'
 import { delivery } from '../../../services/job-lifecycle/state-machine/decisions/delivery.js'
-import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
-import { commands, entries, events, fields, HPI, placedJob, runningJob, stored, TUM } from './sample.js'
+import { commands, entries, events, fields, HPI, placedJob, runningJob, stored, TUM, reported } from './sample.js'
 
 const UNREACHABLE = 'hpi has no open channel'
 

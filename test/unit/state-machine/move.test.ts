@@ -4,8 +4,7 @@ import { drainEnded, movedBetweenNodes } from '../../../services/job-lifecycle/s
 import { forgotten, evicted } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
-import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM } from './sample.js'
+import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, reported } from './sample.js'
 
 const drain = { why: 'drain', location: null } as const
 

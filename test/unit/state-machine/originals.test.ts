@@ -1,7 +1,7 @@
 import t from 'tap'
 import type { Job } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
-import { detailed, reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import { detailed } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import {
   acknowledged,
   refused,
@@ -15,6 +15,7 @@ import { forgotten } from '../../../services/job-lifecycle/state-machine/decisio
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import {
+  reported,
   commands,
   entries,
   ETH,

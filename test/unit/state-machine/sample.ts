@@ -1,3 +1,4 @@
+import type { Status } from '../../../schemas/status.js'
 import type { Command } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
@@ -7,7 +8,7 @@ import { acknowledged } from '../../../services/job-lifecycle/state-machine/deci
 import { created, updated as updatedIn } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
 import { moved, type MoveOptions } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { placed } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
-import { reported } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
+import * as clusterReports from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import type { Policy } from '../../../services/job-lifecycle/state-machine/policy.js'
 
 /** The deadlines of the default settings. */
@@ -112,6 +113,10 @@ export function carriedOut (change: JobChange | undefined, at?: Date): Job {
   }
   return job
 }
+
+/** A cluster says this of a job as a whole. */
+export const reported = (job: Job, clusterId: ClusterId, status: Status, at?: Date) =>
+  clusterReports.reported(job, clusterId, { status }, at)
 
 /** A job whose instances run on these clusters, in order. */
 export function runningJob (clusterIds: ClusterId[], more: Partial<Descriptor> = {}): Job {

@@ -6,6 +6,7 @@ import { hasBegun, runs } from '../../../../schemas/job-facts.js'
 import { toPort } from '../../../../schemas/primitives.js'
 import type { Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
+import { wordOn, type Word } from '../../../cluster-registry/words.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
 import { isOldWord, rememberWord } from '../old-words.js'
@@ -20,21 +21,31 @@ export function changesStatus (status: Status, told: Status): boolean {
   return mayBecome({ status, given_up: false, original: false }, 'reported', reportedStatus(told))
 }
 
-/** A cluster reported a status, in a heartbeat, of the instances of this job that are placed on it. */
-export function reported (job: Job, clusterId: ClusterId, told: Status, at = new Date()): JobChange | undefined {
+/** A cluster said in a heartbeat how the instances of this job are that are placed on it. */
+export function reported (job: Job, clusterId: ClusterId, word: Word, at = new Date()): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
-  const reason = told === 'UNDEPLOYED' ? 'the cluster reports it as undeployed, without a command' : null
   for (const instance of edit.job.instance_list) {
     if (instance.cluster_id !== clusterId) continue
-    // It was not sent what it is to run now.
-    if (instance.awaits !== null && instance.original) rememberWord(edit, clusterId, told)
-    if (instance.awaits !== null || isOldWord(job, instance, told)) continue
-    if (!edit.move(instance, 'reported', reportedStatus(told), reason)) continue
-    instance.told = told
-    instance.silent = false
-    if (runs(instance)) instance.attempts = 0
+    const told = wordOn(word, instance.instance_number)
+    if (told) takeWord(edit, instance, told, word.instances !== undefined)
   }
   return edit.done()
+}
+
+/** @param apart Whether the cluster speaks of this instance, and not of all those of the job there. */
+function takeWord (
+  edit: JobEdit,
+  instance: Instance,
+  { status, reason }: { status: Status, reason: string | null },
+  apart: boolean
+): void {
+  // It was not sent what it is to run now.
+  if (instance.awaits !== null && instance.original) rememberWord(edit, instance.cluster_id, status)
+  if (instance.awaits !== null || isOldWord(edit.job, instance, status)) return
+  const why = status === 'UNDEPLOYED' ? 'the cluster reports it as undeployed, without a command' : reason
+  if (!edit.move(instance, 'reported', reportedStatus(status), why)) return
+  Object.assign(instance, { told: status, told_apart: apart, silent: false })
+  if (runs(instance)) instance.attempts = 0
 }
 
 /**
@@ -71,6 +82,10 @@ export function detailed (
       })
     }
     instance.told ??= 'DEPLOYED'
+    if (told.status) {
+      takeWord(edit, instance, { status: told.status, reason: told.status_reason ?? null }, true)
+      continue
+    }
     if (instance.awaits !== null || !edit.move(instance, 'started', 'DEPLOYED')) continue
     instance.told = 'DEPLOYED'
     if (runs(instance)) instance.attempts = 0

@@ -1,5 +1,7 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
+import { hasBegun } from '../../../../schemas/job-facts.js'
+import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { deadlineAgain, rollBack } from '../consequences/rollout.js'
@@ -22,9 +24,8 @@ function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   // What it says is about the earlier one, however far it is with this one.
   const allowedMs = mayRepeatOldWord(job, entry) ? policy.startingMs : deadlineOf(entry, policy)
   if (allowedMs === undefined) return moveEnd
-  const since = Date.parse(entry.status_since)
-  const from = Date.parse(entry.deadline_from ?? entry.status_since)
-  return Math.min(moveEnd, from + allowedMs, since + MAX_WAITS * allowedMs)
+  const last = hasBegun(entry.told) ? Infinity : Date.parse(entry.status_since) + MAX_WAITS * allowedMs
+  return Math.min(moveEnd, Date.parse(entry.deadline_from ?? entry.status_since) + allowedMs, last)
 }
 
 /** When to ask a cluster again that refused to remove something, Unix milliseconds. */
@@ -47,6 +48,7 @@ export function dueAt (job: Job, policy: Policy): string | null {
  * A deadline of this job has passed: an instance that did not start is tried elsewhere, in the end given up with its
  * story; a move that a user asked for fails; an update is rolled back; a refused removal is asked for again.
  * @param asOf Unix milliseconds up to which deadlines have passed, by default the time `at` of the change.
+ * @param placeless Numbers of the instances for which no other cluster has room now.
  * @param untaken Clusters that have yet to take a command about this job.
  * @param originals Original clusters of the job, also those that were none when it was placed there.
  */
@@ -55,8 +57,9 @@ export function expireDeadlines (
   policy: Policy,
   cause: string,
   at = new Date(),
-  { asOf = at.getTime(), untaken = new Set(), originals = new Set() }: {
+  { asOf = at.getTime(), placeless = new Set(), untaken = new Set(), originals = new Set() }: {
     asOf?: number
+    placeless?: ReadonlySet<number>
     untaken?: ReadonlySet<ClusterId>
     originals?: ReadonlySet<ClusterId>
   } = {}
@@ -81,7 +84,7 @@ export function expireDeadlines (
     for (const entry of [...edit.job.instance_list]) {
       if (deadlineAt(edit.job, entry, policy) > asOf) continue
       if (untaken.has(entry.cluster_id) && mayWait(entry, policy, asOf)) waitForTaking(edit, entry)
-      else passDeadline(edit, entry, policy)
+      else passDeadline(edit, entry, policy, placeless.has(entry.instance_number))
     }
     const { rollout } = edit.job
     if (rollout && Date.parse(rollout.deadline_at) <= asOf) endRollout(edit, rollout)
@@ -115,7 +118,7 @@ function endRollout (edit: JobEdit, rollout: NonNullable<Job['rollout']>): void 
   edit.event('rollout_late', `generation ${edit.job.generation} goes on, though ${why}`)
 }
 
-function passDeadline (edit: JobEdit, entry: Instance, policy: Policy): void {
+function passDeadline (edit: JobEdit, entry: Instance, policy: Policy, isPlaceless: boolean): void {
   const { instance_number: number, cluster_id: clusterId } = entry
   const source = sourceOf(edit.job, entry)
   const story = `${entry.status} since ${entry.status_since}${entry.status_reason ? ` (${entry.status_reason})` : ''}`
@@ -143,6 +146,7 @@ function passDeadline (edit: JobEdit, entry: Instance, policy: Policy): void {
     edit.event('gave_up', `instance ${number}: ${reason}`, { instance_number: number, cluster_id: clusterId })
     return
   }
+  if (mayRun(entry) && (isPlaceless || !isToldApart(edit.job, entry))) return askAgain(edit, entry, story)
   edit.event(
     'retried',
     `instance ${number} was ${story}: it is tried elsewhere, start ` +
@@ -150,6 +154,35 @@ function passDeadline (edit: JobEdit, entry: Instance, policy: Policy): void {
     { instance_number: number, cluster_id: clusterId }
   )
   edit.recall(entry, 'removed', `was ${story}: to be tried elsewhere`)
+}
+
+/**
+ * Whether an instance may run where it is, whatever its status: its cluster had begun with it. What an original cluster
+ * calls FAILED or DEAD has no container (contract section 10).
+ */
+export function mayRun ({ status, told, original, cluster_id: clusterId }: Instance): boolean {
+  return clusterId !== '' && hasBegun(told) && !(CLUSTER_REFUSALS as readonly Status[]).includes(status) &&
+    !(original && (status === 'FAILED' || status === 'DEAD'))
+}
+
+/** Whether its status is its own, and not that of a sibling on the same cluster, which has one word for both. */
+function isToldApart ({ instance_list: list }: Job, entry: Instance): boolean {
+  return entry.told_apart || !list.some(other =>
+    other !== entry && other.cluster_id === entry.cluster_id && other.status === entry.status && !other.told_apart
+  )
+}
+
+/** What may run is not removed while nobody else can run it, nor for a sibling that stopped. Its cluster is asked. */
+function askAgain (edit: JobEdit, entry: Instance, story: string): void {
+  entry.deadline_from = edit.now
+  if (!entry.original || entry.status === 'CLUSTER_SCHEDULED') edit.resend(entry.cluster_id)
+  const why = isToldApart(edit.job, entry)
+    ? 'no other cluster has room for it'
+    : 'its cluster has one word for all instances of the job that it runs'
+  edit.event('resent', `instance ${entry.instance_number} was ${story}, and stays where it is: ${why}`, {
+    instance_number: entry.instance_number,
+    cluster_id: entry.cluster_id
+  })
 }
 
 /** The successor is removed; the source runs on and says why. */

@@ -9,11 +9,20 @@ import { clusterCause } from '../wording.js'
 /** Its cluster has begun with it, and it has not ended. What stopped or was refused waits for its deadline. */
 const BEGUN: readonly Status[] = WAY_UP.slice(WAY_UP.indexOf('NODE_SCHEDULED'))
 
-/** A cluster does not report a job that it had begun with: the command is sent again. */
-export function missing (job: Job, clusterId: ClusterId, at = new Date()): JobChange | undefined {
+/**
+ * A cluster does not report instances that it had begun with: the command is sent again. It is asked, and told to
+ * remove nothing: it may run them all the same.
+ */
+export function missing (
+  job: Job,
+  clusterId: ClusterId,
+  isLacking: (instanceNumber: number) => boolean = () => true,
+  at = new Date()
+): JobChange | undefined {
   const edit = editJob(job, clusterCause(clusterId), at)
   const entries = edit.job.instance_list.filter(entry =>
-    entry.cluster_id === clusterId && entry.awaits === null && BEGUN.includes(entry.status)
+    entry.cluster_id === clusterId && entry.awaits === null && BEGUN.includes(entry.status) &&
+    isLacking(entry.instance_number)
   )
   if (entries.length === 0) return undefined
   edit.resend(clusterId)
