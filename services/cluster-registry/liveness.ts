@@ -6,6 +6,8 @@ import type { ClusterSign } from '../../stores/store.js'
 interface Sighting {
   /** Last sign of life; may lie before the start of the process. */
   at: number
+  /** When this process last looked, in the store or by hearing of it. */
+  seen: number
   /** `last_modified_timestamp` of that sign in the store, Unix seconds: another value there is another sign. */
   stamp: number
   /** It is stored that the cluster was lost, and that what it ran was started elsewhere. */
@@ -24,8 +26,8 @@ export interface Vitals {
 
 /**
  * Who is alive, by the monotonic clock of this process. What other processes hear is seen in the store: each change of
- * a stored time is a sign of life at the moment when it is noticed, whatever the time says. So neither a step of this
- * machine's clock nor a wrong clock of another one makes a cluster look dead or alive.
+ * a stored time is a sign of life between this look and the one before, whatever the time says. So neither a step of
+ * this machine's clock nor a wrong clock of another one makes a cluster look dead or alive.
  */
 export interface Liveness {
   /** This process had a sign of life, which is stored with `stamp`, Unix milliseconds. */
@@ -57,15 +59,19 @@ export function createLiveness (graceMs: number, monotonic = () => performance.n
 
   function see (id: ClusterId, stamp: number): Sighting {
     const known = sightings.get(id)
-    if (known?.stamp === stamp) return known
     const now = monotonic()
-    if (known) return Object.assign(known, { at: now, stamp })
-    // Of the time before there is only the wall clock. A time far in the future says that the clock was set back since.
+    if (known?.stamp === stamp) return Object.assign(known, { seen: now })
     const silentMs = silenceOf({ last_modified_timestamp: stamp }, Date.now())
+    // It came between this look and the one before: within that, the wall clock may say when.
+    if (known) {
+      const at = Math.min(now, Math.max(known.seen, now - silentMs))
+      return Object.assign(known, { at, seen: now, stamp })
+    }
+    // Of the time before there is only the wall clock. A time far in the future says that the clock was set back since.
     const at = now - (silentMs < -graceMs ? graceMs : Math.max(0, silentMs))
-    const seen = { at, stamp, lost: false, evicted: false }
-    sightings.set(id, seen)
-    return seen
+    const sighting = { at, seen: now, stamp, lost: false, evicted: false }
+    sightings.set(id, sighting)
+    return sighting
   }
 
   const liveness: Liveness = {

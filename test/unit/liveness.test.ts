@@ -64,17 +64,21 @@ t.test('a time far in the future is of a clock that was set back: nothing is kno
   t.equal(liveness.isActive(sign(A, Date.now())), true)
 })
 
-t.test('each other time in the store is a sign of life of the moment in which it is seen', async t => {
+t.test('each other time in the store is a sign of life between two looks', async t => {
   const { liveness, wait } = start()
   const before = Date.now()
   await liveness.observe(async () => [sign(A, before)])
   wait(GRACE_MS)
   await liveness.observe(async () => [sign(A, before)])
   t.equal(liveness.countActive(), 0)
-  // The clock of the process that heard it is an hour behind.
-  await liveness.observe(async () => [sign(A, before - HOUR_MS)])
-  t.equal(liveness.countActive(), 1)
-  t.same(liveness.vitals(), [{ id: A, silentMs: 0, lost: false, evicted: false }])
+  wait(5000)
+  await liveness.observe(async () => [sign(A, Date.now() - 2000)])
+  t.match(liveness.vitals(), [{ silentMs: 2000 }], 'by the wall clock')
+  for (const [skewMs, silentMs] of [[-HOUR_MS, 5000], [HOUR_MS, 0]] as const) {
+    wait(5000)
+    await liveness.observe(async () => [sign(A, Date.now() + skewMs)])
+    t.match(liveness.vitals(), [{ silentMs }], 'but by no wrong clock of another process')
+  }
 })
 
 t.test('a cluster with an open channel is not lost, and active only while it gives signs of life', async t => {

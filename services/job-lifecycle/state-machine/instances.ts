@@ -1,7 +1,7 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../schemas/job.js'
-import { runs } from '../../../schemas/job-facts.js'
-import type { Status } from '../../../schemas/status.js'
+import { hasBegun, runs } from '../../../schemas/job-facts.js'
+import { CLUSTER_REFUSALS, type Status } from '../../../schemas/status.js'
 import { worst } from './transitions.js'
 
 /**
@@ -32,6 +32,22 @@ export function successorOf (
 export function isUp (instance: Instance): boolean {
   const { status, awaits, silent } = instance
   return awaits === null && !silent && (runs(instance) || status === 'COMPLETED')
+}
+
+/**
+ * Whether an instance may run where it is, whatever its status: its cluster had begun with it. What an original cluster
+ * calls FAILED or DEAD has no container (contract section 10).
+ */
+export function mayRun ({ status, told, original, cluster_id: clusterId }: Instance): boolean {
+  return clusterId !== '' && hasBegun(told) && !(CLUSTER_REFUSALS as readonly Status[]).includes(status) &&
+    !(original && (status === 'FAILED' || status === 'DEAD'))
+}
+
+/** Whether its status is its own, and not that of a sibling on the same cluster, which has one word for both. */
+export function isToldApart ({ instance_list: list }: Job, entry: Instance): boolean {
+  return entry.told_apart || !list.some(other =>
+    other !== entry && other.cluster_id === entry.cluster_id && other.status === entry.status && !other.told_apart
+  )
 }
 
 /** One entry per instance number; of an instance that moves, the better end. In order of number. */

@@ -1,5 +1,5 @@
 import type { Command } from '../../../schemas/channel.js'
-import type { ClusterId } from '../../../schemas/cluster.js'
+import type { ClusterId, InstanceReport } from '../../../schemas/cluster.js'
 import type { Instance, Job, JobId } from '../../../schemas/job.js'
 import { jobForCluster } from '../../../schemas/job-document.js'
 import type { Status } from '../../../schemas/status.js'
@@ -66,8 +66,9 @@ export class ModelCluster {
     }
   }
 
-  stop (jobId: JobId, status: Status): void {
-    for (const container of this.jobs.get(jobId)?.values() ?? []) container.status = status
+  /** @param most So many of its containers stop, the first ones. */
+  stop (jobId: JobId, status: Status, most: number): void {
+    for (const container of [...this.jobs.get(jobId)?.values() ?? []].slice(0, most)) container.status = status
   }
 
   forget (): void {
@@ -80,6 +81,15 @@ export class ModelCluster {
       const statuses = [...containers.values()].map(({ status }) => status)
       return [jobId, SPEAKS_FIRST.find(status => statuses.includes(status))!]
     }))
+  }
+
+  /** Some clusters say how each instance is. */
+  get tellsApart (): boolean {
+    return !this.isOriginal && parseInt(this.id.at(-1)!, 16) % 2 === 0
+  }
+
+  instancesOf (jobId: JobId): InstanceReport[] {
+    return [...this.jobs.get(jobId) ?? []].map(([instance_number, { status }]) => ({ instance_number, status }))
   }
 
   get freeCores (): number {

@@ -15,7 +15,7 @@ export type Step =
   | { do: 'come back', cluster: number, having: Parameters<World['comeBack']>[1] }
   | { do: 'deliver', cluster: number, answer: Parameters<World['deliver']>[1] }
   | { do: 'old heartbeat', cluster: number, age: number }
-  | { do: 'stop', cluster: number, status: 'FAILED' | 'DEAD' }
+  | { do: 'stop', cluster: number, status: 'FAILED' | 'DEAD', most: number }
   | { do: 'ghost', cluster: number }
   | { do: 'rest' | 'wait', seconds: number }
   | { do: 'place' | 'maintain' | 'restart' | 'former leader' }
@@ -47,7 +47,7 @@ const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ do: kind('deliver'), cluster, answer: kind('ack', 'ack-twice', 'lost-ack', 'no-room', 'refused', 'refused-but-done') }) },
   { weight: 6, arbitrary: fc.record({ do: kind('heartbeat', 'climb'), cluster }) },
   { weight: 1, arbitrary: fc.record({ do: kind('old heartbeat'), cluster, age: fc.nat(5) }) },
-  { weight: 1, arbitrary: fc.record({ do: kind('stop'), cluster, status: kind('FAILED', 'DEAD') }) },
+  { weight: 1, arbitrary: fc.record({ do: kind('stop'), cluster, status: kind('FAILED', 'DEAD'), most: fc.constantFrom(1, Infinity) }) },
   { weight: 1, arbitrary: fc.record({ do: kind('ghost'), cluster }) },
   { weight: 4, arbitrary: fc.record({ do: kind('wait'), seconds: fc.constantFrom(1, 15, 50, 125, 310) }) },
   { weight: 5, arbitrary: fc.record({ do: kind('place') }) },
@@ -90,7 +90,7 @@ async function tryTo (world: World, step: Step): Promise<unknown> {
     case 'heartbeat': return world.heartbeat(member!)
     case 'climb': return member!.model.climb(world.failing)
     case 'old heartbeat': return world.oldHeartbeat(member!, step.age)
-    case 'stop': return [...member!.model.jobs.keys()].forEach(id => member!.model.stop(id, step.status))
+    case 'stop': return [...member!.model.jobs.keys()].forEach(id => member!.model.stop(id, step.status, step.most))
     case 'ghost': return ghost(world, member!)
     case 'wait': return world.wait(step.seconds)
     case 'place': return world.manager.place()

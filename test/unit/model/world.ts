@@ -127,7 +127,10 @@ export class World {
     const body: Heartbeat = {
       cpu_cores: model.freeCores,
       technology: ['docker'],
-      jobs: [...model.reports()].map(([system_job_id, status]) => ({ system_job_id, status }))
+      // Some clusters speak of each instance.
+      jobs: [...model.reports()].map(([system_job_id, status]) => ({
+        system_job_id, status, ...(model.tellsApart && { instances: model.instancesOf(system_job_id) })
+      }))
     }
     told.push(body)
     await this.manager.heartbeat(model.id, body)

@@ -1,6 +1,6 @@
 import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
-import { isUp, sourceOf, successorOf } from '../instances.js'
+import { isUp, mayRun, sourceOf, successorOf } from '../instances.js'
 import type { JobEdit } from '../job-edit.js'
 import { keepRevision, resize } from '../scaling.js'
 import { callOffMove } from './moves.js'
@@ -48,7 +48,9 @@ export function continueRollout (edit: JobEdit): void {
 
 function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number): void {
   const { job } = edit
-  const up = new Set(job.instance_list.filter(isUp).map(entry => entry.instance_number))
+  const up = new Set(
+    job.instance_list.filter(entry => isUp(entry) || isDoubtful(job, entry)).map(entry => entry.instance_number)
+  )
   let spare = up.size - (job.replicas - maxUnavailable)
   for (
     const entry of pending.sort((a, b) => Number(up.has(a.instance_number)) - Number(up.has(b.instance_number)))
@@ -56,6 +58,20 @@ function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number):
     if (up.has(entry.instance_number) && spare-- <= 0) break
     edit.renew(entry)
   }
+}
+
+/**
+ * An instance of before the update that stopped since, as its cluster says in one word for all: it may be one that the
+ * update has renewed which stopped.
+ */
+function isDoubtful (job: Job, entry: Instance): boolean {
+  return job.rollout !== null && entry.generation < job.generation && entry.awaits === null && mayRun(entry) &&
+    entry.status_since > job.rollout.started_at && hasOneWord(job, entry)
+}
+
+/** Its cluster has one word for it and another instance of the job. */
+function hasOneWord ({ instance_list: list }: Job, { cluster_id: clusterId, told_apart: isApart }: Instance): boolean {
+  return !isApart && list.filter(entry => entry.cluster_id === clusterId).length > 1
 }
 
 /**

@@ -1,11 +1,10 @@
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
 import { hasBegun } from '../../../../schemas/job-facts.js'
-import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { deadlineAgain, rollBack } from '../consequences/rollout.js'
-import { sourceOf, successorOf } from '../instances.js'
+import { isToldApart, mayRun, sourceOf, successorOf } from '../instances.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
 import { mayRepeatOldWord } from '../old-words.js'
@@ -154,22 +153,6 @@ function passDeadline (edit: JobEdit, entry: Instance, policy: Policy, isPlacele
     { instance_number: number, cluster_id: clusterId }
   )
   edit.recall(entry, 'removed', `was ${story}: to be tried elsewhere`)
-}
-
-/**
- * Whether an instance may run where it is, whatever its status: its cluster had begun with it. What an original cluster
- * calls FAILED or DEAD has no container (contract section 10).
- */
-export function mayRun ({ status, told, original, cluster_id: clusterId }: Instance): boolean {
-  return clusterId !== '' && hasBegun(told) && !(CLUSTER_REFUSALS as readonly Status[]).includes(status) &&
-    !(original && (status === 'FAILED' || status === 'DEAD'))
-}
-
-/** Whether its status is its own, and not that of a sibling on the same cluster, which has one word for both. */
-function isToldApart ({ instance_list: list }: Job, entry: Instance): boolean {
-  return entry.told_apart || !list.some(other =>
-    other !== entry && other.cluster_id === entry.cluster_id && other.status === entry.status && !other.told_apart
-  )
 }
 
 /** What may run is not removed while nobody else can run it, nor for a sibling that stopped. Its cluster is asked. */
