@@ -190,6 +190,14 @@ export const Config = Type.Object({
       'Seconds that an update has to get through all instances before it is rolled back, unless the descriptor sets ' +
         'a deadline'
   }),
+  ADDRESS_HOLD_H: Type.Number({
+    default: 24,
+    minimum: 0,
+    maximum: 87600,
+    description:
+      'Hours for which a cluster that does not confirm a removal holds the addresses; then the job is UNDEPLOYED, ' +
+        'and the cluster still gets the command when it is back'
+  }),
   MAX_START_ATTEMPTS: Type.Integer({
     default: 5,
     minimum: 1,

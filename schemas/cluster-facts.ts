@@ -1,4 +1,7 @@
 import type { Cluster } from './cluster.js'
+import type { Offer } from './job.js'
+import type { Resources } from './job-facts.js'
+import { instant } from './wording.js'
 
 /** Rules about a cluster at a point in time. Times are Unix milliseconds. */
 
@@ -21,6 +24,16 @@ export function isOriginal ({ registered_over: over }: Pick<Cluster, 'registered
 /** Why an original cluster gets no further instance of a job, without a subject. */
 export const HAS_ITS_ONE = 'has an instance of it already, and takes no second one'
 
+/** What a cluster has free, as it reported it. */
+export function offerOf (
+  { total_cpu_cores: cpu, memory_in_mb: memory, active_nodes: nodes }: Pick<
+    Cluster,
+    'total_cpu_cores' | 'memory_in_mb' | 'active_nodes'
+  >
+): Offer {
+  return { cpu, memory, nodes }
+}
+
 /** What operators and the lifecycle keep about a cluster, while none of them has set anything. */
 export const NO_MAINTENANCE = {
   scheduling: 'active',
@@ -36,6 +49,21 @@ export const NO_MAINTENANCE = {
  * can catch up.
  */
 export const REFUSAL_BACKOFF_MS = 60_000
+
+/** Share by which a figure has to grow to be another offer, and no fluctuation. */
+const GROWTH = 0.1
+
+/** Whether a cluster has so much more than when it refused that another instance may fit. */
+export function hasGrown (
+  before: Offer | null,
+  now: Offer,
+  { cpu, memory }: Resources
+): boolean {
+  const grew = (from: number | null, to: number | null, asked: number) =>
+    to !== null && (from === null || (to > from && to - from >= Math.max(asked, from * GROWTH)))
+  return before !== null &&
+    (grew(before.cpu, now.cpu, cpu) || grew(before.memory, now.memory, memory) || grew(before.nodes, now.nodes, 1))
+}
 
 /** A cluster lost more often than this gets no new instances for a while after its return, twice as long each time. */
 const TRUSTED_LOSSES = 1
@@ -57,7 +85,6 @@ export function closedReason (
   const steady = now - Date.parse(recoveredAt)
   // It came back in the future where the clock was set back since.
   return steady >= 0 && steady < holdMs
-    ? `was lost ${losses} times recently, and has to be steady for ${holdMs / 1000} s before it gets new instances ` +
-      `(${Math.floor(steady / 1000)} s so far)`
+    ? `was lost ${losses} times recently, and gets new instances at ${instant(now - steady + holdMs)} if it stays`
     : undefined
 }

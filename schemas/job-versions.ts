@@ -66,10 +66,18 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
     })),
     retiring: eachOf(job.retiring, entry => ({ original: false, told: null, ...entry }))
   }),
-  // Clusters may speak of each instance by its number.
+  // Clusters may speak of each instance by its number. A job that is being removed says so, and holds its addresses for
+  // a limited time.
   job => ({
+    repeats: [],
     ...job,
-    instance_list: eachOf(job.instance_list, instance => ({ told_apart: false, ...instance }))
+    ...(job.desired_state === 'undeployed' && job.status !== 'UNDEPLOYED' && { status: 'UNDEPLOYING' }),
+    retiring: eachOf(job.retiring, entry => ({ since: job.updated_at, released: false, ...entry })),
+    instance_list: eachOf(job.instance_list, instance => ({
+      told_apart: false,
+      offered: null,
+      ...instance
+    }))
   })
 ]
 

@@ -3,6 +3,14 @@ import { Descriptor } from './descriptor.js'
 import { HexId, Nullable, OneOf, Timestamp } from './primitives.js'
 import { Status, STATUSES } from './status.js'
 
+/** What a cluster had free when it was chosen: a refusal stands until it has more. */
+export const Offer = Type.Object({
+  cpu: Nullable(Type.Number({ description: 'Free cores' })),
+  memory: Nullable(Type.Number({ description: 'Free memory, MB' })),
+  nodes: Nullable(Type.Integer({ description: 'Workers that are up' }))
+})
+export type Offer = Static<typeof Offer>
+
 /** One instance of a service. The first six fields are those of the contract's instance_list (section 7). */
 export const Instance = Type.Object({
   instance_number: Type.Integer({ minimum: 0 }),
@@ -57,7 +65,13 @@ export const Instance = Type.Object({
           'and an instance without a cluster is not placed'
     })
   ),
-  refusals: Type.Array(Type.Object({ cluster_id: HexId, at: Timestamp, error: Type.String() }), {
+  offered: Nullable(Offer),
+  refusals: Type.Array(Type.Object({
+    cluster_id: HexId,
+    at: Timestamp,
+    error: Type.String(),
+    offered: Type.Optional(Nullable(Offer))
+  }), {
     description: 'Clusters that refused it, newest last; the scheduler passes over them for a while'
   })
 })
@@ -70,6 +84,10 @@ const Retiring = Type.Object({
   instances: Type.Array(Type.Object({ instance_number: Type.Integer(), instance_ip: Type.String() })),
   error: Nullable(Type.String({ description: 'Why the cluster refused; null if it did not' })),
   refused_at: Type.Optional(Timestamp),
+  since: Timestamp,
+  released: Type.Boolean({
+    description: 'Its addresses are free, though the cluster has not confirmed: it was waited for long enough'
+  }),
   original: Type.Boolean({ description: 'The cluster is an original one' }),
   told: Nullable(
     OneOf(STATUSES, { description: 'What the cluster last said of what it has to remove; null: nothing' })
@@ -97,6 +115,9 @@ export const Revision = Type.Object({
   replaced_at: Timestamp,
   cause: Type.String({ description: 'Who or what replaced it' })
 })
+
+/** Most kinds of events whose repetitions are counted per job, the newest. */
+export const MAX_REPEATS = 32
 
 /** Most revisions kept per job, the newest first. */
 export const MAX_REVISIONS = 10
@@ -147,6 +168,9 @@ export const Job = Type.Object({
   service_ip_list: Type.Array(Type.Object({ IpType: OneOf(['RR']), Address: Type.String() })),
   instance_list: Type.Array(Instance),
   retiring: Type.Array(Retiring),
+  repeats: Type.Array(Type.Object({ key: Type.String(), count: Type.Integer(), since: Timestamp }), {
+    description: 'How often events came again, so that not each time is told: its 1st, 2nd, 4th, 8th … time is'
+  }),
   removals: Type.Array(Removal, {
     description: `Original clusters that have removed it, at most ${MAX_REMOVALS}, the newest last`
   }),
@@ -199,9 +223,11 @@ export const Job = Type.Object({
       told_apart: false,
       silent: false,
       awaits: null,
+      offered: null,
       refusals: []
     }],
     retiring: [],
+    repeats: [],
     removals: [],
     explanation: {
       decided_at: '2026-01-31T12:00:00.012Z',
@@ -252,6 +278,7 @@ const EVENT_TYPES = [
   'retiring',
   'retired',
   'undeployed',
+  'released',
   // Command replies, delivery, drift and silence of clusters.
   'acknowledged',
   'refused',
@@ -279,7 +306,11 @@ export const JobEvent = Type.Object({
   instance_number: Type.Optional(Type.Integer()),
   cluster_id: Type.Optional(Type.String()),
   from: Type.Optional(Status),
-  to: Type.Optional(Status)
+  to: Type.Optional(Status),
+  count: Type.Optional(
+    Type.Integer({ description: 'Times that this has happened since `since`; events in between are left out' })
+  ),
+  since: Type.Optional(Timestamp)
 }, {
   $id: 'JobEvent',
   examples: [{

@@ -28,7 +28,10 @@ export const CLUSTER_REFUSALS = ['NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUN
 /** The instance ran, or tried to, and stopped (contract section 8). */
 export const STOPS = ['FAILED', 'DEAD', 'COMPLETED'] as const
 
-export const STATUSES = [...WAY_UP, ...STOPS, 'UNDEPLOYED', ...PLACEMENT_FAILURES, ...CLUSTER_REFUSALS] as const
+/** A job is being removed: from the delete until all clusters have confirmed (contract section 8). Then it is gone. */
+export const REMOVAL = ['UNDEPLOYING', 'UNDEPLOYED'] as const
+
+export const STATUSES = [...WAY_UP, ...STOPS, ...REMOVAL, ...PLACEMENT_FAILURES, ...CLUSTER_REFUSALS] as const
 
 /** Status of an instance or a job, in the contract's spelling. */
 export type Status = typeof STATUSES[number]

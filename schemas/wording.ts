@@ -105,3 +105,8 @@ function ruleOf ({ description = 'a valid value' }: TSchema): string {
 export function count (n: number, noun: string): string {
   return `${n} ${noun}${n === 1 ? '' : 's'}`
 }
+
+/** A time in a sentence, in UTC to the second: unlike a duration it stays true. @param ms Unix milliseconds. */
+export function instant (ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z')
+}

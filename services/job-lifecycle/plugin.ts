@@ -139,6 +139,7 @@ function policyOf (config: Config): Policy {
     stoppedMs: config.DEADLINE_STOPPED_S * 1000,
     maxAttempts: config.MAX_START_ATTEMPTS,
     moveMs: config.DEADLINE_MOVE_S * 1000,
-    rolloutMs: config.DEADLINE_ROLLOUT_S * 1000
+    rolloutMs: config.DEADLINE_ROLLOUT_S * 1000,
+    addressHoldMs: config.ADDRESS_HOLD_H * 3_600_000
   }
 }

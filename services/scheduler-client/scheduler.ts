@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Cluster, ClusterId } from '../../schemas/cluster.js'
-import type { Explanation, Job, JobId } from '../../schemas/job.js'
+import type { Explanation, Job, JobId, Offer } from '../../schemas/job.js'
 import type { PlacementFailure } from '../../schemas/status.js'
 
 /** A cluster for an instance. */
@@ -9,6 +9,8 @@ export interface Assignment {
   cluster_id: ClusterId
   /** It is an original cluster (contract section 10). */
   original: boolean
+  /** What the cluster had free, as it reported it. */
+  offered: Offer | null
 }
 
 /** What a scheduler decides about one job. */

@@ -59,6 +59,7 @@ export function fromOriginal ({ _id, ...document }: JobDocument): Job {
     service_ip_list: gone ? [] : addresses.map(Address => ({ IpType: 'RR', Address })),
     instance_list: all,
     retiring: [],
+    repeats: [],
     // Its clusters go on reporting it.
     removals: gone ? removalsFrom(instances, createdAt) : [],
     explanation: null,
@@ -113,6 +114,7 @@ function asInstance (fields: Record<string, unknown>, index: number, jobStatus: 
     silent: false,
     awaits: null,
     given_up: isSomewhere,
+    offered: null,
     refusals: []
   }
 }

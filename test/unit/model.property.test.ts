@@ -107,7 +107,7 @@ const FOUND: Step[][] = [
     { do: 'deploy', name: 'one', more: { image: 'v1', cluster_location: 'south' } },
     { do: 'rest', seconds: 15 },
     { do: 'rest', seconds: 15 },
-    { do: 'undeploy', name: 'one' },
+    { do: 'undeploy', name: 'one', force: false },
     { do: 'rest', seconds: 15 },
     { do: 'deploy', name: 'one', more: { image: 'v1', cluster_location: 'south' } },
     { do: 'place' },

@@ -122,14 +122,22 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Undeploy a job',
       tags: ['jobs'],
       params: JobRef,
+      querystring: Type.Object({
+        force: Type.Optional(
+          Type.Boolean({
+            default: false,
+            description: 'true: UNDEPLOYED at once, and its addresses are free, though its clusters have not confirmed'
+          })
+        )
+      }, { additionalProperties: false }),
       response: {
-        200: json('The job is UNDEPLOYED: no cluster had an instance', ref(Job)),
-        202: json('Its clusters get the command to remove it. It is UNDEPLOYED once `retiring` is empty', ref(Job)),
-        ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
+        200: json('The job is UNDEPLOYED: no cluster had an instance, or it was forced', ref(Job)),
+        202: json('Its clusters get the command to remove it. It is UNDEPLOYED once they have confirmed', ref(Job)),
+        ...problems('bad_request', 'job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'conflict')
       }
     }
-  }, async ({ params, requester }, reply) => {
-    const job = await app.jobLifecycle.jobs.undeploy(params.job, requester)
+  }, async ({ params, query, requester }, reply) => {
+    const job = await app.jobLifecycle.jobs.undeploy(params.job, requester, { force: query.force ?? false })
     reply.code(job.status === 'UNDEPLOYED' ? 200 : 202)
     return job
   })

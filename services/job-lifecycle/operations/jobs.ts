@@ -21,9 +21,9 @@ import type { Policy } from '../state-machine/policy.js'
 export interface JobOperations extends Deployer {
   /**
    * Commands the clusters to remove the job. It is UNDEPLOYED once they have confirmed. Repeating it changes nothing,
-   * except that clusters which refused get the command again.
+   * except that clusters which refused get the command again. With `force` it is UNDEPLOYED at once.
    */
-  undeploy (ref: string, by: Requester): Promise<Job>
+  undeploy (ref: string, by: Requester, options?: { force?: boolean }): Promise<Job>
   /** Sets the number of instances. A job that is being removed: `job_not_running`. */
   scale (ref: string, replicas: number, by: Requester): Promise<Job>
   /**
@@ -116,9 +116,9 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
   return {
     ...createDeployer({ jobs, committer, updating }),
 
-    async undeploy (ref, by) {
+    async undeploy (ref, by, options) {
       const { id } = await finder.find(ref)
-      return await change(id, job => undeploying(job, by.cause), by) ?? await finder.find(ref)
+      return await change(id, job => undeploying(job, by.cause, options), by) ?? await finder.find(ref)
     },
 
     scale: (ref, replicas, by) => changeLive(ref, by, job => scaled(job, replicas, by.cause)),

@@ -104,6 +104,7 @@ export function newInstance (
     told_apart: false,
     silent: false,
     awaits: null,
+    offered: null,
     refusals: [],
     ...more
   }

@@ -1,5 +1,6 @@
 import type { Job } from '../../../schemas/job.js'
 import type { JobChange } from '../../../stores/store.js'
+import { releaseAddresses } from './consequences/addresses.js'
 import { tellClusters } from './consequences/commands.js'
 import { finishUndeploy, summarise } from './consequences/job-status.js'
 import { completeMoves } from './consequences/moves.js'
@@ -28,7 +29,8 @@ export function editJob (original: Job, cause: string, at = new Date()): JobDraf
       }
       job.instance_list.sort((a, b) => a.instance_number - b.instance_number)
       tellClusters(original, edit, intents)
-      if (events.length === 0 && commands.length === 0) return undefined
+      releaseAddresses(edit, intents)
+      if (!intents.touched && commands.length === 0) return undefined
       if (job.desired_state === 'running') summarise(job)
       else finishUndeploy(edit)
       job.updated_at = now

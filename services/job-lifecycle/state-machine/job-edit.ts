@@ -6,6 +6,7 @@ import { hasBegun } from '../../../schemas/job-facts.js'
 import type { Status } from '../../../schemas/status.js'
 import type { JobChange } from '../../../stores/store.js'
 import { successorOf } from './instances.js'
+import { noteRepetition } from './repetitions.js'
 import { mayBecome, type Trigger } from './transitions.js'
 
 type EventExtras = Pick<JobEvent, 'instance_number' | 'cluster_id' | 'from' | 'to'>
@@ -18,6 +19,7 @@ export interface JobEdit {
   job: Job
   /** ISO time of the change. */
   now: string
+  /** Something happened. Repetitions are told at their 2nd, 4th, 8th … time. */
   event (type: JobEvent['type'], message: string, extras?: EventExtras): void
   /** Adds a command for a cluster to those that follow from the difference. Returns its id. */
   command (
@@ -45,6 +47,11 @@ export interface JobEdit {
   recall (instance: Instance, how: 'removed' | 'removed-first', reason?: string): void
   /** Takes entries out of the instance_list; their clusters get a command to remove them. */
   drop (...entries: Instance[]): void
+  /**
+   * Frees the addresses of what these clusters have yet to remove, also of what this edit commands them to remove. The
+   * removal itself is still asked for.
+   */
+  release (isMeant: (entry: Job['retiring'][number]) => boolean): void
   /** Sends this cluster no command: it no longer exists. */
   forget (clusterId: ClusterId): void
 }
@@ -55,6 +62,9 @@ export interface Intents {
   resent: Set<ClusterId>
   broughtBack: Set<ClusterId>
   forgotten: Set<ClusterId>
+  released: (entry: Job['retiring'][number]) => boolean
+  /** Something happened, told or not. */
+  touched: boolean
   /** Instances that are placed only after this cluster has removed them. */
   waiting: Map<Instance, ClusterId>
 }
@@ -78,6 +88,8 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
     resent: new Set(),
     broughtBack: new Set(),
     forgotten: new Set(),
+    released: () => false,
+    touched: false,
     waiting: new Map()
   }
 
@@ -86,7 +98,9 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
     now,
 
     event (type, message, extras = {}) {
-      events.push({ time: now, type, cause, message, ...extras })
+      intents.touched = true
+      const repetition = noteRepetition(job, now, { type, message, ...extras })
+      if (repetition) events.push({ time: now, type, cause, message, ...extras, ...repetition })
     },
 
     command (clusterId, kind, more = {}) {
@@ -147,6 +161,7 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
         told: null,
         awaits: null,
         told_apart: false,
+        offered: null,
         silent: false,
         given_up: false,
         generation: job.generation
@@ -155,6 +170,10 @@ export function openEdit (original: Job, cause: string, at: Date): OpenEdit {
 
     drop (...entries) {
       job.instance_list = job.instance_list.filter(entry => !entries.includes(entry))
+    },
+
+    release (isMeant) {
+      intents.released = isMeant
     },
 
     forget (clusterId) {

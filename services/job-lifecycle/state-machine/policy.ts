@@ -15,6 +15,8 @@ export interface Policy {
   maxAttempts: number
   /** For a move that a user asked for. */
   moveMs: number
+  /** For a cluster to confirm a removal, before the addresses of what it has to remove are free. */
+  addressHoldMs: number
   /** For an update to get through all instances, unless the descriptor sets a deadline. */
   rolloutMs: number
 }

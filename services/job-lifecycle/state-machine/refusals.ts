@@ -8,5 +8,6 @@ const MAX_REFUSALS = 20
  * scheduler-client/embedded/placement-request.ts).
  */
 export function rememberRefusal (instance: Instance, error: string, now: string): void {
-  instance.refusals = [...instance.refusals, { cluster_id: instance.cluster_id, at: now, error }].slice(-MAX_REFUSALS)
+  const { cluster_id, offered } = instance
+  instance.refusals = [...instance.refusals, { cluster_id, at: now, error, offered }].slice(-MAX_REFUSALS)
 }

@@ -70,6 +70,7 @@ export const TRANSITIONS: Readonly<Record<Status, Row>> = {
   TargetClusterNotActive: unplaced,
   TargetClusterNoCapacity: unplaced,
   NoActiveClusterWithCapacity: unplaced,
+  UNDEPLOYING: {},
   UNDEPLOYED: {}
 }
 

@@ -1,6 +1,7 @@
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
-import { closedReason, isOriginal } from '../../../schemas/cluster-facts.js'
+import { closedReason, isOriginal, offerOf } from '../../../schemas/cluster-facts.js'
 import { MAX_QUANTITY } from '../../../schemas/primitives.js'
+import type { Offer } from '../../../schemas/job.js'
 import type { Candidate } from '../scheduler.js'
 
 /** Free cores and MB; null where the cluster has not reported them. */
@@ -23,8 +24,8 @@ export interface ClusterCapacity {
   location: string | null
   /** Its position by cluster id. Breaks ties, so that the order in which clusters were read decides nothing. */
   rank: number
-  /** Milliseconds since its last sign of life. */
-  silentMs: number
+  /** When it gave its last sign of life, Unix milliseconds. */
+  lastSign: number
   alive: boolean
   /** It takes one instance of a job (contract section 10). */
   original: boolean
@@ -35,6 +36,8 @@ export interface ClusterCapacity {
   technology: readonly string[]
   /** Of the whole cluster, less what is reserved and what this pass gave away. */
   free: Free
+  /** As it reported it. */
+  offer: Offer
   /** Empty when the cluster lists none: then it picks the worker (contract section 6). */
   workers: WorkerCapacity[]
 }
@@ -95,13 +98,14 @@ function capacityOf (
     name: cluster.cluster_name,
     location: cluster.cluster_location,
     rank,
-    silentMs,
+    lastSign: cluster.last_modified_timestamp * 1000,
     alive: silentMs < graceMs,
     original: isOriginal(cluster),
     closed: closedReason(cluster, now),
     heard: cluster.last_heartbeat_at !== null,
     technology,
     free: freeOf(cluster, workers, reserved),
+    offer: offerOf(cluster),
     workers
   }
 }

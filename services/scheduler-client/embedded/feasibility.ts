@@ -1,4 +1,5 @@
 import type { Free, ClusterCapacity, WorkerCapacity } from './capacity.js'
+import { hasGrown } from '../../../schemas/cluster-facts.js'
 import type { PlacementRequest } from './placement-request.js'
 
 /**
@@ -33,7 +34,7 @@ export const ROUNDING = 1e-6
 /**
  * Puts a cluster through the hard filters: location, alive (contract section 4), open to new instances, not excluded,
  * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused
- * the job a short while ago.
+ * the job a short while ago and has no more room since.
  * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the share of the request
  *   that is free, 0 to below 1.
  */
@@ -50,7 +51,8 @@ export function feasibility (capacity: ClusterCapacity, request: PlacementReques
   const found = capacity.workers.length === 0
     ? ofSums
     : Math.min(ofSums, feasibilityOfWorkers(capacity.workers, request))
-  return found === FITS && request.refusals.has(capacity.id) ? STOPPED_BY.refused : found
+  const refusal = found === FITS ? request.refusals.get(capacity.id) : undefined
+  return refusal && !hasGrown(refusal.offered, capacity.offer, request) ? STOPPED_BY.refused : found
 }
 
 /** Whether the request fits into the figures. A figure that is too small counts before one that is not known. */

@@ -110,7 +110,8 @@ export function createPass (
       choice.took++
       chosen.set(capacity, choice)
       take(capacity, request)
-      assignments.push({ instance_number: number, cluster_id: capacity.id, original: capacity.original })
+      const { id, original, offer } = capacity
+      assignments.push({ instance_number: number, cluster_id: id, original, offered: offer })
       if (!capacity.original && feasibility(capacity, request) === FITS) {
         ranking.add({ capacity, score: scoreOf(capacity, request, best, choice.sameJob + choice.took, policy) })
       }

@@ -1,12 +1,15 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
-import type { Instance, Job } from '../../../schemas/job.js'
+import type { Instance, Job, Offer } from '../../../schemas/job.js'
 import { isUnplaced, requirementsOf, type Resources } from '../../../schemas/job-facts.js'
 import { toFigure } from './capacity.js'
 
 /** The newest time that a cluster refused an instance of the job. */
 export interface Refusal {
-  /** Milliseconds since. */
-  ago: number
+  /** When, and until when the cluster is left alone for it. Unix milliseconds. */
+  at: number
+  until: number
+  /** What it had free then. */
+  offered: Offer | null
   /** In the cluster's words. */
   error: string
 }
@@ -90,19 +93,19 @@ function numbersOf ({ cpu, memory }: Resources): Resources {
 
 /** Of each cluster that refused an instance and is still left alone for it, the newest refusal. */
 function refusalsOf (instances: Instance[], now: number, backoffMs: number): Map<ClusterId, Refusal> {
-  const newest = new Map<ClusterId, Refusal & { times: number }>()
-  for (const { refusals } of instances) {
-    for (const { cluster_id: id, at, error } of refusals) {
-      const ago = now - Date.parse(at)
-      const known = newest.get(id)
-      newest.set(id, { ...(known && known.ago < ago ? known : { ago, error }), times: (known?.times ?? 0) + 1 })
-    }
+  const newest = new Map<ClusterId, { last: Instance['refusals'][number], times: number }>()
+  for (const refusal of instances.flatMap(({ refusals }) => refusals)) {
+    const { last, times } = newest.get(refusal.cluster_id) ?? { last: refusal, times: 0 }
+    newest.set(refusal.cluster_id, { last: refusal.at >= last.at ? refusal : last, times: times + 1 })
   }
-  return new Map(
-    [...newest].filter(([, { ago, times }]) =>
-      ago < Math.min(LONGEST_BACKOFF_MS, backoffMs * 2 ** ((times - 1) / instances.length | 0))
-    )
-  )
+  const found = [...newest].map(([id, { last, times }]): [ClusterId, Refusal] => {
+    const at = Date.parse(last.at)
+    const doublings = (times - 1) / instances.length | 0
+    const until = at + Math.min(LONGEST_BACKOFF_MS, backoffMs * 2 ** doublings)
+    return [id, { at, until, offered: last.offered ?? null, error: last.error }]
+  })
+  // One of the future was noted before the clock was set back.
+  return new Map(found.filter(([, { at, until }]) => now < until && at <= now))
 }
 
 /** Equal for requests that every cluster answers alike. */

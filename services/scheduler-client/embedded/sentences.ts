@@ -1,3 +1,4 @@
+import { instant } from '../../../schemas/wording.js'
 import { FITS, feasibility, feasibilityOfFigures, STOPPED_BY } from './feasibility.js'
 import type { Free, ClusterCapacity } from './capacity.js'
 import type { PlacementRequest, Refusal } from './placement-request.js'
@@ -13,7 +14,7 @@ export function shortfall (capacity: ClusterCapacity, request: PlacementRequest)
   switch (Math.floor(feasibility(capacity, request))) {
     case STOPPED_BY.elsewhereAndSilent:
     case STOPPED_BY.alive:
-      return `silent for ${duration(capacity.silentMs)}`
+      return capacity.lastSign > 0 ? `silent since ${instant(capacity.lastSign)}` : 'has never given a sign of life'
     case STOPPED_BY.location:
       return `${capacity.location === null ? 'has no location' : `location is ${capacity.location}`}, ` +
         `${request.location} asked`
@@ -71,8 +72,9 @@ function freeOfAsked (free: Free, request: PlacementRequest): string {
     : `${down(free.memory ?? 0)} MB free of ${up(request.memory)} asked`
 }
 
-function refusal ({ ago, error }: Refusal): string {
-  return `refused it ${duration(ago)} ago: ${error.slice(0, MAX_QUOTED)}`
+function refusal ({ at, until, error }: Refusal): string {
+  const why = error.slice(0, MAX_QUOTED)
+  return `refused it at ${instant(at)} (${why}); it is asked again at ${instant(until)}, or once it reports more room`
 }
 
 function unknownFigures ({ heard, free }: ClusterCapacity, request: PlacementRequest): string {
@@ -98,19 +100,4 @@ function up (n: number): string {
 function someOf (names: readonly string[]): string {
   const rest = names.length - MAX_NAMED
   return rest > 0 ? `${names.slice(0, MAX_NAMED).join(', ')} and ${rest} more` : names.join(', ')
-}
-
-/** The two largest units: "2 min 10 s". */
-function duration (ms: number): string {
-  const s = Math.floor(ms / 1000)
-  const parts: Array<[number, string]> = [
-    [Math.floor(s / 86400), 'd'],
-    [Math.floor(s / 3600) % 24, 'h'],
-    [Math.floor(s / 60) % 60, 'min'],
-    [s % 60, 's']
-  ]
-  const first = parts.findIndex(([n]) => n > 0)
-  return first < 0
-    ? '0 s'
-    : parts.slice(first, first + 2).filter(([n]) => n > 0).map(([n, unit]) => `${n} ${unit}`).join(' ')
 }

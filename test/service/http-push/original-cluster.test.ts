@@ -284,6 +284,8 @@ t.test('a delete of an earlier job of the same name does not reach the cluster t
       cluster_id: cluster.id,
       instances: [],
       error: null,
+      since: new Date().toISOString(),
+      released: false,
       original: false,
       told: 'DEPLOYED' as const
     }

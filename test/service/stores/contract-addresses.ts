@@ -92,6 +92,8 @@ export function addressContract (t: Test, open: Open): void {
           cluster_id: job.id,
           instances: [{ instance_number: 1, instance_ip: leaving!.instance_ip }],
           error: null,
+          since: new Date().toISOString(),
+          released: false,
           original: false,
           told: null
         }
@@ -118,6 +120,8 @@ export function addressContract (t: Test, open: Open): void {
         cluster_id: job.id,
         instances: [{ instance_number: 0, instance_ip: address }],
         error: null,
+        since: new Date().toISOString(),
+        released: false,
         original: false,
         told: null
       }

@@ -96,6 +96,8 @@ export function jobQueryContract (t: Test, open: Open): void {
         cluster_id: here.id,
         instances: [{ instance_number: 0, instance_ip: instance!.instance_ip }],
         error: null,
+        since: new Date().toISOString(),
+        released: false,
         original: false,
         told: null
       }

@@ -43,8 +43,12 @@ const retiring = [{ command_id: 'x', cluster_id: FORMER, instances: [{ instance_
 const today = {
   host_port: 50103,
   original: false,
-  told: 'RUNNING'
+  told: 'RUNNING',
+  told_apart: false,
+  offered: null
 } as const
+/** Of what clusters are to remove it is not known since when. */
+const heldSince = { since: common.updated_at, released: false }
 const removals = [{ cluster_id: FORMER, at: SINCE, told: 'FAILED' }]
 const rollout = { from_generation: 2, started_at: SINCE, deadline_at: SINCE, rollback: false }
 const revisions = [{ generation: 2, descriptor: common.descriptor, replaced_at: SINCE, cause: 'user' }]
@@ -156,11 +160,11 @@ const shapes: Array<{ name: string, stored: object, read: object }> = [
   })
 ]
 
-/** The shape of version 7: nothing is to be added. */
+/** The shape of version 8: nothing is to be added. */
 const newest = {
-  name: 'with the words of clusters, of version 7',
+  name: 'with the words of clusters, of version 8',
   stored: {
-    document_version: 7,
+    document_version: 8,
     ...common,
     instance_list: [
       {
@@ -173,10 +177,13 @@ const newest = {
         location: null,
         attempts: 1,
         silent: true,
-        given_up: false
+        given_up: false,
+        told_apart: true,
+        offered: { cpu: 4, memory: null, nodes: 2 }
       }
     ],
-    retiring: [{ ...retiring[0]!, original: true, told: 'CREATED' }],
+    retiring: [{ ...retiring[0]!, original: true, told: 'CREATED', since: SINCE, released: true }],
+    repeats: [{ key: 'abc', count: 3, since: SINCE }],
     removals,
     rollout: null,
     revisions,
@@ -198,8 +205,9 @@ export function versionContract (t: Test, open: Open): void {
         const read = {
           ...shape.read,
           instance_list: list.map(entry => ({ ...entry, ...today })),
-          retiring: retiring.map(entry => ({ ...entry, original: false, told: null })),
-          removals: []
+          retiring: retiring.map(entry => ({ ...entry, original: false, told: null, ...heldSince })),
+          removals: [],
+          repeats: []
         }
         return { ...shape, read }
       }),

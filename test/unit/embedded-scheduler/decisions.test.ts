@@ -42,7 +42,7 @@ t.test('instances of one job are spread over clusters', async t => {
 t.test('an instance that a cluster has already counts for the spread', async t => {
   const decision = decide([candidate(1, 'hpi'), candidate(2, 'tum')], { instances: [idOf(1), ''] })
   t.same(decision.kind === 'placed' && decision.assignments, [
-    { instance_number: 1, cluster_id: idOf(2), original: false }
+    { instance_number: 1, cluster_id: idOf(2), original: false, offered: { cpu: 4, memory: 8000, nodes: 1 } }
   ])
   t.equal(decision.explanation.clusters[1]?.reason, 'hpi: fits, 4 cores and 8000 MB free, has 1 instance of this job already')
 })
@@ -109,9 +109,9 @@ t.test('a location that no cluster has: TargetClusterNotFound', async t => {
 t.test('a location whose clusters are all silent: TargetClusterNotActive', async t => {
   const decision = decide([silent(1, 'hpi'), candidate(2, 'tum')], { location: 'hpi' })
   t.equal(failureOf(decision), 'TargetClusterNotActive')
-  t.equal(decision.explanation.summary, 'hpi: silent for 1 min')
+  t.equal(decision.explanation.summary, 'hpi: silent since 2026-01-31T11:59:00Z')
   const two = decide([silent(1, 'hpi'), candidate(2, 'hpi-2', { cluster_location: 'hpi', last_modified_timestamp: silentFor(3600) })], { location: 'hpi' })
-  t.equal(two.explanation.summary, 'none of the 2 clusters at hpi is alive; one is hpi: silent for 1 min')
+  t.equal(two.explanation.summary, 'none of the 2 clusters at hpi is alive; one is hpi: silent since 2026-01-31T11:59:00Z')
 })
 
 t.test('a location with a live cluster that cannot take it: TargetClusterNoCapacity', async t => {
@@ -189,7 +189,7 @@ t.test('a cluster that refused one instance gets none of the job for a minute', 
   const pass = createPass(clusters.slice(0, 1), PASS)
   const alone = pass.decide(refusedAt(12_000))
   t.equal(failureOf(alone), 'NoActiveClusterWithCapacity')
-  t.equal(alone.explanation.summary, 'hpi: refused it 12 s ago: NO_WORKER_CAPACITY')
+  t.equal(alone.explanation.summary, 'hpi: refused it at 2026-01-31T11:59:48Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:48Z, or once it reports more room')
   t.equal(pass.decide(job()).kind, 'placed', 'another job with the same requirements was not refused')
 })
 

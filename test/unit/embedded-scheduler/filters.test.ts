@@ -26,9 +26,9 @@ t.test('a cluster that fits is chosen, and the verdict shows what it had free', 
 
 t.test('a cluster is silent from the grace time on, and not a moment before', async t => {
   t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(44.999) })), 'placed: hpi: chosen, 4 cores and 8000 MB free')
-  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(45) })), 'unplaceable: hpi: silent for 45 s')
-  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(130) })), 'unplaceable: hpi: silent for 2 min 10 s')
-  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(2 * 86400 + 5 * 3600 + 7) })), 'unplaceable: hpi: silent for 2 d 5 h')
+  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(45) })), 'unplaceable: hpi: silent since 2026-01-31T11:59:15Z')
+  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(130) })), 'unplaceable: hpi: silent since 2026-01-31T11:57:50Z')
+  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(2 * 86400 + 5 * 3600 + 7) })), 'unplaceable: hpi: silent since 2026-01-29T06:59:53Z')
 })
 
 t.test('a location matches the location or the name of a cluster, exactly', async t => {
@@ -37,7 +37,7 @@ t.test('a location matches the location or the name of a cluster, exactly', asyn
   t.match(verdictOn(munich, { location: 'tum' }), /^placed/)
   t.equal(verdictOn(munich, { location: 'Munich' }), 'unplaceable: tum: location is munich, Munich asked')
   t.equal(verdictOn(candidate(1, 'tum', { cluster_location: null }), { location: 'hpi' }), 'unplaceable: tum: has no location, hpi asked')
-  t.equal(verdictOn(candidate(1, 'tum', { last_modified_timestamp: silentFor(60) }), { location: 'hpi' }), 'unplaceable: tum: silent for 1 min')
+  t.equal(verdictOn(candidate(1, 'tum', { last_modified_timestamp: silentFor(60) }), { location: 'hpi' }), 'unplaceable: tum: silent since 2026-01-31T11:59:00Z')
 })
 
 t.test('a cluster without a heartbeat is waited for, whatever is asked', async t => {

@@ -30,7 +30,7 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
   const at = { cluster_location: 'hpi' }
   const asked = job({ location: 'hpi', node: 'vm-1', cpu: 1, memory: 100 })
   asked.instance_list[0]!.refusals = [refusedBy(idOf(13), 12)]
-  asked.retiring = [{ command_id: 'c', cluster_id: idOf(4), instances: [], error: null, original: false, told: null }]
+  asked.retiring = [{ command_id: 'c', cluster_id: idOf(4), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
   const stopped = [
     candidate(15, 'away-silent', { last_modified_timestamp: silentFor(60) }),
     candidate(1, 'away', { cluster_location: null }),
@@ -49,7 +49,7 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
     candidate(14, 'unheard', { ...at, last_heartbeat_at: null })
   ]
   const verdicts = [
-    '13 no refused: refused it 12 s ago: NO_WORKER_CAPACITY',
+    '13 no refused: refused it at 2026-01-31T11:59:48Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:48Z, or once it reports more room',
     '12 no some-memory: 99 MB free of 100 asked',
     '11 no no-memory: 0 MB free of 100 asked',
     '10 no cpu-of-worker: worker node vm-1 has 0.95 cores free of 1 asked',
@@ -60,15 +60,15 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
     '5 no technology: offers wasm, docker asked',
     '4 no excluded: still has to remove an earlier instance of it',
     '3 no closed: is cordoned',
-    '2 no silent: silent for 1 min',
+    '2 no silent: silent since 2026-01-31T11:59:00Z',
     '1 no away: has no location, hpi asked',
-    '15 no away-silent: silent for 1 min'
+    '15 no away-silent: silent since 2026-01-31T11:59:00Z'
   ]
   const heard = stopped.filter(({ cluster }) => cluster.last_heartbeat_at !== null)
   t.strictSame(decide(heard, asked), {
     ...none,
     failure: 'TargetClusterNoCapacity',
-    summary: 'none of the 12 clusters at hpi can take it; nearest is refused: refused it 12 s ago: NO_WORKER_CAPACITY',
+    summary: 'none of the 12 clusters at hpi can take it; nearest is refused: refused it at 2026-01-31T11:59:48Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:48Z, or once it reports more room',
     verdicts
   })
   t.strictSame(decide(stopped, asked), {
@@ -94,7 +94,7 @@ t.test('of the clusters that are silent, those of the location count: one alive 
     ...none,
     failure: 'TargetClusterNoCapacity',
     summary: 'none of the 2 clusters at hpi can take it; nearest is full: 0 cores free of 1 asked',
-    verdicts: ['2 no full: 0 cores free of 1 asked', '1 no dead: silent for 1 min']
+    verdicts: ['2 no full: 0 cores free of 1 asked', '1 no dead: silent since 2026-01-31T11:59:00Z']
   })
 })
 
@@ -134,7 +134,7 @@ t.test('a dead end at one location is no dead end at another, nor for any other 
   t.strictSame(
     places({
       ...job({ location: 'tum' }),
-      retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, original: false, told: null }]
+      retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
     }),
     [],
     'excluded'
@@ -336,15 +336,15 @@ t.test('of several groups that failed, and of several that wait, the first one g
   t.strictSame(asked('tum', 'hpi', 'mars'), {
     ...none,
     failure: 'TargetClusterNotActive',
-    summary: 'waiting for the figures of tum: no heartbeat yet; hpi: silent for 1 min; no cluster named mars is registered',
-    verdicts: ['1 no hpi: silent for 1 min', '2 no tum: location is tum, hpi asked', '3 no dai: location is dai, hpi asked']
+    summary: 'waiting for the figures of tum: no heartbeat yet; hpi: silent since 2026-01-31T11:59:00Z; no cluster named mars is registered',
+    verdicts: ['1 no hpi: silent since 2026-01-31T11:59:00Z', '2 no tum: location is tum, hpi asked', '3 no dai: location is dai, hpi asked']
   })
   t.strictSame(asked('tum', 'dai'), {
     ...none,
     kind: 'waiting',
     failure: undefined,
     summary: 'waiting for the figures of tum: no heartbeat yet; waiting for the figures of dai: no heartbeat yet',
-    verdicts: ['2 no tum: no heartbeat yet', '3 no dai: location is dai, tum asked', '1 no hpi: silent for 1 min']
+    verdicts: ['2 no tum: no heartbeat yet', '3 no dai: location is dai, tum asked', '1 no hpi: silent since 2026-01-31T11:59:00Z']
   })
 })
 
@@ -388,7 +388,7 @@ t.test('instances that move away from different clusters ask for different thing
 t.test('what moves goes neither to where it moves away from nor to where an earlier instance is still to be removed', async t => {
   const asked = job()
   asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
-  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, original: false, told: null }]
+  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
   t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum'), candidate(3, 'dai', { total_cpu_cores: 2 })], asked), {
     ...placed,
     assignments: ['0@3'],
@@ -409,10 +409,10 @@ t.test('of several refusals of one cluster the newest shows, and each one double
     asked.instance_list[0]!.refusals = seconds.map(each => refusedBy(idOf(1), each, `after ${each}`))
     return decide([candidate(1, 'hpi')], asked)
   }
-  t.equal(refused(1, 50, 20, 40).summary, 'hpi: refused it 20 s ago: after 20')
+  t.equal(refused(1, 50, 20, 40).summary, 'hpi: refused it at 2026-01-31T11:59:40Z (after 20); it is asked again at 2026-01-31T12:03:40Z, or once it reports more room')
   const twice = job()
   twice.instance_list[0]!.refusals = [refusedBy(idOf(1), 20, 'first'), refusedBy(idOf(1), 20, 'second')]
-  t.equal(decide([candidate(1, 'hpi')], twice).summary, 'hpi: refused it 20 s ago: second', 'the last of the same moment')
+  t.equal(decide([candidate(1, 'hpi')], twice).summary, 'hpi: refused it at 2026-01-31T11:59:40Z (second); it is asked again at 2026-01-31T12:01:40Z, or once it reports more room', 'the last of the same moment')
   t.equal(refused(1, 59).kind, 'unplaceable')
   t.equal(refused(1, 60).kind, 'placed', 'a minute')
   t.equal(refused(1, 119, 119).kind, 'unplaceable')
@@ -421,27 +421,22 @@ t.test('of several refusals of one cluster the newest shows, and each one double
   t.equal(refused(2, 119, 119, 119).kind, 'unplaceable')
   t.equal(refused(1, ...Array(9).fill(1799)).kind, 'unplaceable')
   t.equal(refused(1, ...Array(9).fill(1800)).kind, 'placed', 'half an hour at most')
-  t.equal(refused(1, 1, ...Array(9).fill(3000)).summary, 'hpi: refused it 1 s ago: after 1')
+  t.equal(refused(1, 1, ...Array(9).fill(3000)).summary, 'hpi: refused it at 2026-01-31T11:59:59Z (after 1); it is asked again at 2026-01-31T12:29:59Z, or once it reports more room')
 })
 
-t.test('a cluster\'s own words are cut, and times have two units', async t => {
+t.test('a cluster\'s own words are cut, and times are to the second', async t => {
   const asked = job()
   asked.instance_list[0]!.refusals = [refusedBy(idOf(1), 5, 'x'.repeat(300))]
-  t.equal(decide([candidate(1, 'hpi')], asked).summary, `hpi: refused it 5 s ago: ${'x'.repeat(200)}`)
+  t.equal(decide([candidate(1, 'hpi')], asked).summary, `hpi: refused it at 2026-01-31T11:59:55Z (${'x'.repeat(200)}); it is asked again at 2026-01-31T12:00:55Z, or once it reports more room`)
   const silent = (seconds: number) => decide([candidate(1, 'hpi', { last_modified_timestamp: silentFor(seconds) })], job()).summary
-  t.equal(silent(59), 'hpi: silent for 59 s')
-  t.equal(silent(60), 'hpi: silent for 1 min')
-  t.equal(silent(61.9), 'hpi: silent for 1 min 1 s')
-  t.equal(silent(3599), 'hpi: silent for 59 min 59 s')
-  t.equal(silent(3600), 'hpi: silent for 1 h')
-  t.equal(silent(3661), 'hpi: silent for 1 h 1 min')
-  t.equal(silent(86_399), 'hpi: silent for 23 h 59 min')
-  t.equal(silent(86_400), 'hpi: silent for 1 d')
-  t.equal(silent(86_400 * 2 + 3600 * 25), 'hpi: silent for 3 d 1 h')
-  t.equal(silent(3605), 'hpi: silent for 1 h', 'the next unit only')
+  t.equal(silent(59), 'hpi: silent since 2026-01-31T11:59:01Z')
+  t.equal(silent(60), 'hpi: silent since 2026-01-31T11:59:00Z')
+  t.equal(silent(61.9), 'hpi: silent since 2026-01-31T11:58:58Z')
+  t.equal(silent(86_400), 'hpi: silent since 2026-01-30T12:00:00Z')
+  t.equal(silent(86_400 * 2 + 3600 * 25), 'hpi: silent since 2026-01-28T11:00:00Z')
   const fresh = job()
   fresh.instance_list[0]!.refusals = [refusedBy(idOf(1), 0.5)]
-  t.equal(decide([candidate(1, 'hpi')], fresh).summary, 'hpi: refused it 0 s ago: NO_WORKER_CAPACITY')
+  t.equal(decide([candidate(1, 'hpi')], fresh).summary, 'hpi: refused it at 2026-01-31T11:59:59Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:59Z, or once it reports more room')
 })
 
 t.test('five technologies are named, and the others counted', async t => {
@@ -468,4 +463,22 @@ t.test('amounts have two decimals; what is asked is rounded up and what is free 
   t.equal(why(1.1, 1.11), 'hpi: 1.1 cores free of 1.11 asked')
   t.equal(why(0, 2.2), 'hpi: 0 cores free of 2.2 asked')
   t.equal(why(-3, 1), 'hpi: 0 cores free of 1 asked')
+})
+
+t.test('a cluster that has more room than when it refused is asked again', async t => {
+  const offered = { cpu: 2, memory: 4000, nodes: 1 }
+  const asked = job({ cpu: 1 })
+  asked.instance_list[0]!.refusals = [{ ...refusedBy(idOf(1), 5), offered }]
+  const kind = (more: Parameters<typeof candidate>[2], request = asked) =>
+    decide([candidate(1, 'hpi', { total_cpu_cores: 2, memory_in_mb: 4000, active_nodes: 1, ...more })], request).kind
+  t.equal(kind({}), 'unplaceable')
+  t.equal(kind({ total_cpu_cores: 2.9 }), 'unplaceable', 'less than another instance')
+  t.equal(kind({ total_cpu_cores: 3 }), 'placed')
+  t.equal(kind({ memory_in_mb: 4100 }), 'unplaceable', 'it fluctuates')
+  t.equal(kind({ memory_in_mb: 4400 }), 'placed')
+  t.equal(kind({ active_nodes: 2 }), 'placed')
+  t.equal(kind({ total_cpu_cores: 1 }), 'unplaceable')
+  const unknown = job({ cpu: 1 })
+  unknown.instance_list[0]!.refusals = [refusedBy(idOf(1), 5)]
+  t.equal(kind({ total_cpu_cores: 200 }, unknown), 'unplaceable', 'nobody knows what it had')
 })

@@ -18,7 +18,7 @@ import { createEmbeddedScheduler } from '../../../services/scheduler-client/embe
 import type { Store } from '../../../stores/store.js'
 import type { ModelStore } from './store.js'
 
-const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 2, moveMs: 300_000, rolloutMs: 600_000 }
+const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 2, moveMs: 300_000, rolloutMs: 600_000, addressHoldMs: 86_400_000 }
 const GRACE_MS = 45_000
 const FAILOVER_MS = 120_000
 

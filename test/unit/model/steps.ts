@@ -10,7 +10,8 @@ export type Step =
   | { do: 'deploy', name: string, more: Partial<Descriptor> }
   | { do: 'scale', name: string, replicas: number }
   | { do: 'move', name: string, to: string, number: number | undefined, order: 'start-first' | 'stop-first' }
-  | { do: 'roll back' | 'undeploy', name: string }
+  | { do: 'roll back', name: string }
+  | { do: 'undeploy', name: string, force: boolean }
   | { do: 'drain' | 'uncordon' | 'cordon' | 'die' | 'forget' | 'heartbeat' | 'climb', cluster: number }
   | { do: 'come back', cluster: number, having: Parameters<World['comeBack']>[1] }
   | { do: 'deliver', cluster: number, answer: Parameters<World['deliver']>[1] }
@@ -40,7 +41,8 @@ const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('deploy'), name, more }) },
   { weight: 2, arbitrary: fc.record({ do: kind('scale'), name, replicas: fc.nat(4) }) },
   { weight: 4, arbitrary: fc.record({ do: kind('move'), name, to: place, number: fc.option(fc.nat(3), { nil: undefined }), order: kind('start-first', 'stop-first') }) },
-  { weight: 1, arbitrary: fc.record({ do: kind('roll back', 'undeploy'), name }) },
+  { weight: 1, arbitrary: fc.record({ do: kind('roll back'), name }) },
+  { weight: 1, arbitrary: fc.record({ do: kind('undeploy'), name, force: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: kind('drain', 'uncordon', 'cordon'), cluster }) },
   { weight: 2, arbitrary: fc.record({ do: kind('die', 'forget'), cluster }) },
   { weight: 3, arbitrary: fc.record({ do: kind('come back'), cluster, having: kind('all', 'nothing', 'nothing-but-resync') }) },
@@ -79,7 +81,7 @@ async function tryTo (world: World, step: Step): Promise<unknown> {
     case 'scale': return job && users.scale(job.id, step.replicas, USER)
     case 'move': return job && users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, USER)
     case 'roll back': return job && users.rollBack(job.id, undefined, USER)
-    case 'undeploy': return job && users.undeploy(job.id, USER)
+    case 'undeploy': return job && users.undeploy(job.id, USER, { force: step.force })
     case 'drain': return operators.drain(member!.model.id, USER)
     case 'uncordon': return operators.uncordon(member!.model.id, USER)
     case 'cordon': return operators.cordon(member!.model.id, USER)

@@ -38,7 +38,7 @@ t.test('what has begun or runs does not wait for a command', async t => {
 t.test('a job that is being removed shows what the removal waits for, until that cluster has confirmed', async t => {
   const job = stored(undeploying(runningJob([HPI]), 'user'))
   const change = delivery(job, HPI, UNREACHABLE)
-  t.match(change?.job, { status: 'RUNNING', status_reason: `being removed: ${UNREACHABLE}` })
+  t.match(change?.job, { status: 'UNDEPLOYING', status_reason: `being removed: ${UNREACHABLE}` })
   t.same(entries(change?.job), [])
   t.equal(delivery(stored(change), HPI, UNREACHABLE), undefined, 'the same again changes nothing')
   t.equal(delivery(stored(change), HPI, null)?.job.status_reason, 'being removed: its clusters have not confirmed yet')
@@ -49,6 +49,6 @@ t.test('a job that is being removed shows what the removal waits for, until that
 
 t.test('a removal from a job that lives on shows nothing on its running instances', async t => {
   const job = runningJob([HPI])
-  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: null, original: false, told: null }]
+  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: null, since: new Date().toISOString(), released: false, original: false, told: null }]
   t.equal(delivery(job, TUM, UNREACHABLE), undefined)
 })

@@ -62,6 +62,8 @@ t.test('a word is about what is being removed, else about what was removed', asy
     cluster_id: HPI,
     instances: [],
     error: null,
+    since: new Date().toISOString(),
+    released: false,
     original: true,
     told: 'CREATED' as const
   }

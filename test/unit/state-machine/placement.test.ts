@@ -14,9 +14,9 @@ t.test('placing commands one deploy per cluster', async t => {
     {
       kind: 'placed',
       assignments: [
-        { instance_number: 0, cluster_id: HPI, original: false },
-        { instance_number: 1, cluster_id: TUM, original: false },
-        { instance_number: 2, cluster_id: HPI, original: false }
+        { instance_number: 0, cluster_id: HPI, original: false, offered: null },
+        { instance_number: 1, cluster_id: TUM, original: false, offered: null },
+        { instance_number: 2, cluster_id: HPI, original: false, offered: null }
       ],
       explanation: verdict('placed')
     },
@@ -33,7 +33,7 @@ t.test('placing more instances on a cluster commands it to run the new number', 
     grown,
     {
       kind: 'placed',
-      assignments: [{ instance_number: 1, cluster_id: HPI, original: false }],
+      assignments: [{ instance_number: 1, cluster_id: HPI, original: false, offered: null }],
       explanation: verdict('placed')
     },
     'scheduler'
@@ -44,7 +44,7 @@ t.test('placing more instances on a cluster commands it to run the new number', 
 t.test('a placement that comes too late places nothing', async t => {
   const answer = {
     kind: 'placed' as const,
-    assignments: [{ instance_number: 0, cluster_id: TUM, original: false }],
+    assignments: [{ instance_number: 0, cluster_id: TUM, original: false, offered: null }],
     explanation: verdict('placed')
   }
   t.equal(placed(placedJob([HPI]), answer, 'scheduler'), undefined, 'it has a cluster already')
@@ -58,7 +58,7 @@ t.test('instances that found no place while others did show why', async t => {
     job,
     {
       kind: 'placed',
-      assignments: [{ instance_number: 0, cluster_id: HPI, original: false }],
+      assignments: [{ instance_number: 0, cluster_id: HPI, original: false, offered: null }],
       failure: 'NoActiveClusterWithCapacity',
       explanation: verdict('placed 1 of 2')
     },
@@ -105,7 +105,7 @@ t.test('of several without a place, all that find none say so, and what runs doe
       job,
       {
         kind: 'placed',
-        assignments: [{ instance_number: 2, cluster_id: TUM, original: false }],
+        assignments: [{ instance_number: 2, cluster_id: TUM, original: false, offered: null }],
         explanation: verdict('placed 1 of 3'),
         ...(failure && { failure })
       },
@@ -140,7 +140,7 @@ t.test('no verdict counts for a job that is being removed', async t => {
   t.equal(placedOn(job, { 0: TUM }), undefined)
 })
 
-t.test('numbers in a sentence are old after half a minute; what says the same is never written again', async t => {
+t.test('a sentence is old after half a minute, one with other figures after five; what says the same is never written again', async t => {
   const at = (seconds: number) => new Date(Date.parse('2026-01-31T12:00:00Z') + seconds * 1000)
   const job = stored(created(sampleDescriptor(), 'user'))
   const first = stored(unplaceable(job, 'TargetClusterNoCapacity', verdict('1 free', 'unplaceable', at(0).toISOString()), 'scheduler', at(0)))
@@ -149,8 +149,10 @@ t.test('numbers in a sentence are old after half a minute; what says the same is
     (summary: string, when: Date) => unplaceable(first, 'TargetClusterNoCapacity', verdict(summary), 'scheduler', when),
     (summary: string, when: Date) => waiting(firstWaiting, verdict(summary, 'waiting'), 'scheduler', when)
   ]) {
-    t.equal(again('2 free', at(30)), undefined)
-    t.equal(again('2 free', at(30.001))?.job.status_reason, '2 free')
+    t.equal(again('2 free', at(300)), undefined)
+    t.equal(again('2 free', at(300.001))?.job.status_reason, '2 free')
+    t.equal(again('silent', at(30)), undefined)
+    t.equal(again('silent', at(30.001))?.job.status_reason, 'silent')
     t.equal(again('1 free', at(3600)), undefined)
   }
 })

@@ -12,7 +12,7 @@ import * as clusterReports from '../../../services/job-lifecycle/state-machine/d
 import type { Policy } from '../../../services/job-lifecycle/state-machine/policy.js'
 
 /** The deadlines of the default settings. */
-export const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 5, moveMs: 300_000, rolloutMs: 600_000 }
+export const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 5, moveMs: 300_000, rolloutMs: 600_000, addressHoldMs: Infinity }
 
 export const HPI = 'aaaaaaaaaaaaaaaaaaaaaaaa'
 export const TUM = 'bbbbbbbbbbbbbbbbbbbbbbbb'
@@ -91,7 +91,8 @@ export function placedOn (
       assignments: Object.entries(clusterIds).map(([number, cluster_id]) => ({
         instance_number: Number(number),
         cluster_id,
-        original
+        original,
+        offered: null
       })),
       explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
     },
@@ -133,7 +134,7 @@ export function placedJob (clusterIds: string[], more: Partial<Descriptor> = {})
   const job = stored(created(sampleDescriptor({ replicas: clusterIds.length, ...more }), 'user'))
   return stored(placed(job, {
     kind: 'placed',
-    assignments: clusterIds.map((cluster_id, instance_number) => ({ instance_number, cluster_id, original: false })),
+    assignments: clusterIds.map((cluster_id, instance_number) => ({ instance_number, cluster_id, original: false, offered: null })),
     explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
   }, 'scheduler'))
 }

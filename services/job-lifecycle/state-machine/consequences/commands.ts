@@ -63,6 +63,8 @@ export function tellClusters (original: Job, edit: JobEdit, intents: Intents): v
       cluster_id: clusterId,
       instances,
       error: null,
+      since: edit.now,
+      released: false,
       original: isOriginal,
       told: had.find(entry => entry.told !== null)?.told ?? null
     })

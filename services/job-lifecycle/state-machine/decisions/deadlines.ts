@@ -32,9 +32,14 @@ function askAgainAt ({ error, refused_at: refusedAt }: Job['retiring'][number], 
   return error === null || refusedAt === undefined ? Infinity : Date.parse(refusedAt) + policy.stoppedMs
 }
 
+/** When the addresses of what a cluster has to remove are free in any case, Unix milliseconds. */
+function releaseAt ({ since, released }: Job['retiring'][number], policy: Policy): number {
+  return released ? Infinity : Date.parse(since) + policy.addressHoldMs
+}
+
 /** The first deadline of a job, ISO time; null for none. */
 export function dueAt (job: Job, policy: Policy): string | null {
-  const times = job.retiring.map(entry => askAgainAt(entry, policy))
+  const times = job.retiring.flatMap(entry => [askAgainAt(entry, policy), releaseAt(entry, policy)])
   if (job.desired_state === 'running') {
     times.push(...job.instance_list.map(entry => deadlineAt(job, entry, policy)))
     if (job.rollout) times.push(Date.parse(job.rollout.deadline_at))
@@ -72,6 +77,7 @@ export function expireDeadlines (
       cluster_id: entry.cluster_id
     })
   }
+  edit.release(entry => releaseAt(entry, policy) <= asOf)
   for (const entry of edit.job.retiring) {
     if (askAgainAt(entry, policy) > asOf) continue
     edit.resend(entry.cluster_id)

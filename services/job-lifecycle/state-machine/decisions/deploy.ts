@@ -29,6 +29,7 @@ export function created (descriptor: Descriptor, cause: string, at = new Date())
       service_ip_list: [{ IpType: 'RR', Address: descriptor.RR_ip ?? '' }],
       instance_list: Array.from({ length: replicas }, (_, number) => newInstance(number, 1, now)),
       retiring: [],
+      repeats: [],
       removals: [],
       explanation: null,
       rollout: null,

@@ -5,9 +5,11 @@ import type { Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import type { PlacementDecision } from '../../../scheduler-client/scheduler.js'
 import { editJob } from '../job-change.js'
+import { withoutFigures } from '../repetitions.js'
 
-/** An explanation whose numbers changed is written anew at most this often, ms. */
+/** An explanation that says something else is written anew at most this often, ms; one with other figures rarer. */
 const EXPLANATION_AGE_MS = 30_000
+const FIGURES_AGE_MS = 300_000
 
 /**
  * The scheduler found clusters for instances of this job. Those that still have none are placed; the rest shows
@@ -22,7 +24,7 @@ export function placed (
   if (job.desired_state !== 'running') return undefined
   const edit = editJob(job, cause, at)
   const reached = new Set<ClusterId>()
-  for (const { instance_number: number, cluster_id: clusterId, original } of assignments) {
+  for (const { instance_number: number, cluster_id: clusterId, original, offered } of assignments) {
     const instance = edit.job.instance_list.find(entry => entry.instance_number === number && isUnplaced(entry))
     // A cluster could not tell two entries of one instance apart; an original one takes one instance of a job.
     if (
@@ -31,7 +33,7 @@ export function placed (
         entry.cluster_id === clusterId && (original || entry.instance_number === number)
       )
     ) continue
-    Object.assign(instance, { cluster_id: clusterId, original, told: null })
+    Object.assign(instance, { cluster_id: clusterId, original, offered, told: null })
     instance.generation = edit.job.generation
     edit.move(instance, 'placed', 'CLUSTER_SCHEDULED')
     reached.add(clusterId)
@@ -94,5 +96,8 @@ export function waiting (
 /** A new reason is worth a write when the kind of verdict changed, or the numbers in the sentence are old. */
 function isOutdated (kept: Job['explanation'], found: Job['explanation'], now: string): boolean {
   if (!kept || !found || kept.outcome !== found.outcome) return true
-  return kept.summary !== found.summary && Date.parse(now) - Date.parse(kept.decided_at) > EXPLANATION_AGE_MS
+  const isSaidAnew = withoutFigures(kept.summary) !== withoutFigures(found.summary)
+  // Where the clock was set back, the age is negative.
+  const age = Math.abs(Date.parse(now) - Date.parse(kept.decided_at))
+  return kept.summary !== found.summary && age > (isSaidAnew ? EXPLANATION_AGE_MS : FIGURES_AGE_MS)
 }

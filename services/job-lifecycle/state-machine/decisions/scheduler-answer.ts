@@ -1,7 +1,14 @@
 import type { Cluster } from '../../../../schemas/cluster.js'
-import { closedReason, HAS_ITS_ONE, isOriginal, REFUSAL_BACKOFF_MS } from '../../../../schemas/cluster-facts.js'
+import {
+  closedReason,
+  HAS_ITS_ONE,
+  hasGrown,
+  isOriginal,
+  offerOf,
+  REFUSAL_BACKOFF_MS
+} from '../../../../schemas/cluster-facts.js'
 import type { Explanation, Job } from '../../../../schemas/job.js'
-import { isForCloudScheduler, isUnplaced } from '../../../../schemas/job-facts.js'
+import { isForCloudScheduler, isUnplaced, requirementsOf } from '../../../../schemas/job-facts.js'
 import type { SchedulerAnswer } from '../../../../schemas/scheduler.js'
 import type { PlacementFailure } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
@@ -60,8 +67,11 @@ export function answered (
   }
 
   const unplaced = job.instance_list.filter(isForCloudScheduler)
+  const isRecent = (at: string) => Math.abs(now - Date.parse(at)) < REFUSAL_BACKOFF_MS
   const welcome = unplaced.filter(({ refusals }) =>
-    !refusals.some(({ cluster_id: id, at }) => id === cluster.id && now - Date.parse(at) < REFUSAL_BACKOFF_MS)
+    !refusals.some(({ cluster_id: id, at, offered = null }) =>
+      id === cluster.id && isRecent(at) && !hasGrown(offered, offerOf(cluster), requirementsOf(job.descriptor))
+    )
   )
   if (welcome.length < unplaced.length) {
     const refused = `the Cloud Scheduler named ${cluster.cluster_name}, which refused ` +
@@ -132,7 +142,8 @@ function obstacleAt (
 
 function assign (instances: Job['instance_list'], cluster: Cluster): Assignment[] {
   const original = isOriginal(cluster)
-  return instances.map(({ instance_number }) => ({ instance_number, cluster_id: cluster.id, original }))
+  const offered = offerOf(cluster)
+  return instances.map(({ instance_number }) => ({ instance_number, cluster_id: cluster.id, original, offered }))
 }
 
 /** @param cluster The one that the sentence is about. */
