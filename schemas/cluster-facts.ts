@@ -34,6 +34,17 @@ export function offerOf (
   return { cpu, memory, nodes }
 }
 
+/** Milliseconds for which a takeover shows among the warnings of a cluster. */
+const TAKEOVER_SHOWN_MS = 86_400_000
+
+/** The warnings of its last heartbeat, and that two machines may use its name. @param now Unix milliseconds. */
+export function warningsOf ({ warnings, takeover }: Pick<Cluster, 'warnings' | 'takeover'>, now: number): string[] {
+  if (!takeover || now - Date.parse(takeover.at) > TAKEOVER_SHOWN_MS) return warnings
+  const { at, from, to } = takeover
+  const how = from === to ? `another session from ${to} took over` : `${to} took over from ${from}`
+  return [...warnings, `${how} at ${at} while the name was in use: do two machines have it?`]
+}
+
 /** What operators and the lifecycle keep about a cluster, while none of them has set anything. */
 export const NO_MAINTENANCE = {
   scheduling: 'active',
@@ -41,7 +52,8 @@ export const NO_MAINTENANCE = {
   evicted_at: null,
   recovered_at: null,
   losses: 0,
-  unknown_jobs: []
+  unknown_jobs: [],
+  takeover: null
 } satisfies Partial<Cluster>
 
 /**

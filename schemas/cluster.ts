@@ -126,6 +126,7 @@ const exampleCluster = {
   recovered_at: null,
   losses: 0,
   unknown_jobs: [],
+  takeover: null,
   registered_at: '2026-01-31T12:00:00.000Z',
   last_heartbeat_at: '2026-01-31T12:00:15.000Z',
   last_modified_timestamp: 1769860815.2
@@ -186,6 +187,13 @@ export const Cluster = Type.Object({
   unknown_jobs: Type.Array(Type.Object({ job_id: Type.String(), status: Status }), {
     description: 'Jobs that its heartbeats report and that it should not run'
   }),
+  takeover: Nullable(
+    Type.Object({
+      at: Timestamp,
+      from: Type.String({ description: 'Address before' }),
+      to: Type.String({ description: 'Address since; the same where another session took over' })
+    }, { description: 'The last time that another machine, perhaps, took over the name while it was in use' })
+  ),
   registered_at: Timestamp,
   last_heartbeat_at: Nullable(Timestamp),
   last_modified_timestamp: Type.Number({ description: 'Last sign of life, Unix seconds' })

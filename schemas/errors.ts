@@ -25,6 +25,7 @@ export const catalogue = {
   job_name_ambiguous: { status: 409, title: 'This name matches several jobs' },
   address_taken: { status: 409, title: 'The requested address belongs to another job' },
   job_not_running: { status: 409, title: 'The job is undeployed or being removed' },
+  cluster_name_in_use: { status: 409, title: 'Another cluster manager is active under this name' },
   cluster_in_use: { status: 409, title: 'Instances are placed on this cluster' },
   conflict: { status: 409, title: 'The data kept changing during the request' },
   body_too_large: { status: 413, title: 'The body is too large' },

@@ -76,6 +76,15 @@ function figureOf (value: unknown): number {
   return typeof number === 'number' && Number.isFinite(number) && number > 0 ? number : 0
 }
 
+/**
+ * The port of its worker that each instance of a service takes: "8080/tcp" for `port: "8080:80"`; null for none.
+ */
+export function hostPortOf ({ port, ...descriptor }: Pick<Descriptor, 'port'>): string | null {
+  const [host, container] = String(port ?? '').split(':')
+  const { protocol = 'tcp' } = descriptor as { protocol?: unknown }
+  return container === undefined ? null : `${Number(host)}/${String(protocol).toLowerCase()}`
+}
+
 /** The resources that the instances of a job reserve, summed per cluster. */
 export function reservationsOf (job: Pick<Job, 'descriptor' | 'instance_list'>): Map<ClusterId, Resources> {
   const { cpu, memory } = reservationOf(job.descriptor)

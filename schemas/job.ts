@@ -286,6 +286,7 @@ const EVENT_TYPES = [
   'resent',
   'lost',
   'recovered',
+  'taken_over',
   // Deadlines and updates.
   'retried',
   'gave_up',

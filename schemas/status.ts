@@ -29,7 +29,7 @@ export const CLUSTER_REFUSALS = ['NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUN
 export const STOPS = ['FAILED', 'DEAD', 'COMPLETED'] as const
 
 /** A job is being removed: from the delete until all clusters have confirmed (contract section 8). Then it is gone. */
-export const REMOVAL = ['UNDEPLOYING', 'UNDEPLOYED'] as const
+const REMOVAL = ['UNDEPLOYING', 'UNDEPLOYED'] as const
 
 export const STATUSES = [...WAY_UP, ...STOPS, ...REMOVAL, ...PLACEMENT_FAILURES, ...CLUSTER_REFUSALS] as const
 

@@ -69,7 +69,7 @@ export interface ClusterFigures {
 
 /** What the lifecycle and operators set on a cluster. */
 export type MaintenanceFields = Partial<
-  Pick<Cluster, 'scheduling' | 'lost_at' | 'evicted_at' | 'recovered_at' | 'losses' | 'unknown_jobs'>
+  Pick<Cluster, 'scheduling' | 'lost_at' | 'evicted_at' | 'recovered_at' | 'losses' | 'unknown_jobs' | 'takeover'>
 >
 
 /** The last sign of life of a cluster, Unix seconds, and whether it was lost and what it ran was started elsewhere. */
@@ -155,6 +155,13 @@ export interface PlacedInstance {
   status: Status
 }
 
+/** How many instances take a host port, "8080/tcp", on a cluster. */
+export interface HostPortUse {
+  cluster_id: ClusterId
+  host_port: string
+  instances: number
+}
+
 export interface JobQuery {
   status?: Status
   /** false: without UNDEPLOYED jobs. */
@@ -213,6 +220,8 @@ export interface JobStore {
    * not show them yet.
    */
   reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
+  /** How many placed instances take a host port ({@link hostPortOf}), per cluster and port. */
+  hostPorts (): Promise<HostPortUse[]>
   /** Events of a job in order, after event id `after`. */
   events (id: JobId, query: { after?: number, limit: number }): Promise<JobEvent[]>
   /**

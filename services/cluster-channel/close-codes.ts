@@ -6,5 +6,6 @@ export const CLOSE = {
   badFrames: 4003,
   removed: 4004,
   registrationTimeout: 4008,
+  nameInUse: 4009,
   tooManyFrames: 4013
 } as const

@@ -1,3 +1,4 @@
+import type { Word } from './acknowledgements.js'
 import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
@@ -77,4 +78,23 @@ function complaintAbout (error: ValueError): string {
 function isDeeperThan (levels: number, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some(inner => isDeeperThan(levels - 1, inner))
+}
+
+/** A frame that says something of jobs. */
+export type WordFrame = Extract<ClusterFrame, { event: 'information' | 'result' | 'ack' }>
+
+export function isWord (frame: ClusterFrame | Complaint): frame is WordFrame {
+  return !('code' in frame) && ['information', 'result', 'ack'].includes(frame.event)
+}
+
+/** The same for those who take what a cluster says together. */
+export function toWord (frame: WordFrame): Word {
+  switch (frame.event) {
+    case 'ack':
+      return { ack: frame.data.seq }
+    case 'result':
+      return { result: frame.data }
+    case 'information':
+      return { heartbeat: frame.data }
+  }
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { WebSocket } from 'ws'
 
 /** Pings in a row without a pong that end a connection. */
@@ -34,4 +35,12 @@ export function startPings (
   }, intervalMs)
 
   return () => clearInterval(timer)
+}
+
+/** Whether the peer answers a ping within so many milliseconds. */
+export async function answersPing (socket: WebSocket, withinMs: number): Promise<boolean> {
+  if (socket.readyState !== socket.OPEN) return false
+  const answer = once(socket, 'pong', { signal: AbortSignal.timeout(withinMs) })
+  socket.ping()
+  return await answer.then(() => true, () => false)
 }

@@ -8,11 +8,12 @@ import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import type { ReportOutcome } from '../job-lifecycle/operations/cluster-reports.js'
 import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
-import { complaintOf, readFrame, type ClusterFrame, type Complaint } from './frames.js'
+import { complaintOf, isWord, readFrame, toWord, type ClusterFrame, type Complaint, type WordFrame } from './frames.js'
 import { openFrameQueue, type Received } from './frame-queue.js'
-import { startPings } from './pings.js'
+import { nameHolder, type NameHolder } from './name-in-use.js'
+import { answersPing, startPings } from './pings.js'
 import type { Session, Sessions } from './sessions.js'
-import type { Acknowledgements, Word } from './acknowledgements.js'
+import type { Acknowledgements } from './acknowledgements.js'
 
 /** What a session needs of the rest of the server. */
 export interface SessionContext {
@@ -78,6 +79,8 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
       return socket.readyState === socket.OPEN
     },
     wake: () => delivery?.wake(),
+    answers: withinMs => answersPing(socket, withinMs),
+    tell: complain,
     end,
     ended: new Promise(resolve =>
       socket.once('close', code => {
@@ -208,6 +211,10 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
         event: 'cs1'
       })
     }
+    const holder = cluster ? undefined : await nameHolder(context, registration, context.registrationTimeoutMs)
+    if (!session.isOpen) return
+    if (holder && !holder.isSame) return refuseName(holder)
+    if (holder) await registry.sessionReplaced(holder.cluster, peer.address)
     const known = await registry.register(registration, peer.address, 'channel')
     if (!session.isOpen) return
     await delivery?.stop()
@@ -231,6 +238,20 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
       },
       resendMs: context.resendMs,
       log
+    })
+  }
+
+  /** Another cluster is connected under this name, and stays. */
+  function refuseName ({ cluster: { id, cluster_name: name }, session: holder }: NameHolder): void {
+    log.warn({ cluster: name, cluster_id: id, address: peer.address }, 'the name of a cluster is in use')
+    holder.tell({
+      code: 'cluster_name_in_use',
+      message: `another cluster, at ${peer.address}, tried to register as ${name} and was refused`
+    })
+    end(CLOSE.nameInUse, {
+      code: 'cluster_name_in_use',
+      message: `data.cluster_name: ${name} is connected, and by data.last_seq it is another cluster`,
+      event: 'cs1'
     })
   }
 
@@ -267,23 +288,5 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
     clearTimeout(patience)
     stopPings()
     delivery?.stop()
-  }
-}
-
-/** A frame that says something of jobs. */
-type WordFrame = Extract<ClusterFrame, { event: 'information' | 'result' | 'ack' }>
-
-function isWord (frame: ClusterFrame | Complaint): frame is WordFrame {
-  return !('code' in frame) && ['information', 'result', 'ack'].includes(frame.event)
-}
-
-function toWord (frame: WordFrame): Word {
-  switch (frame.event) {
-    case 'ack':
-      return { ack: frame.data.seq }
-    case 'result':
-      return { result: frame.data }
-    case 'information':
-      return { heartbeat: frame.data }
   }
 }

@@ -14,6 +14,10 @@ export interface Session {
   readonly isOpen: boolean
   /** There may be commands in the outbox. */
   wake (): void
+  /** Whether the peer answers a ping within so many milliseconds. */
+  answers (withinMs: number): Promise<boolean>
+  /** Tells the peer what is wrong, and goes on. */
+  tell (complaint: Complaint): void
   /** Says why and closes; nothing that comes later counts. */
   end (closeCode: number, complaint: Complaint): void
   /** Resolves once the socket is closed and nothing that came on it is still being worked on. */
@@ -41,6 +45,8 @@ export interface Sessions {
   remove (clusterId: ClusterId): void
   /** Closes the sessions of these clusters, or of all, whose channel a newer session in another process has claimed. */
   yieldToNewer (clusterIds?: ClusterId[]): Promise<void>
+  /** The open session of this process that speaks for the cluster. */
+  of (clusterId: ClusterId): Session | undefined
   /** True while an open session of this process speaks for the cluster. */
   isConnected (clusterId: ClusterId): boolean
   /** How many clusters have an open session of this process. */
@@ -140,6 +146,11 @@ export function createSessions (
         confirming = undefined
       })
       return confirming
+    },
+
+    of (clusterId) {
+      const held = byCluster.get(clusterId)
+      return held?.session.isOpen ? held.session : undefined
     },
 
     isConnected: clusterId => byCluster.get(clusterId)?.session.isOpen ?? false,

@@ -18,6 +18,13 @@ export function measureClusters (metrics: Registry, clusters: ClusterRegistry): 
     }
   })
 
+  const takeovers = new Counter({
+    name: 'edgeio_cluster_takeovers_total',
+    help: 'Times that another address or session took over the name of a cluster that was in use',
+    registers: [metrics]
+  })
+  clusters.events.on('takeover', () => takeovers.inc())
+
   const active: Gauge = new Gauge({
     name: 'edgeio_clusters_active',
     help: 'Clusters with a sign of life within the grace time',

@@ -7,7 +7,7 @@ import type { JobId } from '../../schemas/job.js'
 import { isHexId } from '../../schemas/primitives.js'
 import type { ClusterFigures, Store } from '../../stores/store.js'
 import type { Liveness } from './liveness.js'
-import { readWords, type Word } from './words.js'
+import { readWords, type Word } from '../../schemas/words.js'
 
 /** What other services may listen to. */
 interface RegistryEvents {
@@ -15,6 +15,8 @@ interface RegistryEvents {
   kind: [Cluster]
   /** A cluster registered or sent figures: what could not be placed may find room now. */
   alive: [ClusterId]
+  /** Another machine, perhaps, took over the name of a cluster while it was in use. */
+  takeover: [Cluster]
   /** A cluster was deleted by its operator. */
   removed: [ClusterId]
 }
@@ -30,7 +32,8 @@ export interface ClusterRegistry {
   observe (): Promise<void>
   /**
    * Registers or re-registers by name (contract section 5). `remoteAddress` counts where the cluster advertises none.
-   * One that came over the channel may be behind NAT: it is called by HTTP only if it advertises an address.
+   * One that came over the channel may be behind NAT: it is called by HTTP only if it advertises an address. Over
+   * Socket.IO another address is refused while the cluster at the former one is active: `cluster_name_in_use`.
    */
   register (registration: ClusterRegistration, remoteAddress: string, over: 'channel' | 'socket.io'): Promise<Cluster>
   /**
@@ -38,6 +41,8 @@ export interface ClusterRegistry {
    * warnings on the cluster, and the heartbeat still counts (contract section 2).
    */
   heartbeat (id: ClusterId, body: Heartbeat): Promise<{ words: ReadonlyMap<JobId, Word>, warnings: string[] }>
+  /** A session from this address replaces one of the cluster that still answers. */
+  sessionReplaced (cluster: Cluster, address: string): Promise<void>
   /** A sign of life without figures: a pong on the channel. */
   touch (id: ClusterId): Promise<void>
   /** Changes the worker count by `delta`, never below 0. */
@@ -74,6 +79,12 @@ export function createClusterRegistry (
     }
   }
 
+  async function noteTakeover (cluster: Cluster, from: string, to: string): Promise<void> {
+    const takeover = { at: new Date().toISOString(), from, to }
+    await clusters.update(cluster.id, { takeover })
+    events.emit('takeover', { ...cluster, takeover })
+  }
+
   return {
     events,
     liveness,
@@ -82,10 +93,18 @@ export function createClusterRegistry (
 
     async register (registration, remoteAddress, over) {
       const now = Date.now()
+      const ip = registration.advertise_address ?? withoutIpv4Mapping(remoteAddress)
       const before = (await clusters.at(registration.cluster_name)).find(isNamed(registration.cluster_name))
+      const isElsewhere = before !== undefined && before.ip !== ip
+      const wasActive = before !== undefined && liveness.isActive(before)
+      if (isElsewhere && wasActive && over === 'socket.io') {
+        throw new ApiError('cluster_name_in_use', `${before.cluster_name} is active at ${before.ip}`, {
+          hint: 'Give this cluster a name of its own, or wait until the other one is silent'
+        })
+      }
       const cluster = await clusters.register({
         cluster_name: registration.cluster_name,
-        ip: registration.advertise_address ?? withoutIpv4Mapping(remoteAddress),
+        ip,
         port: asPort(registration.manager_port ?? registration.port),
         network_component_port: asPort(registration.network_component_port),
         registered_over: over,
@@ -97,7 +116,13 @@ export function createClusterRegistry (
       liveness.heard(cluster.id, now)
       if (before && before.registered_over !== over) events.emit('kind', cluster)
       events.emit('alive', cluster.id)
+      if (isElsewhere && (wasActive || over === 'socket.io')) await noteTakeover(cluster, before.ip, ip)
       return cluster
+    },
+
+    sessionReplaced: (cluster, address) => {
+      const here = withoutIpv4Mapping(address)
+      return noteTakeover(cluster, here, here)
     },
 
     async heartbeat (id, body) {

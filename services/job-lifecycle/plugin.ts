@@ -2,7 +2,7 @@ import fp from 'fastify-plugin'
 import type { Config } from '../../plugins/config.js'
 import type { Cluster } from '../../schemas/cluster.js'
 import { isOriginal } from '../../schemas/cluster-facts.js'
-import { createCommitter } from './commit.js'
+import { createCommitter, type Decide } from './commit.js'
 import { startDeadlines } from './controllers/deadlines.js'
 import { createEvictionHold } from './controllers/eviction-hold.js'
 import { startFailover } from './controllers/failover.js'
@@ -19,6 +19,7 @@ import { createJobOperations } from './operations/jobs.js'
 import { createPlanner } from './operations/plan/planner.js'
 import { createSchedulerCallbacks } from './operations/scheduler-callback.js'
 import { registeredAs } from './state-machine/decisions/cluster-kind.js'
+import { takenOver } from './state-machine/decisions/takeover.js'
 import type { Policy } from './state-machine/policy.js'
 
 declare module 'fastify' {
@@ -51,19 +52,19 @@ export default fp(async function jobLifecycle (app) {
       clusters,
       decidedBy: config.CLOUD_SCHEDULER_URL === '' ? 'embedded' : 'cloud'
     }),
-    clusters: createClusterMaintenance({ jobs, clusters, registry, committer }),
+    clusters: createClusterMaintenance({ jobs, clusters, registry, committer, log }),
     reports: createClusterReports({ jobs, registry, committer, drift }),
     schedulerCallbacks: createSchedulerCallbacks({ committer, finder, registry, scheduler })
   })
 
   /** Under way: what registrations say of the jobs of their clusters. */
   const noting = new Set<Promise<void>>()
-  function noteKind (cluster: Cluster): Promise<void> {
-    const work = committer.changeOn(cluster.id, job => registeredAs(job, cluster.id, isOriginal(cluster)))
+  function note (cluster: Cluster, decide: Decide): void {
+    const work = committer.changeOn(cluster.id, decide)
       .then(() => {}, (err: unknown) =>
         log.error({ err, cluster_id: cluster.id }, 'what a cluster registered as could not be noted on its jobs'))
       .finally(() => noting.delete(work))
-    return work
+    noting.add(work)
   }
 
   const lease = app.leases.campaign('reconciler')
@@ -103,7 +104,12 @@ export default fp(async function jobLifecycle (app) {
   ]
   committer.events.on('unplaced', placement.wake)
   registry.events.on('alive', placement.wake)
-  registry.events.on('kind', cluster => noting.add(noteKind(cluster)))
+  registry.events.on('kind', cluster => note(cluster, job => registeredAs(job, cluster.id, isOriginal(cluster))))
+  registry.events.on('takeover', cluster => {
+    const { id, cluster_name: name, takeover } = cluster
+    log.warn({ cluster: name, cluster_id: id, takeover }, 'another machine, perhaps, took over the name of a cluster')
+    note(cluster, job => takenOver(job, cluster))
+  })
   scheduler.events.on('changed', placement.wake)
   notifications.on('unplaced', placement.wake)
 

@@ -170,6 +170,7 @@ const INDEXES: Record<keyof Collections, Index[]> = {
   jobs: [
     [{ 'system_manager.live_name': 1 }, { unique: true, sparse: true }],
     [{ 'system_manager.addresses': 1 }, { unique: true, sparse: true }],
+    [{ port: 1 }, { sparse: true }],
     [{ job_name: 1, 'system_manager.created_at': -1, _id: -1 }],
     // Also finds what the original wrote: it has no such field.
     [{

@@ -1,9 +1,9 @@
 import type { Filter, ObjectId } from 'mongodb'
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
-import { hasUnplaced } from '../../schemas/job-facts.js'
+import { hasUnplaced, hostPortOf } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
-import type { CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
+import type { HostPortUse, CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import { inBatches } from './batches.js'
 import type { JobDocument } from './collections.js'
 import type { Connection } from './connection.js'
@@ -236,6 +236,25 @@ export function createJobStore (
         sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
       }
       return sums
+    },
+
+    async hostPorts () {
+      // Of the field that the original writes as well. "8080:80" has a port of the host, 80 has none.
+      const found = await jobs.findMany({ port: /:/, 'instance_list.cluster_id': { $gt: '' } }, {
+        projection: { port: 1, protocol: 1, 'instance_list.cluster_id': 1 }
+      })
+      const counts = new Map<string, HostPortUse>()
+      for (const document of found) {
+        const hostPort = hostPortOf(document as object)
+        const list = Array.isArray(document.instance_list) ? document.instance_list : []
+        for (const { cluster_id: clusterId } of hostPort === null ? [] : list as Array<{ cluster_id?: unknown }>) {
+          if (typeof clusterId !== 'string' || clusterId === '') continue
+          const key = `${clusterId} ${hostPort}`
+          const { instances } = counts.get(key) ?? { instances: 0 }
+          counts.set(key, { cluster_id: clusterId, host_port: hostPort!, instances: instances + 1 })
+        }
+      }
+      return [...counts.values()]
     },
 
     async events (id, { after = 0, limit }) {

@@ -1,7 +1,7 @@
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobTexts, jobWithOid } from '../../schemas/job-document.js'
 import { storedJob } from '../../schemas/job-versions.js'
-import { hasUnplaced, isReserving, reservationOf, underscored } from '../../schemas/job-facts.js'
+import { hasUnplaced, hostPortOf, isReserving, reservationOf, underscored } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
@@ -20,7 +20,7 @@ interface StoredJob {
 
 type InstanceRow =
   & Pick<Instance, 'instance_number' | 'cluster_id' | 'status'>
-  & { on_the_way: number, cpu: number, memory: number }
+  & { on_the_way: number, cpu: number, memory: number, host_port: string | null }
 
 /** Commits one change of a job inside of a write: everything of it, or nothing when it is not saved. */
 export function createJobCommit (
@@ -43,13 +43,14 @@ export function createJobCommit (
   )
 
   const selectInstances = prepare<InstanceRow>(
-    'SELECT instance_number, cluster_id, status, on_the_way, cpu, memory FROM instances WHERE job_id = ?'
+    'SELECT instance_number, cluster_id, status, on_the_way, cpu, memory, host_port FROM instances WHERE job_id = ?'
   )
   const upsertInstance = prepare(`
-    INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO instances (job_id, instance_number, cluster_id, status, on_the_way, cpu, memory, host_port)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (job_id, instance_number, cluster_id) DO UPDATE SET
-      status = excluded.status, on_the_way = excluded.on_the_way, cpu = excluded.cpu, memory = excluded.memory`)
+      status = excluded.status, on_the_way = excluded.on_the_way, cpu = excluded.cpu, memory = excluded.memory,
+      host_port = excluded.host_port`)
   const deleteInstance = prepare('DELETE FROM instances WHERE job_id = ? AND instance_number = ? AND cluster_id = ?')
 
   const selectRetiring = prepare<{ cluster_id: string }>('SELECT cluster_id FROM retiring WHERE job_id = ?')
@@ -110,6 +111,7 @@ export function createJobCommit (
   /** Writes only the rows that differ: one instance of a thousand may change its status every second. */
   function saveInstances (job: Job): void {
     const { cpu, memory } = reservationOf(job.descriptor)
+    const hostPort = hostPortOf(job.descriptor)
     const rows = new Map(selectInstances.all(job.id).map(row => [rowKey(row), row]))
     for (const instance of job.instance_list) {
       const { instance_number: number, cluster_id: clusterId, status } = instance
@@ -117,9 +119,10 @@ export function createJobCommit (
       rows.delete(rowKey(instance))
       const onTheWay = Number(isReserving(instance))
       if (
-        row && row.status === status && row.on_the_way === onTheWay && row.cpu === cpu && row.memory === memory
+        row && row.status === status && row.on_the_way === onTheWay && row.cpu === cpu && row.memory === memory &&
+        row.host_port === hostPort
       ) continue
-      upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory)
+      upsertInstance.run(job.id, number, clusterId, status, onTheWay, cpu, memory, hostPort)
     }
     for (const { instance_number: number, cluster_id: clusterId } of rows.values()) {
       deleteInstance.run(job.id, number, clusterId)

@@ -1,7 +1,7 @@
 import type { Job, JobEvent, JobId } from '../../schemas/job.js'
 import { readJob } from '../../schemas/job-versions.js'
 import type { Status } from '../../schemas/status.js'
-import type { JobQuery, JobStore, PlacedInstance } from '../store.js'
+import type { HostPortUse, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import type { AddressPool } from './addresses.js'
 import type { Connection } from './connection.js'
 import { createJobCommit } from './job-commit.js'
@@ -50,6 +50,9 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     WHERE i.cluster_id = ? AND i.status IS NOT reported.value`)
   const sumReserved = prepare<{ cluster_id: string, cpu: number, memory: number }>(`
     SELECT cluster_id, sum(cpu) AS cpu, sum(memory) AS memory FROM instances WHERE on_the_way = 1 GROUP BY cluster_id`)
+  const countHostPorts = prepare<HostPortUse>(`
+    SELECT cluster_id, host_port, count(*) AS instances FROM instances
+    WHERE host_port IS NOT NULL AND cluster_id <> '' GROUP BY host_port, cluster_id`)
   const selectEvents = prepare<{ id: number, doc: string }>(
     'SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?'
   )
@@ -152,6 +155,8 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
       read(() =>
         new Map(sumReserved.all().map(({ cluster_id: clusterId, cpu, memory }) => [clusterId, { cpu, memory }]))
       ),
+
+    hostPorts: () => read(() => countHostPorts.all().map(row => ({ ...row }))),
 
     events: (id, { after = 0, limit }) =>
       read(() =>

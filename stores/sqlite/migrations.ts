@@ -155,6 +155,12 @@ export const MIGRATIONS: readonly string[] = [
   DROP INDEX clusters_lost;
   UPDATE clusters SET maintenance = json_set(maintenance, '$.evicted_at', json_extract(maintenance, '$.lost_at'))
     WHERE json_extract(maintenance, '$.lost_at') IS NOT NULL;
+
+  ALTER TABLE instances ADD COLUMN host_port TEXT;
+  UPDATE instances SET host_port = (
+    SELECT iif(instr(port, ':') > 0, substr(port, 1, instr(port, ':') - 1) || '/tcp', NULL)
+    FROM (SELECT iif(json_valid(doc), doc ->> '$.descriptor.port', NULL) AS port FROM jobs WHERE id = job_id));
+  CREATE INDEX instances_by_host_port ON instances (host_port, cluster_id) WHERE host_port IS NOT NULL;
   `
 ]
 

@@ -1,5 +1,6 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ClusterView, Worker, type Cluster } from '../../../schemas/cluster.js'
+import { warningsOf } from '../../../schemas/cluster-facts.js'
 import { json, problems, ref } from '../../../schemas/openapi.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 
@@ -14,6 +15,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     const connected = await app.clusterChannel.connected(clusters.map(({ id }) => id))
     return clusters.map(cluster => ({
       ...cluster,
+      warnings: warningsOf(cluster, Date.now()),
       active: app.clusterRegistry.liveness.isActive(cluster),
       connected: connected.has(cluster.id)
     }))

@@ -1,7 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
-import type { Cluster } from '../../../schemas/cluster.js'
+import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore } from '../../../stores/store.js'
 import type { Liveness, Vitals } from '../../cluster-registry/liveness.js'
@@ -48,6 +48,8 @@ export function createSilenceWatch (context: FailoverContext): SilenceWatch {
   /** The leaderships in which that was done. */
   let settledFence: number | undefined
   let notedFence: number | undefined
+  /** The inactive clusters of the last turn. */
+  let inactive: Set<ClusterId> | undefined
 
   /** Acts on the clusters of which this holds, as they are stored now. */
   async function each (turn: Turn, holds: (vitals: Vitals) => boolean, act: (cluster: Cluster) => Promise<void>) {
@@ -55,6 +57,22 @@ export function createSilenceWatch (context: FailoverContext): SilenceWatch {
     for (let start = 0; start < ids.length && !turn.signal.aborted; start += PAGE) {
       await turn.each(await clusters.getMany(ids.slice(start, start + PAGE)), act, about)
     }
+  }
+
+  /** A cluster that becomes inactive gets no new instances: operators look for that. */
+  async function logActivity (turn: Turn): Promise<void> {
+    const silent = ({ silentMs }: Vitals) => silentMs >= graceMs
+    const vitals = liveness.vitals()
+    const since = inactive
+    inactive = new Set(vitals.filter(silent).map(({ id }) => id))
+    // What was so before this process looked was told by another one, or before.
+    if (!since) return
+    await each(turn, ({ id, ...seen }) => silent({ id, ...seen }) && !since.has(id), async cluster => {
+      log.warn(about(cluster), `a cluster is inactive: it has given no sign of life for ${graceMs / 1000} s`)
+    })
+    await each(turn, ({ id, ...seen }) => !silent({ id, ...seen }) && since.has(id), async cluster => {
+      log.info(about(cluster), 'a cluster is active again')
+    })
   }
 
   return async (turn, listenedMs, now = Date.now()) => {
@@ -75,6 +93,7 @@ export function createSilenceWatch (context: FailoverContext): SilenceWatch {
     } else if (!isHeld && wasHeld !== undefined) {
       log.warn({ reason: wasHeld }, 'evictions are no longer held: clusters that are still silent are evicted')
     }
+    if (listenedMs >= graceMs) await logActivity(turn)
     if (listenedMs < failoverMs) return
     if (settledFence !== fence) {
       await each(

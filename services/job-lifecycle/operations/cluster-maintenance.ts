@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { Requester } from '../../../plugins/requester.js'
@@ -22,11 +23,18 @@ export interface ClusterMaintenance {
   uncordon (clusterId: ClusterId, by: Requester): Promise<Cluster>
 }
 
-export function createClusterMaintenance ({ jobs, clusters, registry, committer }: {
+const SCHEDULING_CHANGED: Readonly<Record<Cluster['scheduling'], string>> = {
+  active: 'a cluster takes instances again',
+  cordoned: 'a cluster takes no new instances any more',
+  draining: 'a cluster is drained: its instances move away'
+}
+
+export function createClusterMaintenance ({ jobs, clusters, registry, committer, log }: {
   jobs: JobStore
   clusters: ClusterStore
   registry: ClusterRegistry
   committer: Committer
+  log: Pick<FastifyBaseLogger, 'info'>
 }): ClusterMaintenance {
   async function setScheduling (
     clusterId: ClusterId,
@@ -36,6 +44,8 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
     const cluster = await registry.get(clusterId)
     await by.confirm()
     await clusters.update(clusterId, { scheduling })
+    const about = { cluster: cluster.cluster_name, cluster_id: clusterId, cause: by.cause }
+    log.info({ ...about, from: cluster.scheduling, to: scheduling }, SCHEDULING_CHANGED[scheduling])
     return { ...cluster, scheduling }
   }
 
@@ -47,7 +57,7 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
 
   return {
     async remove (clusterId, { force, by }) {
-      await registry.get(clusterId)
+      const { cluster_name: name } = await registry.get(clusterId)
       if (!force) {
         const [job] = await jobs.list({ cluster_id: clusterId, limit: 1 })
         // A job whose document cannot be read is not listed, but its instances still count.
@@ -66,6 +76,7 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer 
       const decide: Decide = job => forgotten(job, clusterId, by.cause)
       await changeAll(clusterId, decide)
       await registry.remove(clusterId)
+      log.info({ cluster: name, cluster_id: clusterId, cause: by.cause, force }, 'a cluster was deleted')
       await changeAll(clusterId, decide)
     },
 

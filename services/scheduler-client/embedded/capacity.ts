@@ -38,6 +38,10 @@ export interface ClusterCapacity {
   free: Free
   /** As it reported it. */
   offer: Offer
+  /** Workers that it has: each holds a host port once. */
+  hosts: number
+  /** How many instances take each host port. */
+  ports: Map<string, number>
   /** Empty when the cluster lists none: then it picks the worker (contract section 6). */
   workers: WorkerCapacity[]
 }
@@ -48,6 +52,7 @@ export interface Capacities {
   all: ClusterCapacity[]
   /** Ids of the original ones. */
   originals: ReadonlySet<ClusterId>
+  byId (id: ClusterId): ClusterCapacity | undefined
   /** The clusters with this location or name, in order of cluster id. Undefined: all of them. */
   at (location: string | undefined): ClusterCapacity[]
 }
@@ -69,7 +74,13 @@ export function createCapacities (candidates: Candidate[], now: number, graceMs:
     }
   }
   const originals = new Set(all.filter(({ original }) => original).map(({ id }) => id))
-  return { all, originals, at: location => location === undefined ? all : byPlace.get(location) ?? [] }
+  const byId = new Map(all.map(capacity => [capacity.id, capacity]))
+  return {
+    all,
+    originals,
+    byId: id => byId.get(id),
+    at: location => location === undefined ? all : byPlace.get(location) ?? []
+  }
 }
 
 /**
@@ -106,6 +117,8 @@ function capacityOf (
     technology,
     free: freeOf(cluster, workers, reserved),
     offer: offerOf(cluster),
+    hosts: workers.length || (toFigure(cluster.active_nodes) ?? 0) || 1,
+    ports: new Map(),
     workers
   }
 }

@@ -18,8 +18,9 @@ export const STOPPED_BY = {
   workerTechnology: 7,
   cpu: 8,
   memory: 9,
-  refused: 10,
-  unknown: 11
+  port: 10,
+  refused: 11,
+  unknown: 12
 } as const
 
 /** Feasibility of a cluster that fits: no filter stopped it. */
@@ -33,8 +34,8 @@ export const ROUNDING = 1e-6
 
 /**
  * Puts a cluster through the hard filters: location, alive (contract section 4), open to new instances, not excluded,
- * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), and last whether it refused
- * the job a short while ago and has no more room since.
+ * figures known (section 2, "seen on the wire"), technology, node, cpu, memory (section 6), host port, and last whether
+ * it refused the job a short while ago and has no more room since.
  * @returns {@link FITS}, or a number of {@link STOPPED_BY}; for cpu and memory plus the share of the request
  *   that is free, 0 to below 1.
  */
@@ -51,8 +52,14 @@ export function feasibility (capacity: ClusterCapacity, request: PlacementReques
   const found = capacity.workers.length === 0
     ? ofSums
     : Math.min(ofSums, feasibilityOfWorkers(capacity.workers, request))
+  if (found === FITS && !hasPort(capacity, request.hostPort)) return STOPPED_BY.port
   const refusal = found === FITS ? request.refusals.get(capacity.id) : undefined
   return refusal && !hasGrown(refusal.offered, capacity.offer, request) ? STOPPED_BY.refused : found
+}
+
+/** A host port is free on as many workers as there are, less those that have it taken. */
+function hasPort ({ hosts, ports }: ClusterCapacity, port: string | null): boolean {
+  return port === null || (ports.get(port) ?? 0) < hosts
 }
 
 /** Whether the request fits into the figures. A figure that is too small counts before one that is not known. */

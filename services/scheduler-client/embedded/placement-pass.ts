@@ -3,6 +3,7 @@ import { HAS_ITS_ONE, REFUSAL_BACKOFF_MS } from '../../../schemas/cluster-facts.
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import type { ClusterVerdict, Explanation, Job } from '../../../schemas/job.js'
 import type { PlacementFailure } from '../../../schemas/status.js'
+import type { HostPortUse } from '../../../stores/store.js'
 import type { Assignment, Candidate, PlacementDecision } from '../scheduler.js'
 import {
   explainDeadEnd,
@@ -37,6 +38,8 @@ interface PassOptions {
   now: number
   /** Milliseconds of silence after which a cluster is inactive (contract section 4). */
   graceMs: number
+  /** How many instances take a host port, per cluster and port. Default none. */
+  hostPorts?: readonly HostPortUse[]
   /** Milliseconds that a cluster is left alone after it refused a job for the first time. */
   refusalBackoffMs?: number
 }
@@ -44,9 +47,12 @@ interface PassOptions {
 /** Starts a pass over all clusters, active or not. Changes neither `candidates` nor the jobs. */
 export function createPass (
   candidates: Candidate[],
-  { now, graceMs, refusalBackoffMs = REFUSAL_BACKOFF_MS }: PassOptions
+  { now, graceMs, hostPorts = [], refusalBackoffMs = REFUSAL_BACKOFF_MS }: PassOptions
 ): Pass {
   const capacities = createCapacities(candidates, now, graceMs)
+  for (const { cluster_id: id, host_port: port, instances } of hostPorts) {
+    capacities.byId(id)?.ports.set(port, instances)
+  }
   const deadEnds = new Map<string, DeadEnd>()
 
   function explanation (outcome: Explanation['outcome'], summary: string, clusters: ClusterVerdict[]): Explanation {
@@ -190,6 +196,8 @@ function survey (
  * bears it; among equals, the one with the most memory left.
  */
 function take (capacity: ClusterCapacity, request: PlacementRequest): void {
+  const { hostPort } = request
+  if (hostPort !== null) capacity.ports.set(hostPort, (capacity.ports.get(hostPort) ?? 0) + 1)
   let bearer: WorkerCapacity | undefined
   for (const worker of capacity.workers) {
     if (feasibilityOfWorker(worker, request) !== FITS) continue

@@ -24,6 +24,9 @@ export function shortfall (capacity: ClusterCapacity, request: PlacementRequest)
       return request.excluded.get(capacity.id)!
     case STOPPED_BY.technology:
       return `offers ${someOf(capacity.technology)}, ${request.runtime} asked`
+    case STOPPED_BY.port:
+      return `host port ${request.hostPort} is taken on ` +
+        (capacity.hosts === 1 ? 'its only worker' : `all its ${capacity.hosts} workers`)
     case STOPPED_BY.refused:
       return refusal(request.refusals.get(capacity.id)!)
     case STOPPED_BY.unknown:

@@ -42,7 +42,7 @@ t.test('an ack settles everything up to it, for the jobs and in the outbox, and 
   peer.send('ack', { seq: 5 })
   await until(async () => (await server.store.outbox.position(peer.id)).acked === 5)
   const statuses = async () => await Promise.all(ids.map(async id => (await server.job(id)).status))
-  t.same(await statuses(), ['UNDEPLOYED', 'UNDEPLOYED', 'CLUSTER_SCHEDULED'])
+  t.same(await statuses(), ['UNDEPLOYED', 'UNDEPLOYED', 'UNDEPLOYING'])
   t.same(await server.pending(peer.id), [6])
 
   const before = await Promise.all(ids.map(server.job))

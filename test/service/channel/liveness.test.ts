@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import t from 'tap'
 import { aWhile, startChannel, until } from './channel-server.js'
-import { openRaw, register, registerRaw } from './peer.js'
+import { openRaw, register, registerRaw, registerRoomy } from './peer.js'
 
 t.test('a pong is a sign of life', async t => {
   const server = await startChannel(t, { PING_INTERVAL_S: 0.3 })
@@ -77,4 +77,29 @@ t.test('a connection that breaks is noticed, and its commands wait for the next'
   await until(async () => !(await server.cluster(peer.id)).connected)
   await server.command(peer.id, ['delete'])
   t.equal((await (await register(t, server.channel)).next('command')).seq, 1)
+})
+
+t.test('the log says when a cluster becomes inactive and active again, and what operators do with it', async t => {
+  const server = await startChannel(t, { CLUSTER_GRACE_S: 1, FAILOVER_AFTER_S: 60 })
+  const peer = await registerRoomy(t, server)
+  const said = (text: string) => server.log.filter(({ msg, cluster }) => msg.startsWith(text) && cluster === 'hpi')
+  // The watch has to have seen it active.
+  await aWhile(2500)
+  server.heartbeat(peer.id)
+  await aWhile(600)
+  t.equal(said('a cluster is inactive').length, 0)
+  peer.close()
+  await until(() => said('a cluster is inactive: it has given no sign of life for 1 s').length === 1)
+  await server.heartbeat(peer.id)
+  await until(() => said('a cluster is active again').length === 1)
+  for (const [action, text] of [
+    ['drain', 'a cluster is drained'],
+    ['uncordon', 'a cluster takes instances again'],
+    ['cordon', 'a cluster takes no new instances']
+  ] as const) {
+    await server.fetch(`/api/v1/clusters/${peer.id}/${action}`, { method: 'POST' })
+    t.match(said(text), [{ cluster_id: peer.id, cause: 'user' }])
+  }
+  await server.fetch(`/api/v1/clusters/${peer.id}`, { method: 'DELETE' })
+  t.equal(said('a cluster was deleted').length, 1)
 })

@@ -29,7 +29,7 @@ t.test('an ack that cannot be stored does not count: the command comes again and
   database.heal()
 
   await until(() => deletes().length > before, 'the command to come again')
-  t.match(await server.job(id), { status: 'CLUSTER_SCHEDULED' })
+  t.match(await server.job(id), { status: 'UNDEPLOYING' })
   peer.send('ack', { seq: 2 })
   await until(async () => (await server.store.outbox.position(peer.id)).acked === 2)
   t.equal((await server.job(id)).status, 'UNDEPLOYED')

@@ -108,7 +108,7 @@ t.test('last_seq counts for the jobs too: one whose removal the cluster has take
   await first.closed
   const peer = await register(t, server.channel, { last_seq: 3 })
   t.match(await peer.next('command'), { seq: 4, kind: 'delete', job_id: ids[1] })
-  t.same(await Promise.all(ids.map(async id => (await server.job(id)).status)), ['UNDEPLOYED', 'CLUSTER_SCHEDULED'])
+  t.same(await Promise.all(ids.map(async id => (await server.job(id)).status)), ['UNDEPLOYED', 'UNDEPLOYING'])
 })
 
 t.test('a resync holds what should run there and nothing else: no job of another cluster, none to be removed', async t => {
@@ -123,6 +123,8 @@ t.test('a resync holds what should run there and nothing else: no job of another
   hpi.send('ack', { seq: 2 })
   await server.undeploy(going)
   await until(() => hpi.all('command').length === 3)
+  hpi.close()
+  await hpi.closed
   const again = await register(t, server.channel)
   t.match(again.sc2, { resumed: false, next_seq: 3 })
   const { jobs } = await again.next('resync')

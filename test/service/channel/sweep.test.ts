@@ -53,7 +53,7 @@ async function open (t: Test, count: number) {
     pages,
     /** Opens a session here for a cluster. */
     async connected (id: ClusterId) {
-      const session = { clusterId: id, isOpen: true, ended: new Promise<void>(() => {}), wake: () => { woken.push(id) }, end () { session.isOpen = false } }
+      const session = { clusterId: id, isOpen: true, ended: new Promise<void>(() => {}), wake: () => { woken.push(id) }, answers: async () => false, tell () {}, end () { session.isOpen = false } }
       sessions.add(session satisfies Session)
       await sessions.claim(id, session)
       return session

@@ -79,7 +79,8 @@ export async function registerOverSocketIo (port: number, cs1: Record<string, un
   await peer.post('40/register,')
   let text = (await peer.poll()).text
   await peer.post(`42/register,["cs1",${JSON.stringify({ cluster_info: {}, cluster_location: null, ...cs1 })}]`)
-  while (!text.includes('"sc2"')) text += (await peer.poll()).text
+  while (!/"(sc2|error)"/.test(text)) text += (await peer.poll()).text
+  if (!text.includes('"sc2"')) throw new Error(text)
   await peer.post('41/register,')
   return /"sc2","\{\\"id\\":\\"([0-9a-f]{24})\\"\}"/.exec(text)![1]!
 }

@@ -332,7 +332,7 @@ t.test('the pause after a delete outlasts a kill -9', async t => {
   await first.end('SIGKILL')
   const second = await startServerProcess(t, settings)
   cluster.callAt(second.url)
-  await until(() => cluster.calls.length === 3, 'the deploy')
+  await until(() => cluster.calls.length >= 3, 'the deploy')
   const [, deleted, again] = cluster.calls
   t.equal(again!.path, '/api/deploy')
   t.ok(again!.at - deleted!.at > 3500, `after ${Math.round(again!.at - deleted!.at)} ms`)
@@ -356,7 +356,7 @@ t.test('a late cluster_deploy of what was removed does not count for what is to 
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(late)
   })
-  await until(() => cluster.calls.length === 3, 'the deploy')
+  await until(() => cluster.calls.length >= 3, 'the deploy')
   await aWhile(800)
   t.equal(
     await statusOf(server),

@@ -103,7 +103,7 @@ t.test('resync brings the cluster to exactly the given jobs', async t => {
   t.strictSame(await channel.next('ack'), { seq: 29 })
   const { jobs } = await channel.heartbeat(SECOND_JOB, 'RUNNING')
   t.strictSame(jobs, [
-    { system_job_id: SECOND_JOB, status: 'RUNNING' },
+    { system_job_id: SECOND_JOB, status: 'RUNNING', instances: [{ instance_number: 0, status: 'RUNNING' }] },
     { system_job_id: 'b'.repeat(24), status: 'NO_WORKER_CAPACITY' }
   ], 'the heartbeat tells what cannot be placed, since nobody asked by a command')
   t.equal(cluster.running().length, 2)

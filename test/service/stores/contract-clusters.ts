@@ -38,6 +38,7 @@ export function clusterContract (t: Test, open: Open): void {
       recovered_at: null,
       losses: 0,
       unknown_jobs: [],
+      takeover: null,
       registered_at: '2026-01-31T12:00:00.250Z',
       last_heartbeat_at: null,
       last_modified_timestamp: T0 / 1000

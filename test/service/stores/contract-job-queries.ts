@@ -264,4 +264,26 @@ export function jobQueryContract (t: Test, open: Open): void {
     t.equal(await store.jobs.purge(new Date(Date.now() + 3_600_000).toISOString()), 225)
     t.equal((await store.jobs.list({})).length, 225)
   })
+
+  t.test('host ports are counted per cluster, for instances that are placed', async t => {
+    const { store, reopen } = await open(t)
+    const [here, there] = await Promise.all([registered(store), registered(store)])
+    const withPort = (port: unknown, ...clusters: string[]) => {
+      const job = aJob()
+      const [instance] = job.instance_list
+      job.descriptor.port = port as number
+      job.replicas = clusters.length
+      job.instance_list = clusters.map((cluster_id, instance_number) => ({ ...instance!, instance_number, cluster_id }))
+      return saved(store, job)
+    }
+    const both = await withPort('8080:80', here!.id, there!.id, '')
+    await withPort('08080:81', here!.id)
+    await withPort('9090:80', here!.id)
+    for (const port of [80, '80', '', null]) await withPort(port, here!.id)
+    const sorted = async (of = store) =>
+      (await of.jobs.hostPorts()).map(use => `${use.cluster_id === here!.id ? 'here' : 'there'} ${use.host_port} ${use.instances}`).sort()
+    t.same(await sorted(), ['here 8080/tcp 2', 'here 9090/tcp 1', 'there 8080/tcp 1'])
+    await saved(store, { ...both, descriptor: { ...both.descriptor, port: 80 } })
+    t.same(await sorted(await reopen()), ['here 8080/tcp 1', 'here 9090/tcp 1'])
+  })
 }

@@ -1,6 +1,7 @@
 import t from 'tap'
 import type { Cluster } from '../../../schemas/cluster.js'
 import { createPass } from '../../../services/scheduler-client/embedded/placement-pass.js'
+import type { HostPortUse } from '../../../stores/store.js'
 import type { Candidate } from '../../../services/scheduler-client/scheduler.js'
 import { candidate, idOf, job, PASS, silentFor } from './sample.js'
 
@@ -143,4 +144,29 @@ t.test('verdicts carry the id and the name of the cluster and whether it fits', 
     ],
     omitted: 0
   })
+})
+
+t.test('a cluster takes as many instances with one host port as it has workers', async t => {
+  const asked = (port: unknown, instances = ['', '', '']) => {
+    const wanted = job({ instances })
+    return { ...wanted, descriptor: { ...wanted.descriptor, port: port as number } }
+  }
+  const placed = (more: Parameters<typeof candidate>[2], port: unknown, hostPorts: HostPortUse[] = []) => {
+    const decision = createPass([candidate(1, 'hpi', { total_cpu_cores: 64, ...more })], { ...PASS, hostPorts }).decide(asked(port))
+    return [decision.kind === 'placed' ? decision.assignments.length : 0, decision.explanation.summary] as const
+  }
+  const workers = ['a', 'b'].map(name => ({ name, cpu_cores: 32, memory_in_mb: 4000 }))
+  const taken = [{ cluster_id: idOf(1), host_port: '8080/tcp', instances: 2 }, { cluster_id: idOf(9), host_port: '8080/tcp', instances: 2 }]
+  t.equal(placed({ active_nodes: 1 }, 80)[0], 3, 'a port of the service takes none of the worker')
+  t.same(placed({ active_nodes: 1 }, '8080:80'), [1, 'placed 1 of 3 instances; hpi: host port 8080/tcp is taken on its only worker'])
+  t.equal(placed({ active_nodes: null }, '8080:80')[0], 1)
+  t.equal(placed({ active_nodes: 0 }, '8080:80')[0], 1)
+  t.equal(placed({ active_nodes: 3 }, '8080:80')[0], 3)
+  t.same(placed({ active_nodes: 3, workers }, '8080:80'), [2, 'placed 2 of 3 instances; hpi: host port 8080/tcp is taken on all its 2 workers'])
+  t.equal(placed({ active_nodes: 3 }, '8080:80', taken)[0], 1)
+  t.equal(placed({ active_nodes: 2 }, '8080:80', taken)[0], 0)
+  t.equal(placed({ active_nodes: 2 }, '8081:80', taken)[0], 2)
+  const pass = createPass([candidate(1, 'hpi', { active_nodes: 2 })], PASS)
+  const kinds = [1, 2, 3].map(() => pass.decide(asked('8080:80', [''])).kind)
+  t.same(kinds, ['placed', 'placed', 'unplaceable'], 'three services')
 })

@@ -70,7 +70,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
   const watchSilence = createSilenceWatch({ clusters, liveness, hold, committer, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, log })
   return {
     users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), policy: POLICY }),
-    operators: createClusterMaintenance({ jobs, clusters, registry, committer }),
+    operators: createClusterMaintenance({ jobs, clusters, registry, committer, log }),
     registry,
     reports,
     async heartbeat (clusterId, body) {

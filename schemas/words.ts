@@ -1,9 +1,9 @@
 import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
-import { InstanceReport, JobReport } from '../../schemas/cluster.js'
-import type { JobId } from '../../schemas/job.js'
-import type { Status } from '../../schemas/status.js'
-import { complaintOf } from '../../schemas/wording.js'
+import { InstanceReport, JobReport } from './cluster.js'
+import type { JobId } from './job.js'
+import type { Status } from './status.js'
+import { complaintOf } from './wording.js'
 
 /** What a cluster says of a job in a heartbeat. */
 export interface Word {
