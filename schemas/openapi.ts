@@ -18,6 +18,16 @@ export const json = <T extends TSchema>(description: string, schema: T) => ({
   content: { 'application/json': { schema } }
 })
 
+/** Query of a request that undeploys something. */
+export const Undeployment = Type.Object({
+  force: Type.Optional(
+    Type.Boolean({
+      default: false,
+      description: 'true: UNDEPLOYED at once, and its addresses are free, though its clusters have not confirmed'
+    })
+  )
+}, { additionalProperties: false })
+
 /** Error answers under /api/v1, by their codes. */
 export const problems = (...codes: ErrorCode[]) =>
   errorAnswers(codes, {

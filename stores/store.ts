@@ -1,7 +1,8 @@
 import type { EventEmitter } from 'node:events'
 import type { Command, CommandDraft } from '../schemas/channel.js'
 import type { Cluster, ClusterId, Worker } from '../schemas/cluster.js'
-import type { Job, JobEvent, JobId } from '../schemas/job.js'
+import type { Job, JobId } from '../schemas/job.js'
+import type { JobEvent } from '../schemas/job-event.js'
 import type { Status } from '../schemas/status.js'
 
 /**

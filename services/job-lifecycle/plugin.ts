@@ -80,7 +80,10 @@ export default fp(async function jobLifecycle (app) {
     rate: config.EVICTION_RATE
   })
   const { liveness } = registry
-  app.health.add('evictions', async () => describeHold(hold.reason()))
+  app.health.add(
+    'evictions',
+    async () => lease.token === undefined ? 'another System Manager decides on them' : describeHold(hold.reason())
+  )
   measureEvictions(app.metrics, liveness)
   const retryMs = config.PLACEMENT_RETRY_S * 1000
   const placement = startPlacement({ jobs, scheduler, committer, lease, retryMs, startLoop })

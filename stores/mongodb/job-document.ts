@@ -1,4 +1,5 @@
-import type { Job, JobEvent, JobId } from '../../schemas/job.js'
+import type { Job, JobId } from '../../schemas/job.js'
+import type { JobEvent } from '../../schemas/job-event.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
 import { readJob, storedJob } from '../../schemas/job-versions.js'
 import { hasUnplaced, reservationsOf, underscored } from '../../schemas/job-facts.js'

@@ -1,4 +1,5 @@
-import type { Job, JobEvent, JobId } from '../../schemas/job.js'
+import type { Job, JobId } from '../../schemas/job.js'
+import type { JobEvent } from '../../schemas/job-event.js'
 import { readJob } from '../../schemas/job-versions.js'
 import type { Status } from '../../schemas/status.js'
 import type { HostPortUse, JobQuery, JobStore, PlacedInstance } from '../store.js'

@@ -1,7 +1,7 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import descriptorBody, { deployErrors, descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
 import { Application } from '../../../schemas/application.js'
-import { json, problems, ref } from '../../../schemas/openapi.js'
+import { json, problems, ref, Undeployment } from '../../../schemas/openapi.js'
 import { readDescriptors } from '../../../descriptor/read.js'
 
 const ApplicationRef = Type.Object({ app: Type.String({ description: 'app_name.app_ns', examples: ['demo.default'] }) })
@@ -59,17 +59,19 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Undeploy all services of an application',
       tags: ['applications'],
       params: ApplicationRef,
+      querystring: Undeployment,
       response: {
-        200: json('All services are UNDEPLOYED: no cluster had an instance', ref(Application)),
+        200: json('All services are UNDEPLOYED: no cluster had an instance, or it was forced', ref(Application)),
         202: json(
           'The clusters get the command to remove them. The application is gone once all have confirmed',
           ref(Application)
         ),
-        ...problems('application_ref_malformed', 'application_not_found', 'conflict')
+        ...problems('bad_request', 'application_ref_malformed', 'application_not_found', 'conflict')
       }
     }
-  }, async ({ params, requester }, reply) => {
-    const application = await app.jobLifecycle.applications.undeploy(params.app, requester)
+  }, async ({ params, query, requester }, reply) => {
+    const options = { force: query.force ?? false }
+    const application = await app.jobLifecycle.applications.undeploy(params.app, requester, options)
     reply.code(application.status === 'UNDEPLOYED' ? 200 : 202)
     return application
   })

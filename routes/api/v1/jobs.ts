@@ -6,8 +6,9 @@ import descriptorBody, {
   descriptorsContent,
   descriptorText
 } from '../../../plugins/descriptor-body.js'
-import { Job, JobEvent } from '../../../schemas/job.js'
-import { json, problems, ref } from '../../../schemas/openapi.js'
+import { Job } from '../../../schemas/job.js'
+import { JobEvent } from '../../../schemas/job-event.js'
+import { json, problems, ref, Undeployment } from '../../../schemas/openapi.js'
 import { Plan } from '../../../schemas/plan.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 import { Status } from '../../../schemas/status.js'
@@ -122,14 +123,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Undeploy a job',
       tags: ['jobs'],
       params: JobRef,
-      querystring: Type.Object({
-        force: Type.Optional(
-          Type.Boolean({
-            default: false,
-            description: 'true: UNDEPLOYED at once, and its addresses are free, though its clusters have not confirmed'
-          })
-        )
-      }, { additionalProperties: false }),
+      querystring: Undeployment,
       response: {
         200: json('The job is UNDEPLOYED: no cluster had an instance, or it was forced', ref(Job)),
         202: json('Its clusters get the command to remove it. It is UNDEPLOYED once they have confirmed', ref(Job)),

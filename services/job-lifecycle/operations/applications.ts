@@ -22,7 +22,7 @@ export interface Applications {
     by: Requester
   ): Promise<{ application: Application, isNew: boolean }>
   /** Commands the clusters to remove all of its services. They are UNDEPLOYED once the clusters have confirmed. */
-  undeploy (ref: string, by: Requester): Promise<Application>
+  undeploy (ref: string, by: Requester, options?: { force?: boolean }): Promise<Application>
 }
 
 /** Jobs read at a time. */
@@ -91,7 +91,8 @@ export function createApplications (
       }
     },
 
-    undeploy: (ref, by) => survey(ref, page => Promise.all(page.map(({ id }) => operations.undeploy(id, by))))
+    undeploy: (ref, by, options) =>
+      survey(ref, page => Promise.all(page.map(({ id }) => operations.undeploy(id, by, options))))
   }
 }
 

@@ -1,5 +1,6 @@
 import { ApiError } from '../../../schemas/errors.js'
-import type { Job, JobEvent } from '../../../schemas/job.js'
+import type { Job } from '../../../schemas/job.js'
+import type { JobEvent } from '../../../schemas/job-event.js'
 import { underscored } from '../../../schemas/job-facts.js'
 import { isHexId } from '../../../schemas/primitives.js'
 import type { Status } from '../../../schemas/status.js'

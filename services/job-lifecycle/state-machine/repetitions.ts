@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { MAX_REPEATS, type Job, type JobEvent } from '../../../schemas/job.js'
+import { MAX_REPEATS, type Job } from '../../../schemas/job.js'
+import { type JobEvent } from '../../../schemas/job-event.js'
 
 /** What users asked for, and ends: each time is told, and begins a new chapter. */
 const CHAPTERS: readonly JobEvent['type'][] = [
