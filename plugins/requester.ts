@@ -27,6 +27,8 @@ export interface Requester {
 
 /** Milliseconds between the beats that show whether this process runs. */
 const BEAT_MS = 500
+/** Milliseconds without a beat that are no busy moment. */
+const LEAST_GAP_MS = 2 * BEAT_MS
 /** Milliseconds after a suspension in which what was sent meanwhile is read. */
 const BACKLOG_MS = 1000
 /** Milliseconds that a change waits for the lease of this process: clients hear of an outage within 2 s. */
@@ -60,7 +62,9 @@ export default fp(async function requester (app) {
   /** Whether this process was suspended a moment ago. */
   function beat (): boolean {
     const now = performance.now()
-    if (now - lastBeat > leaseMs) backlogUntil = now + BACKLOG_MS
+    const gap = now - lastBeat
+    // Another process takes over when the lease ends, and it was renewed some time before the suspension.
+    if (gap > leaseMs || (gap > LEAST_GAP_MS && processLease.token === undefined)) backlogUntil = now + BACKLOG_MS
     lastBeat = now
     return now < backlogUntil
   }

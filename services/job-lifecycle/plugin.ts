@@ -54,7 +54,7 @@ export default fp(async function jobLifecycle (app) {
     }),
     clusters: createClusterMaintenance({ jobs, clusters, registry, committer, log }),
     reports: createClusterReports({ jobs, registry, committer, drift }),
-    schedulerCallbacks: createSchedulerCallbacks({ committer, finder, registry, scheduler })
+    schedulerCallbacks: createSchedulerCallbacks({ clusters, committer, finder, registry, scheduler })
   })
 
   /** Under way: what registrations say of the jobs of their clusters. */
@@ -86,7 +86,7 @@ export default fp(async function jobLifecycle (app) {
   )
   measureEvictions(app.metrics, liveness)
   const retryMs = config.PLACEMENT_RETRY_S * 1000
-  const placement = startPlacement({ jobs, scheduler, committer, lease, retryMs, startLoop })
+  const placement = startPlacement({ jobs, scheduler, clusters, committer, lease, retryMs, startLoop })
   const controllers = [
     placement,
     startDeadlines({

@@ -112,6 +112,30 @@ const FOUND: Step[][] = [
     { do: 'deploy', name: 'one', more: { image: 'v1', cluster_location: 'south' } },
     { do: 'place' },
     { do: 'heartbeat', cluster: 3 }
+  ],
+  // A job was placed on a cluster while that was deleted, and left it something to remove for ever.
+  [
+    { do: 'deploy', name: 'one', more: { image: 'v1' } },
+    { do: 'place' },
+    { do: 'restart' },
+    {
+      do: 'at once',
+      steps: [{ do: 'forget', cluster: 0 }, { do: 'former leader' }, { do: 'deploy', name: 'one', more: { image: 'v1' } }]
+    },
+    { do: 'maintain' },
+    { do: 'move', name: 'one', to: 'north', number: undefined, order: 'start-first' },
+    { do: 'restart' },
+    { do: 'rest', seconds: 15 }
+  ],
+  // What a cluster left out of its reports in the middle of an update was taken for down, and taken down.
+  [
+    { do: 'deploy', name: 'one', more: { image: 'v1' } },
+    { do: 'place' },
+    { do: 'rest', seconds: 15 },
+    { do: 'deploy', name: 'one', more: { image: 'v1', rollout: { max_surge: 1 } } },
+    { do: 'deliver', cluster: 0, answer: 'ack' },
+    { do: 'old heartbeat', cluster: 0, age: 1 },
+    { do: 'old heartbeat', cluster: 0, age: 1 }
   ]
 ]
 

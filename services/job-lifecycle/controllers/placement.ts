@@ -1,10 +1,12 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
+import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Job, JobId } from '../../../schemas/job.js'
-import type { JobChange, JobStore } from '../../../stores/store.js'
+import type { ClusterStore, JobChange, JobStore } from '../../../stores/store.js'
 import type { PlacementDecision, Question, SchedulerClient } from '../../scheduler-client/scheduler.js'
 import type { Committer } from '../commit.js'
+import { forgetDeleted } from '../operations/deleted-clusters.js'
 import { placed, unplaceable, waiting } from '../state-machine/decisions/placement.js'
 import { asked } from '../state-machine/decisions/scheduler-answer.js'
 
@@ -21,7 +23,8 @@ const COOLDOWN_FACTOR = 9
 export interface PlacementContext {
   jobs: Pick<JobStore, 'unplaced'>
   scheduler: Pick<SchedulerClient, 'place'>
-  committer: Pick<Committer, 'commit'>
+  clusters: Pick<ClusterStore, 'get' | 'getMany'>
+  committer: Pick<Committer, 'commit' | 'changeOn'>
 }
 
 /**
@@ -29,7 +32,7 @@ export interface PlacementContext {
  * shows the reason, and comes up again in the next pass.
  */
 export async function placeUnplaced (
-  { jobs, scheduler, committer }: PlacementContext,
+  { jobs, scheduler, clusters, committer }: PlacementContext,
   { fence, signal, each }: Turn,
   at?: Date
 ): Promise<void> {
@@ -44,6 +47,7 @@ export async function placeUnplaced (
       if (change) changes.push(change)
     }, ([, { id, job_name: job }]) => ({ job_id: id, job }))
     await committer.commit(changes, fence)
+    await forgetDeleted({ clusters, committer }, decisions.flatMap(clustersOf))
     for (const decision of decisions) if (decision?.kind === 'asked') decision.send?.()
     after = page.length === PAGE ? page.at(-1)?.id : undefined
     // Lets requests that arrived meanwhile run first.
@@ -69,6 +73,9 @@ export function startPlacement ({ lease, retryMs, startLoop, ...context }: Place
     run: turn => placeUnplaced(context, turn)
   })
 }
+
+const clustersOf = (decision: PlacementDecision | Question | undefined): ClusterId[] =>
+  decision?.kind === 'placed' ? decision.assignments.map(({ cluster_id: id }) => id) : []
 
 function toChange (
   job: Job,

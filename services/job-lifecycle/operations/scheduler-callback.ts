@@ -2,8 +2,10 @@ import { ApiError } from '../../../schemas/errors.js'
 import type { SchedulerAnswer } from '../../../schemas/scheduler.js'
 import type { ClusterRegistry } from '../../cluster-registry/registry.js'
 import type { SchedulerClient } from '../../scheduler-client/scheduler.js'
+import type { ClusterStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { answered, hasMovedOn, misled } from '../state-machine/decisions/scheduler-answer.js'
+import { forgetDeleted } from './deleted-clusters.js'
 import type { JobFinder } from './find.js'
 
 /** Answers of the Cloud Scheduler (contract section 4). */
@@ -15,7 +17,8 @@ export interface SchedulerCallbacks {
   take (answer: SchedulerAnswer): Promise<void>
 }
 
-export function createSchedulerCallbacks ({ committer, finder, registry, scheduler }: {
+export function createSchedulerCallbacks ({ clusters, committer, finder, registry, scheduler }: {
+  clusters: Pick<ClusterStore, 'get' | 'getMany'>
   committer: Committer
   finder: JobFinder
   registry: Pick<ClusterRegistry, 'get' | 'liveness'>
@@ -39,6 +42,7 @@ export function createSchedulerCallbacks ({ committer, finder, registry, schedul
           job.id,
           job => answered(job, answer, cluster && { ...cluster, active: registry.liveness.isActive(cluster) })
         )
+        await forgetDeleted({ clusters, committer }, cluster ? [cluster.id] : [])
       } catch (err) {
         if (err instanceof ApiError && err.code === 'cluster_not_found') {
           await committer.change(job.id, job => misled(job, answer))

@@ -104,6 +104,8 @@ t.test('cs1 over and over by a cluster that does not read ends its channel', asy
   await first.next('command')
   first.send('ack', { seq: 1 })
   await until(async () => (await server.store.outbox.position(first.id)).acked === 1)
+  first.close()
+  await first.closed
   const slow = await registerRaw(t, server.port, 'slow')
   slow.socket.pause()
   for (let i = 0; i < 50; i++) slow.event('cs1', { cluster_name: 'slow' })

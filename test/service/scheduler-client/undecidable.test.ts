@@ -29,9 +29,9 @@ t.test('a job about which no decision is possible costs the others of the page n
   t.strictSame(
     decisions.map(decision => (decision?.kind === 'placed' ? decision.assignments : decision)),
     [
-      [{ instance_number: 0, cluster_id: clusterId, original: false }],
+      [{ instance_number: 0, cluster_id: clusterId, original: false, offered: { cpu: 4, memory: 8000, nodes: null } }],
       undefined,
-      [{ instance_number: 0, cluster_id: clusterId, original: false }]
+      [{ instance_number: 0, cluster_id: clusterId, original: false, offered: { cpu: 4, memory: 8000, nodes: null } }]
     ]
   )
   t.match(log, [{ details: { job_id: page[1]!.id }, message: /no decision about a job is possible/ }])

@@ -129,7 +129,7 @@ export function unreadableContract (t: Test, open: Open): void {
         return []
       }
     }
-    await placeUnplaced({ jobs: store.jobs, scheduler, committer }, aTurn())
+    await placeUnplaced({ jobs: store.jobs, scheduler, clusters: store.clusters, committer }, aTurn())
     t.strictSame(waiting.slice(3).filter(({ id }) => !asked.includes(id)), [], 'all that can be understood are asked about')
     t.notOk(asked.some(id => ids([...stuckBroken, ...waitingBroken]).includes(id)))
 

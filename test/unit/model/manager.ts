@@ -83,6 +83,6 @@ export function startManager (store: ModelStore, fence: number): Manager {
       await registry.observe()
       await watchSilence(turn, Date.now() - startedAt)
     },
-    place: () => placeUnplaced({ jobs, scheduler, committer }, turn)
+    place: () => placeUnplaced({ jobs, scheduler, clusters, committer }, turn)
   }
 }

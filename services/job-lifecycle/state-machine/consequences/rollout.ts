@@ -61,12 +61,12 @@ function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number):
 }
 
 /**
- * An instance of before the update that stopped since, as its cluster says in one word for all: it may be one that the
- * update has renewed which stopped.
+ * An instance of before the update of which nobody knows since then whether it runs. Its cluster left it out of a
+ * report and was asked for it; or said in one word for all that it stopped, which may be one that was renewed.
  */
 function isDoubtful (job: Job, entry: Instance): boolean {
   return job.rollout !== null && entry.generation < job.generation && entry.awaits === null && mayRun(entry) &&
-    entry.status_since > job.rollout.started_at && hasOneWord(job, entry)
+    entry.status_since >= job.rollout.started_at && (entry.status === 'CLUSTER_SCHEDULED' || hasOneWord(job, entry))
 }
 
 /** Its cluster has one word for it and another instance of the job. */

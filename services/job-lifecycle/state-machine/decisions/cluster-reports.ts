@@ -4,7 +4,7 @@ import type { DeployResult } from '../../../../schemas/deploy-result.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
 import { hasBegun, runs } from '../../../../schemas/job-facts.js'
 import { toPort } from '../../../../schemas/primitives.js'
-import type { Status } from '../../../../schemas/status.js'
+import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { wordOn, type Word } from '../../../../schemas/words.js'
 import { editJob } from '../job-change.js'
@@ -82,10 +82,9 @@ export function detailed (
       })
     }
     instance.told ??= 'DEPLOYED'
-    if (told.status) {
-      takeWord(edit, instance, { status: told.status, reason: told.status_reason ?? null }, true)
-      continue
-    }
+    if (told.status) takeWord(edit, instance, { status: told.status, reason: told.status_reason ?? null }, true)
+    // Where it runs is told once it is deployed, unless it has stopped since.
+    if (told.status && !(WAY_UP as readonly Status[]).includes(told.status)) continue
     if (instance.awaits !== null || !edit.move(instance, 'started', 'DEPLOYED')) continue
     instance.told = 'DEPLOYED'
     if (runs(instance)) instance.attempts = 0
