@@ -36,7 +36,7 @@ export function isUp (instance: Instance): boolean {
 
 /**
  * Whether an instance may run where it is, whatever its status: its cluster had begun with it. What an original cluster
- * calls FAILED or DEAD has no container (contract section 10).
+ * calls FAILED or DEAD can only be started again once it was removed (contract section 10): that goes in any case.
  */
 export function mayRun ({ status, told, original, cluster_id: clusterId }: Instance): boolean {
   return clusterId !== '' && hasBegun(told) && !(CLUSTER_REFUSALS as readonly Status[]).includes(status) &&
