@@ -42,7 +42,8 @@ const PROBE_MS = 100
 interface Arrival {
   /** Monotonic milliseconds. */
   at: number
-  /** It may have been sent while this process was suspended. */
+  /** It may have been sent while this process was suspended: so that its client may have gone, or for too long. */
+  isLate: boolean
   isOld: boolean
 }
 
@@ -57,16 +58,18 @@ export default fp(async function requester (app) {
   const leaseMs = app.config.LEASE_S * 1000
   const arrivals = new WeakMap<FastifyRequest, Arrival>()
   let lastBeat = performance.now()
-  let backlogUntil = 0
+  let lateUntil = 0
+  let oldUntil = 0
 
-  /** Whether this process was suspended a moment ago. */
-  function beat (): boolean {
+  /** Whether this process was suspended a moment ago, and whether for too long. */
+  function beat (): Pick<Arrival, 'isLate' | 'isOld'> {
     const now = performance.now()
     const gap = now - lastBeat
     // Another process takes over when the lease ends, and it was renewed some time before the suspension.
-    if (gap > leaseMs || (gap > LEAST_GAP_MS && processLease.token === undefined)) backlogUntil = now + BACKLOG_MS
+    if (gap > LEAST_GAP_MS) lateUntil = now + BACKLOG_MS
+    if (gap > leaseMs || (gap > LEAST_GAP_MS && processLease.token === undefined)) oldUntil = now + BACKLOG_MS
     lastBeat = now
-    return now < backlogUntil
+    return { isLate: now < lateUntil, isOld: now < oldUntil }
   }
   const beats = setInterval(beat, BEAT_MS).unref()
   app.addHook('onClose', async () => clearInterval(beats))
@@ -92,9 +95,11 @@ export default fp(async function requester (app) {
   }
 
   async function checkClient (request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    // What its socket has to tell is read first.
+    // What its socket has to tell is read between the two.
     await setImmediate()
-    if (await isGone(request, reply, performance.now() - arrivals.get(request)!.at)) {
+    await setImmediate()
+    const { at, isLate } = arrivals.get(request)!
+    if (await isGone(request, reply, isLate || performance.now() - at >= PATIENCE_MS)) {
       throw new ApiError('request_expired', 'The client has gone, and nothing was changed')
     }
   }
@@ -103,7 +108,7 @@ export default fp(async function requester (app) {
   Object.assign(app.server, { httpAllowHalfOpen: true })
   app.decorateRequest('requester', null!)
   app.addHook('onRequest', async (request, reply) => {
-    arrivals.set(request, { at: performance.now(), isOld: beat() })
+    arrivals.set(request, { at: performance.now(), ...beat() })
     let checked: Promise<void> | undefined
     request.requester = {
       cause: 'user',
@@ -126,10 +131,10 @@ export default fp(async function requester (app) {
 async function isGone (
   { raw: { socket, httpVersionMinor } }: FastifyRequest,
   reply: FastifyReply,
-  waitedMs: number
+  isDoubtful: boolean
 ): Promise<boolean> {
   if (socket.destroyed) return true
-  if (!socket.readableEnded || httpVersionMinor === 0 || waitedMs < PATIENCE_MS) return false
+  if (!socket.readableEnded || httpVersionMinor === 0 || !isDoubtful) return false
   // The refusal of one write shows at the next: nothing more is read from this socket.
   reply.raw.writeContinue()
   await sleep(PROBE_MS)

@@ -46,7 +46,7 @@ export type ClusterRegistration = Static<typeof ClusterRegistration>
 export const InstanceReport = Type.Object({
   instance_number: Type.Integer({ minimum: 0, maximum: 1_000_000 }),
   status: Status,
-  status_reason: Type.Optional(Nullable(Type.String({ maxLength: 2000 })))
+  status_reason: Type.Optional(Type.Unknown())
 }, { additionalProperties: true })
 export type InstanceReport = Static<typeof InstanceReport>
 

@@ -2,8 +2,8 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import { InstanceReport, JobReport } from './cluster.js'
 import type { JobId } from './job.js'
-import type { Status } from './status.js'
-import { complaintOf } from './wording.js'
+import { Status } from './status.js'
+import { complaintOf, reasonIn } from './wording.js'
 
 /** What a cluster says of a job in a heartbeat. */
 export interface Word {
@@ -30,6 +30,7 @@ const MAX_WARNINGS = 20
 
 const jobReport = TypeCompiler.Compile(JobReport)
 const instanceReport = TypeCompiler.Compile(InstanceReport)
+const statusCheck = TypeCompiler.Compile(Status)
 
 /** Sorts the job entries of a heartbeat into those that can be understood and a sentence for each other. */
 export function readWords (entries: unknown[]): { words: ReadonlyMap<JobId, Word>, warnings: string[] } {
@@ -53,12 +54,22 @@ export function readWords (entries: unknown[]): { words: ReadonlyMap<JobId, Word
     )
     words.set(id, {
       status,
-      ...(told && told.length > 0 && {
-        instances: new Map(
-          told.map(({ instance_number: number, status, status_reason: reason = null }) => [number, { status, reason }])
-        )
+      // Of those that cannot be understood the status of the job says nothing either.
+      ...(told && instances?.length && {
+        instances: new Map(told.map(each => [each.instance_number, { status: each.status, reason: reasonOf(each) }]))
       })
     })
   }
   return { words, warnings }
+}
+
+/** What a cluster says of an instance besides where it runs; undefined where it says nothing that is understood. */
+export function readInstanceWord (
+  { status, status_reason: reason }: { status?: unknown, status_reason?: unknown }
+): { status: Status, reason: string | null } | undefined {
+  return statusCheck.Check(status) ? { status, reason: reasonOf({ status_reason: reason }) } : undefined
+}
+
+function reasonOf ({ status_reason: reason }: { status_reason?: unknown }): string | null {
+  return typeof reason === 'string' && reason.trim() !== '' ? reasonIn(reason) : null
 }

@@ -7,6 +7,7 @@ import { readNetworks } from './http-push/networks.js'
 import { createHttpPush } from './http-push/push.js'
 import { createRedeployDelays } from './http-push/redeploy-delay.js'
 import { measureChannels } from './metrics.js'
+import { nameHolder } from './name-in-use.js'
 import { startSession, type Peer, type SessionContext } from './session.js'
 import { createSessions } from './sessions.js'
 import { createSocketIo, type SocketIo } from './socket-io.js'
@@ -63,7 +64,12 @@ export default fp(async function clusterChannel (app) {
     pingIntervalMs: config.PING_INTERVAL_S * 1000,
     resendMs: config.COMMAND_RESEND_S * 1000
   }
-  const socketIo = createSocketIo({ registry: clusterRegistry, registrationTimeoutMs, log })
+  const socketIo = createSocketIo({
+    registry: clusterRegistry,
+    holderOf: registration => nameHolder(context, registration, registrationTimeoutMs),
+    registrationTimeoutMs,
+    log
+  })
 
   function wake (clusterIds: ClusterId[]): void {
     sessions.wake(clusterIds)

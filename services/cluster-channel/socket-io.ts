@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream'
 import type { FastifyBaseLogger } from 'fastify'
 import { Server, type Socket } from 'socket.io'
 import { ApiError } from '../../schemas/errors.js'
+import type { ClusterRegistration } from '../../schemas/cluster.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
+import type { NameHolder } from './name-in-use.js'
 import { checkFrame, complaintOf, type Complaint } from './frames.js'
 
 /**
@@ -40,8 +42,10 @@ const LAST_POLL_MS = 3000
 const CLOSE_MS = 500
 
 /** @param registrationTimeoutMs Milliseconds until `cs1` must have come. */
-export function createSocketIo ({ registry, registrationTimeoutMs, log }: {
+export function createSocketIo ({ registry, holderOf, registrationTimeoutMs, log }: {
   registry: Pick<ClusterRegistry, 'register'>
+  /** The session that speaks for the cluster of this name over the channel, and answers. */
+  holderOf (registration: ClusterRegistration): Promise<NameHolder | undefined>
   registrationTimeoutMs: number
   log: FastifyBaseLogger
 }): SocketIo {
@@ -96,6 +100,12 @@ export function createSocketIo ({ registry, registrationTimeoutMs, log }: {
     if ('code' in frame) return turnAway(socket, frame)
     if (frame.event !== 'cs1') return
     try {
+      const holder = await holderOf(frame.data)
+      if (holder && !holder.isSame) {
+        throw new ApiError('cluster_name_in_use', `${frame.data.cluster_name} is connected over its channel`, {
+          hint: 'Give this cluster a name of its own'
+        })
+      }
       const cluster = await registry.register(frame.data, socket.handshake.address, 'socket.io')
       log.info({ cluster: cluster.cluster_name, cluster_id: cluster.id }, 'a cluster registered over Socket.IO')
       // The client parses it itself: JSON in a string.

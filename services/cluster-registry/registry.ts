@@ -116,7 +116,11 @@ export function createClusterRegistry (
       liveness.heard(cluster.id, now)
       if (before && before.registered_over !== over) events.emit('kind', cluster)
       events.emit('alive', cluster.id)
-      if (isElsewhere && (wasActive || over === 'socket.io')) await noteTakeover(cluster, before.ip, ip)
+      // Over the other way, too, it may be another machine.
+      const isOther = wasActive && before.registered_over !== over
+      if (before && (isOther || (isElsewhere && (wasActive || over === 'socket.io')))) {
+        await noteTakeover(cluster, before.ip, ip)
+      }
       return cluster
     },
 

@@ -2,6 +2,8 @@ import fp from 'fastify-plugin'
 import type { Config } from '../../plugins/config.js'
 import type { Cluster } from '../../schemas/cluster.js'
 import { isOriginal } from '../../schemas/cluster-facts.js'
+import type { Liveness } from '../cluster-registry/liveness.js'
+import { count } from '../../schemas/wording.js'
 import { createCommitter, type Decide } from './commit.js'
 import { startDeadlines } from './controllers/deadlines.js'
 import { createEvictionHold } from './controllers/eviction-hold.js'
@@ -82,7 +84,8 @@ export default fp(async function jobLifecycle (app) {
   const { liveness } = registry
   app.health.add(
     'evictions',
-    async () => lease.token === undefined ? 'another System Manager decides on them' : describeHold(hold.reason())
+    async () =>
+      lease.token === undefined ? 'another System Manager decides on them' : describeHold(hold.reason(), liveness)
   )
   measureEvictions(app.metrics, liveness)
   const retryMs = config.PLACEMENT_RETRY_S * 1000
@@ -135,9 +138,10 @@ export default fp(async function jobLifecycle (app) {
   ]
 })
 
-function describeHold (reason: string | undefined): string {
+function describeHold (reason: string | undefined, liveness: Pick<Liveness, 'vitals'>): string {
+  const waiting = liveness.vitals().filter(({ lost, evicted }) => lost && !evicted).length
   return reason === undefined
-    ? 'no eviction is held'
+    ? waiting === 0 ? 'no eviction is held' : `${count(waiting, 'cluster')} to be evicted, so many a minute`
     : `evictions are held, since ${reason}: nothing is started elsewhere, nothing is removed`
 }
 

@@ -5,7 +5,7 @@ import { createAddressPool } from './addresses.js'
 import { createChannelStore } from './channels.js'
 import { onceAnswered } from './client.js'
 import { createClusterStore } from './clusters.js'
-import { collectionsOf, createIndexes } from './collections.js'
+import { collectionsOf, createIndexes, type Collections } from './collections.js'
 import { createConnection, type StoreLog } from './connection.js'
 import { createJobCommit } from './job-commit.js'
 import { createJobStore } from './jobs.js'
@@ -42,6 +42,7 @@ export async function openMongoStore (
       // A client whose first connection failed goes on only after another call.
       await client.connect()
       await createIndexes(collectionsOf(client))
+      await noteRemovals(collectionsOf(client))
       await maintenance.begin()
     }, { waitMs, log })
   } catch (err) {
@@ -64,4 +65,16 @@ export async function openMongoStore (
       await closed
     }
   }
+}
+
+/**
+ * What an earlier version stored of a job that is being removed: it says so now, and is due, so that its true deadline
+ * is noted.
+ */
+async function noteRemovals ({ jobs }: Pick<Collections, 'jobs'>): Promise<void> {
+  await jobs.updateMany({
+    'system_manager.retiring': { $exists: true },
+    'system_manager.live_name': { $exists: false },
+    status: { $nin: ['UNDEPLOYING', 'UNDEPLOYED'] }
+  }, { $set: { status: 'UNDEPLOYING', 'system_manager.due_at': new Date().toISOString() } })
 }

@@ -160,6 +160,11 @@ export const MIGRATIONS: readonly string[] = [
   UPDATE instances SET host_port = (
     SELECT iif(instr(port, ':') > 0, substr(port, 1, instr(port, ':') - 1) || '/tcp', NULL)
     FROM (SELECT iif(json_valid(doc), doc ->> '$.descriptor.port', NULL) AS port FROM jobs WHERE id = job_id));
+  -- What is being removed says so. It is due, so that its true deadline is noted.
+  UPDATE jobs SET status = 'UNDEPLOYING', due_at = updated_at,
+    contract = iif(json_valid(contract), json_set(contract, '$.status', 'UNDEPLOYING'), contract)
+    WHERE live_name IS NULL AND status <> 'UNDEPLOYED';
+
   CREATE INDEX instances_by_host_port ON instances (host_port, cluster_id) WHERE host_port IS NOT NULL;
   `
 ]

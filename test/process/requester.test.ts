@@ -33,7 +33,9 @@ function sendRaw (t: Test, url: string, text: string, { slowMs = 0, version = '1
   socket.on('data', chunk => {
     seen += String(chunk)
   })
-  const answer = new Promise<string>(resolve => socket.once('close', () => resolve(seen)).once('end', () => resolve(seen)))
+  const answer = new Promise<string>(resolve =>
+    socket.once('close', () => resolve(seen)).once('end', () => resolve(seen))
+  )
   const length = Buffer.byteLength(text)
   socket.write(
     `POST /api/v1/jobs HTTP/${version}\r\nhost: localhost\r\nconnection: close\r\nx-slow: ${slowMs}\r\n` +
@@ -62,6 +64,21 @@ t.test('a client that has only closed its half is one, and gets its answer', asy
     t.match(await half.answer, /^(HTTP\/1.1 100 Continue\r\n\r\n)*HTTP\/1\.1 201 Created\r\n/)
   }
   t.same((await names()).sort(), ['half10', 'half11'])
+})
+
+t.test('who has gone while the process was suspended for a moment is not served', async t => {
+  const { server, names } = await start(t)
+  await suspend(server.child.pid!)
+  const gone = sendRaw(t, server.url, yamlDescriptor('gone'))
+  const reset = sendRaw(t, server.url, yamlDescriptor('reset'))
+  const stayed = sendRaw(t, server.url, yamlDescriptor('stayed'))
+  await sleep(patience(1500))
+  gone.socket.destroy()
+  reset.socket.resetAndDestroy()
+  server.child.kill('SIGCONT')
+  t.match(await stayed.answer, /^HTTP\/1\.1 201 /)
+  await sleep(500)
+  t.same(await names(), ['stayed'])
 })
 
 t.test('what was sent to a suspended process is too old when it runs again; what is sent later is done', async t => {

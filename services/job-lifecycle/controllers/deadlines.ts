@@ -7,7 +7,7 @@ import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore, JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
 import type { EmbeddedScheduler } from '../../scheduler-client/embedded/scheduler.js'
 import type { Committer } from '../commit.js'
-import { expireDeadlines } from '../state-machine/decisions/deadlines.js'
+import { dueAt, expireDeadlines } from '../state-machine/decisions/deadlines.js'
 import { mayRun, newInstance } from '../state-machine/instances.js'
 import { longestDeadline, type Policy } from '../state-machine/policy.js'
 import type { EvictionHold } from './eviction-hold.js'
@@ -45,7 +45,9 @@ export async function expireDue (
   const expire = async (job: Job, placeless: ReadonlySet<number>): Promise<JobChange | undefined> => {
     const untaken = new Set(await outbox.untaken(job.id))
     const originals = await originalsOf(job)
-    return expireDeadlines(job, policy, 'system', new Date(now), { asOf, placeless, untaken, originals })
+    const change = expireDeadlines(job, policy, 'system', new Date(now), { asOf, placeless, untaken, originals })
+    // Its deadline was noted by other settings, or by an earlier version: the right one is noted with the change.
+    return change ?? (dueAt(job, policy) === job.due_at ? undefined : { job, events: [], commands: [] })
   }
   /** For each of these jobs the numbers of the instances that may run and that no other cluster has room for. */
   async function placelessOf (page: Job[]): Promise<Map<JobId, ReadonlySet<number>>> {

@@ -3,6 +3,7 @@ import type { Job } from '../../../schemas/job.js'
 import type { Status } from '../../../schemas/status.js'
 import * as reports from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
+import { silenced } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import {
@@ -158,4 +159,38 @@ t.test('instances that had stopped before the update are all renewed at once', a
   const job = stored(reported(runningJob([HPI, HPI, HPI]), HPI, 'FAILED'))
   const change = updated(job, { image: 'mended', rollout: { auto_rollback: false } }, undefined, new Date(Date.now() + 60_000))
   t.same(fields(change?.job, 'generation'), [[2], [2], [2]])
+})
+
+t.test('what of a result cannot be understood costs nothing of where the instances run', async t => {
+  const job = placedJob([HPI, HPI])
+  const told = stored(
+    reports.detailed(
+      job,
+      {
+        job_id: job.id,
+        instances: [
+          { instance_number: 0, host_ip: '10.0.0.5', status: 'ACTIVE', status_reason: 7 },
+          { instance_number: 1, host_ip: '10.0.0.6', status: 'FAILED', status_reason: `x\n${'y'.repeat(3000)}` }
+        ]
+      },
+      HPI
+    )
+  )
+  t.same(fields(told, 'status', 'host_ip', 'told_apart'), [
+    ['DEPLOYED', '10.0.0.5', false],
+    ['FAILED', '10.0.0.6', true]
+  ])
+  t.equal(told.instance_list[1]!.status_reason, 'y'.repeat(500))
+})
+
+t.test('a result of an instance that is created is one of where it is deployed', async t => {
+  const job = placedJob([HPI])
+  const instances = [{ instance_number: 0, host_ip: '10.0.0.5', status: 'CREATED' }]
+  t.same(fields(stored(reports.detailed(job, { job_id: job.id, instances }, HPI)), 'status'), [['DEPLOYED']])
+})
+
+t.test('an update is not over because all of its clusters fell silent', async t => {
+  const change = updated(runningJob([HPI, ETH]), { image: 'nginx:2' })
+  const held = [HPI, ETH].reduce((job, id) => stored(silenced(job, id, 'it', 'system')), stored(change))
+  t.match(held, { status: 'DEAD', rollout: { from_generation: 1 } })
 })

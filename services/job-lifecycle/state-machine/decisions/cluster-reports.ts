@@ -6,7 +6,7 @@ import { hasBegun, runs } from '../../../../schemas/job-facts.js'
 import { toPort } from '../../../../schemas/primitives.js'
 import { WAY_UP, type Status } from '../../../../schemas/status.js'
 import type { JobChange } from '../../../../stores/store.js'
-import { wordOn, type Word } from '../../../../schemas/words.js'
+import { readInstanceWord, wordOn, type Word } from '../../../../schemas/words.js'
 import { editJob } from '../job-change.js'
 import type { JobEdit } from '../job-edit.js'
 import { isOldWord, rememberWord } from '../old-words.js'
@@ -82,9 +82,10 @@ export function detailed (
       })
     }
     instance.told ??= 'DEPLOYED'
-    if (told.status) takeWord(edit, instance, { status: told.status, reason: told.status_reason ?? null }, true)
+    const word = readInstanceWord(told)
+    if (word) takeWord(edit, instance, word, true)
     // Where it runs is told once it is deployed, unless it has stopped since.
-    if (told.status && !(WAY_UP as readonly Status[]).includes(told.status)) continue
+    if (word && !(WAY_UP as readonly Status[]).includes(word.status)) continue
     if (instance.awaits !== null || !edit.move(instance, 'started', 'DEPLOYED')) continue
     instance.told = 'DEPLOYED'
     if (runs(instance)) instance.attempts = 0
