@@ -65,11 +65,11 @@ function replicasAdvice (value: unknown): string | undefined {
 }
 
 function portAdvice (value: unknown): string | undefined {
-  if (Array.isArray(value)) return 'A service has one port; leave out the others.'
+  if (Array.isArray(value)) return 'Write several ports in one text: "6080:80/tcp;7000:70/udp".'
   if (
     typeof value === 'string' && /[^\d:]/.test(value)
   ) {
-    return 'Write the port as 80, or as "8080:80" for a different port on the host.'
+    return 'Write the port as 80, or as "8080:80" for a port of the host, or several as "6080:80/tcp;7000:70/udp".'
   }
   return undefined
 }

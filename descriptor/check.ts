@@ -14,8 +14,9 @@ export interface Finding {
 const shape = TypeCompiler.Compile(Descriptor)
 
 /** The rule for one port. The schema cannot apply it to the parts of `"8080:80"`. */
-const [portNumber] = Descriptor.properties.port.anyOf
+const [portNumber, portString] = Descriptor.properties.port.anyOf
 const onePort = TypeCompiler.Compile(portNumber)
+const portText = TypeCompiler.Compile(portString)
 
 /** Fields of the job document (contract section 7) that users must not set. */
 const SYSTEM_FIELDS = ['_id', 'job_name', 'status', 'service_ip_list', 'instance_list', 'system_manager']
@@ -69,8 +70,8 @@ function shapeFindings (
 function ports ({ port }: Record<string, unknown>): Finding[] {
   const parts = typeof port === 'number'
     ? [port]
-    : typeof port === 'string' && /^\d+(:\d+)?$/.test(port)
-      ? port.split(':').map(Number)
+    : typeof port === 'string' && portText.Check(port) && port !== ''
+      ? port.split(/[;:]/).map(part => Number(part.split('/', 1)[0]))
       : []
   if (parts.every(part => onePort.Check(part))) return []
   const range = `${portNumber.minimum ?? 0} to ${portNumber.maximum ?? Infinity}`

@@ -13,6 +13,9 @@ export const MAX_REPLICAS = 1000
 /** Most services in one file. */
 export const MAX_SERVICES = 100
 
+/** A port of the service, after the one of the host where it is fixed, and the protocol, tcp where there is none. */
+const ONE_PORT = '\\d{1,5}(:\\d{1,5})?(/(tcp|udp))?'
+
 /**
  * Deployment descriptor, after its shorthand is normalised (contract section 6). Unknown fields are kept and passed on:
  * clusters may know them.
@@ -31,9 +34,9 @@ export const Descriptor = Type.Object({
   }),
   port: Type.Optional(Type.Union([
     Type.Integer({ minimum: 1, maximum: 65535 }),
-    Type.String({ pattern: '^(\\d{1,5}(:\\d{1,5})?)?$' }),
+    Type.String({ maxLength: 1000, pattern: `^(${ONE_PORT}(;${ONE_PORT})*)?$` }),
     Type.Null()
-  ], { description: 'Port of the service: 80, "8080:80", or empty' })),
+  ], { description: 'Port of the service: 80, "8080:80", several as "6080:80/tcp;7000:70/udp", or empty' })),
   cluster_location: Type.Optional(
     Type.String({
       minLength: 1,

@@ -77,12 +77,16 @@ function figureOf (value: unknown): number {
 }
 
 /**
- * The port of its worker that each instance of a service takes: "8080/tcp" for `port: "8080:80"`; null for none.
+ * The ports of its worker that each instance of a service takes: 8080/tcp for `port: "8080:80"`, 6080/tcp and 7000/udp
+ * for "6080:80/tcp;7000:70/udp".
  */
-export function hostPortOf ({ port, ...descriptor }: Pick<Descriptor, 'port'>): string | null {
-  const [host, container] = String(port ?? '').split(':')
-  const { protocol = 'tcp' } = descriptor as { protocol?: unknown }
-  return container === undefined ? null : `${Number(host)}/${String(protocol).toLowerCase()}`
+export function hostPortsOf ({ port }: Pick<Descriptor, 'port'>): string[] {
+  const taken = String(port ?? '').split(';').flatMap(one => {
+    const [mapping = '', protocol = 'tcp'] = one.split('/')
+    const [host, container] = mapping.split(':')
+    return container === undefined ? [] : [`${Number(host)}/${protocol}`]
+  })
+  return [...new Set(taken)]
 }
 
 /** The resources that the instances of a job reserve, summed per cluster. */

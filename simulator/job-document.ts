@@ -64,8 +64,9 @@ export function originOf ({ image, image_runtime, port, cmd, environment, volume
   return JSON.stringify({ image, image_runtime, port, cmd, environment, volumes })
 }
 
-/** The host port of "8080:80"; undefined if the descriptor leaves it to the cluster. */
+/** The host port of "8080:80", of several ports the first; undefined if the descriptor leaves it to the cluster. */
 export function publishedPort (document: JobDocument): number | undefined {
-  const [host, container] = String(document.port ?? '').split(':')
+  const [first = ''] = String(document.port ?? '').split(/[;/]/, 1)
+  const [host, container] = first.split(':')
   return container === undefined ? undefined : Number(host)
 }

@@ -156,7 +156,7 @@ export interface PlacedInstance {
   status: Status
 }
 
-/** How many instances take a host port, "8080/tcp", on a cluster. */
+/** How many instances take host ports on a cluster: "8080/tcp", or several joined by ";". */
 export interface HostPortUse {
   cluster_id: ClusterId
   host_port: string
@@ -221,7 +221,7 @@ export interface JobStore {
    * not show them yet.
    */
   reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
-  /** How many placed instances take a host port ({@link hostPortOf}), per cluster and port. */
+  /** How many placed instances take host ports (`hostPortsOf`), per cluster and ports. */
   hostPorts (): Promise<HostPortUse[]>
   /** Events of a job in order, after event id `after`. */
   events (id: JobId, query: { after?: number, limit: number }): Promise<JobEvent[]>

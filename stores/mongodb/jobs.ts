@@ -1,7 +1,7 @@
 import type { Filter, ObjectId } from 'mongodb'
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
-import { hasUnplaced, hostPortOf } from '../../schemas/job-facts.js'
+import { hasUnplaced, hostPortsOf } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
 import type { HostPortUse, CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import { inBatches } from './batches.js'
@@ -245,13 +245,13 @@ export function createJobStore (
       })
       const counts = new Map<string, HostPortUse>()
       for (const document of found) {
-        const hostPort = hostPortOf(document as object)
+        const hostPort = hostPortsOf(document as object).join(';')
         const list = Array.isArray(document.instance_list) ? document.instance_list : []
-        for (const { cluster_id: clusterId } of hostPort === null ? [] : list as Array<{ cluster_id?: unknown }>) {
+        for (const { cluster_id: clusterId } of hostPort === '' ? [] : list as Array<{ cluster_id?: unknown }>) {
           if (typeof clusterId !== 'string' || clusterId === '') continue
           const key = `${clusterId} ${hostPort}`
           const { instances } = counts.get(key) ?? { instances: 0 }
-          counts.set(key, { cluster_id: clusterId, host_port: hostPort!, instances: instances + 1 })
+          counts.set(key, { cluster_id: clusterId, host_port: hostPort, instances: instances + 1 })
         }
       }
       return [...counts.values()]

@@ -1,7 +1,7 @@
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobTexts, jobWithOid } from '../../schemas/job-document.js'
 import { storedJob } from '../../schemas/job-versions.js'
-import { hasUnplaced, hostPortOf, isReserving, reservationOf, underscored } from '../../schemas/job-facts.js'
+import { hasUnplaced, hostPortsOf, isReserving, reservationOf, underscored } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
@@ -111,7 +111,7 @@ export function createJobCommit (
   /** Writes only the rows that differ: one instance of a thousand may change its status every second. */
   function saveInstances (job: Job): void {
     const { cpu, memory } = reservationOf(job.descriptor)
-    const hostPort = hostPortOf(job.descriptor)
+    const hostPort = hostPortsOf(job.descriptor).join(';') || null
     const rows = new Map(selectInstances.all(job.id).map(row => [rowKey(row), row]))
     for (const instance of job.instance_list) {
       const { instance_number: number, cluster_id: clusterId, status } = instance

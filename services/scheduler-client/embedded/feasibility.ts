@@ -52,14 +52,17 @@ export function feasibility (capacity: ClusterCapacity, request: PlacementReques
   const found = capacity.workers.length === 0
     ? ofSums
     : Math.min(ofSums, feasibilityOfWorkers(capacity.workers, request))
-  if (found === FITS && !hasPort(capacity, request.hostPort)) return STOPPED_BY.port
+  if (found === FITS && takenPort(capacity, request) !== undefined) return STOPPED_BY.port
   const refusal = found === FITS ? request.refusals.get(capacity.id) : undefined
   return refusal && !hasGrown(refusal.offered, capacity.offer, request) ? STOPPED_BY.refused : found
 }
 
-/** A host port is free on as many workers as there are, less those that have it taken. */
-function hasPort ({ hosts, ports }: ClusterCapacity, port: string | null): boolean {
-  return port === null || (ports.get(port) ?? 0) < hosts
+/** The first host port asked for that is taken on all workers: each holds it once. */
+export function takenPort (
+  { hosts, ports }: ClusterCapacity,
+  { hostPorts }: Pick<PlacementRequest, 'hostPorts'>
+): string | undefined {
+  return hostPorts.find(port => (ports.get(port) ?? 0) >= hosts)
 }
 
 /** Whether the request fits into the figures. A figure that is too small counts before one that is not known. */

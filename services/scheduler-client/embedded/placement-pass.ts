@@ -50,8 +50,8 @@ export function createPass (
   { now, graceMs, hostPorts = [], refusalBackoffMs = REFUSAL_BACKOFF_MS }: PassOptions
 ): Pass {
   const capacities = createCapacities(candidates, now, graceMs)
-  for (const { cluster_id: id, host_port: port, instances } of hostPorts) {
-    capacities.byId(id)?.ports.set(port, instances)
+  for (const { cluster_id: id, host_port: ports, instances } of hostPorts) {
+    for (const port of ports.split(';')) occupy(capacities.byId(id), port, instances)
   }
   const deadEnds = new Map<string, DeadEnd>()
 
@@ -196,8 +196,7 @@ function survey (
  * bears it; among equals, the one with the most memory left.
  */
 function take (capacity: ClusterCapacity, request: PlacementRequest): void {
-  const { hostPort } = request
-  if (hostPort !== null) capacity.ports.set(hostPort, (capacity.ports.get(hostPort) ?? 0) + 1)
+  for (const port of request.hostPorts) occupy(capacity, port, 1)
   let bearer: WorkerCapacity | undefined
   for (const worker of capacity.workers) {
     if (feasibilityOfWorker(worker, request) !== FITS) continue
@@ -207,6 +206,10 @@ function take (capacity: ClusterCapacity, request: PlacementRequest): void {
     if (free.cpu !== null) free.cpu -= request.cpu
     if (free.memory !== null) free.memory -= request.memory
   }
+}
+
+function occupy (capacity: ClusterCapacity | undefined, port: string, instances: number): void {
+  capacity?.ports.set(port, (capacity.ports.get(port) ?? 0) + instances)
 }
 
 function hasMoreRoom ({ free: a }: WorkerCapacity, { free: b }: WorkerCapacity): boolean {

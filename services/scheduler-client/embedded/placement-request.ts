@@ -1,6 +1,6 @@
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Instance, Job, Offer } from '../../../schemas/job.js'
-import { hostPortOf, isUnplaced, requirementsOf, type Resources } from '../../../schemas/job-facts.js'
+import { hostPortsOf, isUnplaced, requirementsOf, type Resources } from '../../../schemas/job-facts.js'
 import { toFigure } from './capacity.js'
 
 /** The newest time that a cluster refused an instance of the job. */
@@ -26,8 +26,8 @@ export interface PlacementRequest {
   cpu: number
   /** MB; 0 asks nothing. */
   memory: number
-  /** Port of the worker that it takes, "8080/tcp"; null for none. */
-  hostPort: string | null
+  /** Ports of the worker that it takes, "8080/tcp". */
+  hostPorts: readonly string[]
   /** Clusters that refused it too recently to be tried again. */
   refusals: ReadonlyMap<ClusterId, Refusal>
   /** Clusters that must not get it now, and why: "still has to remove an earlier instance of it". */
@@ -76,7 +76,7 @@ export function requestsOf (job: Job, now: number, refusalBackoffMs: number): Re
         node: location === null ? descriptor.node ?? requirements?.node : undefined,
         runtime: descriptor.image_runtime,
         ...resources,
-        hostPort: hostPortOf(descriptor),
+        hostPorts: hostPortsOf(descriptor),
         refusals,
         excluded: new Map(move ? [...removing, [move.from, 'the instance is moving away from it']] : removing)
       }
@@ -113,6 +113,6 @@ function refusalsOf (instances: Instance[], now: number, backoffMs: number): Map
 
 /** Equal for requests that every cluster answers alike. */
 export function requestKey (request: PlacementRequest): string {
-  const { location, node, runtime, cpu, memory, hostPort, refusals, excluded } = request
-  return JSON.stringify([location, node, runtime, cpu, memory, hostPort, [...refusals], [...excluded]])
+  const { location, node, runtime, cpu, memory, hostPorts, refusals, excluded } = request
+  return JSON.stringify([location, node, runtime, cpu, memory, hostPorts, [...refusals], [...excluded]])
 }

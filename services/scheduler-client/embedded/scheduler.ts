@@ -2,7 +2,7 @@ import { EventEmitter } from 'node:events'
 import { setImmediate } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import type { ClusterId } from '../../../schemas/cluster.js'
-import { hostPortOf, type Resources } from '../../../schemas/job-facts.js'
+import { hostPortsOf, type Resources } from '../../../schemas/job-facts.js'
 import type { Job } from '../../../schemas/job.js'
 import type { Store } from '../../../stores/store.js'
 import type { Liveness } from '../../cluster-registry/liveness.js'
@@ -47,7 +47,7 @@ export function createEmbeddedScheduler (
         const silentMs = liveness.silence(cluster)
         return { cluster, silentMs, reserved: { cpu: cpu + added.cpu, memory: memory + added.memory } }
       })
-      const takesPorts = jobs.some(({ descriptor }) => hostPortOf(descriptor) !== null)
+      const takesPorts = jobs.some(({ descriptor }) => hostPortsOf(descriptor).length > 0)
       const hostPorts = takesPorts ? await jobStore.hostPorts() : []
       const pass = createPass(candidates, { now: Date.now(), graceMs, hostPorts })
       const decisions: Array<PlacementDecision | undefined> = []

@@ -1,5 +1,5 @@
 import { instant } from '../../../schemas/wording.js'
-import { FITS, feasibility, feasibilityOfFigures, STOPPED_BY } from './feasibility.js'
+import { FITS, feasibility, feasibilityOfFigures, STOPPED_BY, takenPort } from './feasibility.js'
 import type { Free, ClusterCapacity } from './capacity.js'
 import type { PlacementRequest, Refusal } from './placement-request.js'
 
@@ -25,7 +25,7 @@ export function shortfall (capacity: ClusterCapacity, request: PlacementRequest)
     case STOPPED_BY.technology:
       return `offers ${someOf(capacity.technology)}, ${request.runtime} asked`
     case STOPPED_BY.port:
-      return `host port ${request.hostPort} is taken on ` +
+      return `host port ${takenPort(capacity, request)} is taken on ` +
         (capacity.hosts === 1 ? 'its only worker' : `all its ${capacity.hosts} workers`)
     case STOPPED_BY.refused:
       return refusal(request.refusals.get(capacity.id)!)

@@ -279,11 +279,12 @@ export function jobQueryContract (t: Test, open: Open): void {
     const both = await withPort('8080:80', here!.id, there!.id, '')
     await withPort('08080:81', here!.id)
     await withPort('9090:80', here!.id)
+    await withPort('6080:80/tcp;7000:70/udp', there!.id)
     for (const port of [80, '80', '', null]) await withPort(port, here!.id)
     const sorted = async (of = store) =>
       (await of.jobs.hostPorts()).map(use => `${use.cluster_id === here!.id ? 'here' : 'there'} ${use.host_port} ${use.instances}`).sort()
-    t.same(await sorted(), ['here 8080/tcp 2', 'here 9090/tcp 1', 'there 8080/tcp 1'])
+    t.same(await sorted(), ['here 8080/tcp 2', 'here 9090/tcp 1', 'there 6080/tcp;7000/udp 1', 'there 8080/tcp 1'])
     await saved(store, { ...both, descriptor: { ...both.descriptor, port: 80 } })
-    t.same(await sorted(await reopen()), ['here 8080/tcp 1', 'here 9090/tcp 1'])
+    t.same(await sorted(await reopen()), ['here 8080/tcp 1', 'here 9090/tcp 1', 'there 6080/tcp;7000/udp 1'])
   })
 }

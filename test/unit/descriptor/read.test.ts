@@ -100,7 +100,7 @@ t.test('a byte order mark, Windows line ends, document marks and tabs in JSON ar
 t.test('positions do not count the byte order mark, and Windows line ends count once', async (t) => {
   t.strictSame(complaints(`\uFEFFapp_name: 1\r\n${least.slice(15).replaceAll('\n', '\r\n')}port: x\r\n`), [
     '1:11 app_name: expected 1 to 63 letters, digits, "-" or "_", got the number 1',
-    '6:7 port: expected 80, "8080:80", or empty, got the string "x"'
+    '6:7 port: expected 80, "8080:80", several as "6080:80/tcp;7000:70/udp", or empty, got the string "x"'
   ])
 })
 

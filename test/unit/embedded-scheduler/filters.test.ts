@@ -166,6 +166,11 @@ t.test('a cluster takes as many instances with one host port as it has workers',
   t.equal(placed({ active_nodes: 3 }, '8080:80', taken)[0], 1)
   t.equal(placed({ active_nodes: 2 }, '8080:80', taken)[0], 0)
   t.equal(placed({ active_nodes: 2 }, '8081:80', taken)[0], 2)
+  const several = '6080:80/tcp;8080:70/udp'
+  t.equal(placed({ active_nodes: 2 }, several, taken)[0], 2, 'another protocol')
+  const both = [{ cluster_id: idOf(1), host_port: '6080/tcp;8080/udp', instances: 1 }, { cluster_id: idOf(1), host_port: '8080/udp', instances: 1 }]
+  t.same(placed({ active_nodes: 2 }, several, both), [0, 'hpi: host port 8080/udp is taken on all its 2 workers'])
+  t.equal(placed({ active_nodes: 2 }, '6080:1', both)[0], 1)
   const pass = createPass([candidate(1, 'hpi', { active_nodes: 2 })], PASS)
   const kinds = [1, 2, 3].map(() => pass.decide(asked('8080:80', [''])).kind)
   t.same(kinds, ['placed', 'placed', 'unplaceable'], 'three services')

@@ -37,8 +37,8 @@ export function continueRollout (edit: JobEdit): void {
 
   const pending = reachable.filter(entry => entry.generation < job.generation)
   if (pending.length > 0) return renewNext(edit, pending, rollout?.max_unavailable ?? 1)
-  // Where all are out of reach, nothing is known of how it went.
-  if (job.instance_list.length > 0 && reachable.length === 0) return
+  // Where all that are placed are silent, nothing is known of how it went.
+  if (reachable.length === 0 && job.instance_list.some(entry => entry.silent)) return
   if (!rollout || !reachable.every(isUp) || job.instance_list.some(entry => entry.move?.why === 'update')) return
   job.rollout = null
   resize(edit)
