@@ -6,7 +6,7 @@ import type { Job, JobId } from '../../../schemas/job.js'
 import type { ClusterStore, JobChange, JobStore } from '../../../stores/store.js'
 import type { PlacementDecision, Question, SchedulerClient } from '../../scheduler-client/scheduler.js'
 import type { Committer } from '../commit.js'
-import { forgetDeleted } from '../operations/deleted-clusters.js'
+import { forgetDeleted } from '../deleted-clusters.js'
 import { placed, unplaceable, waiting } from '../state-machine/decisions/placement.js'
 import { asked } from '../state-machine/decisions/scheduler-answer.js'
 

@@ -5,7 +5,7 @@ import type { SchedulerClient } from '../../scheduler-client/scheduler.js'
 import type { ClusterStore } from '../../../stores/store.js'
 import type { Committer } from '../commit.js'
 import { answered, hasMovedOn, misled } from '../state-machine/decisions/scheduler-answer.js'
-import { forgetDeleted } from './deleted-clusters.js'
+import { forgetDeleted } from '../deleted-clusters.js'
 import type { JobFinder } from './find.js'
 
 /** Answers of the Cloud Scheduler (contract section 4). */

@@ -1,7 +1,7 @@
-import type { ClusterId } from '../../../schemas/cluster.js'
-import type { ClusterStore } from '../../../stores/store.js'
-import type { Committer } from '../commit.js'
-import { forgotten } from '../state-machine/decisions/cluster-loss.js'
+import type { ClusterId } from '../../schemas/cluster.js'
+import type { ClusterStore } from '../../stores/store.js'
+import type { Committer } from './commit.js'
+import { forgotten } from './state-machine/decisions/cluster-loss.js'
 
 /**
  * To call once instances were placed on these clusters: one that was deleted meanwhile would keep them for ever. Who
