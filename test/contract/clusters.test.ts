@@ -26,7 +26,8 @@ const results: Row[] = [
 ]
 
 const instances =
-  '{"instance_list":[{"instance_number":0,"instance_ip":"172.30.0.2","cluster_id":"<cluster>","namespace_ip":"10.18.0.2","host_ip":"192.168.178.40","host_port":50103…}],' +
+  '{"instance_list":[{"instance_number":0,"instance_ip":"172.30.0.2","cluster_id":"<cluster>",' +
+  '"namespace_ip":"10.18.0.2","host_ip":"192.168.178.40","host_port":50103…}],' +
   '"service_ip_list":[{"IpType":"RR","Address":"172.30.0.1"}],"job_name":"demo.default.service1.test"}'
 const none = (name: string) => json(`{"instance_list":[],"service_ip_list":[],"job_name":"${name}"}`)
 

@@ -4,14 +4,16 @@ import { accepting, as, asJson, checkRows, form, json, problem, startScene, text
 
 /** The job document (section 7) of the scene, as users see it. */
 const job =
-  '{"_id":{"$oid":"<job>"},"api_version":"v0.1","app_name":"demo","app_ns":"default","service_name":"service1","service_ns":"test",' +
+  '{"_id":{"$oid":"<job>"},"api_version":"v0.1","app_name":"demo","app_ns":"default",' +
+  '"service_name":"service1","service_ns":"test",' +
   '"image":"docker.io/library/nginx:alpine","image_runtime":"docker","port":80,"requirements":{"cpu":1,"memory":100},' +
   '"job_name":"demo.default.service1.test","status":"DEPLOYED","replicas":1,"service_ip_list":[{"IpType":"RR","Address":"172.30.0.1"}],' +
   '"instance_list":[{"instance_number":0,"instance_ip":"172.30.0.2","cluster_id":"<cluster>","namespace_ip":"10.18.0.2","host_ip":"192.168.178.40","host_port":50103…}]…}'
 
 /** The cluster document (section 7) of the scene, as users see it. */
 const cluster =
-  '{"_id":{"$oid":"<cluster>"},"cluster_name":"hpi","ip":"127.0.0.1","port":"10100","clusterinfo":{},"cluster_location":"Potsdam","nodes":0,' +
+  '{"_id":{"$oid":"<cluster>"},"cluster_name":"hpi","ip":"127.0.0.1","port":"10100","clusterinfo":{},' +
+  '"cluster_location":"Potsdam","nodes":0,' +
   '"aggregated_cpu_percent":10,"total_cpu_cores":16,"aggregated_memory_percent":20,"memory_in_mb":32000,"active_nodes":3,"technology":["docker"],"more":null,' +
   '"last_modified":{"$date":"<time>"},"last_modified_timestamp":<unix>…}'
 

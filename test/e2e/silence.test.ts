@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ClusterView } from '../../schemas/cluster.js'
 import type { Config } from '../../plugins/config.js'
 import { eventually } from '../support/waiting.js'
 import { places, running, runs, startWorld, stateFile } from './world.js'
@@ -15,9 +16,9 @@ async function startThree (t: Test, config: Partial<Config> = {}) {
   const before = await world.until(runs(3))
   t.equal(new Set(places(before)).size, 3)
   const lost = async () =>
-    (await world.server.json('/api/v1/clusters')).items.map((seen: any) => seen.lost_at !== null)
+    (await world.server.json('/api/v1/clusters')).items.map((seen: ClusterView) => seen.lost_at !== null)
   const check = async (name: string) =>
-    (await world.server.json('/readyz')).checks.find((check: any) => check.name === name).detail
+    (await world.server.json('/readyz')).checks.find((check: { name: string }) => check.name === name).detail
   const metric = async (line: string) => (await (await world.server.fetch('/metrics')).text()).includes(line)
   return { ...world, open, clusters, before, lost, check, metric }
 }

@@ -114,7 +114,11 @@ t.test('a request that was repeated elsewhere while the process slept does not u
       body: JSON.stringify({ replicas })
     })
   await suspend(sleeper.child.pid!)
-  const late = [scale(sleeper, 2), fetch(`${sleeper.url}/api/replicate_down/${job}/3`), fetch(`${sleeper.url}/api/delete/${job}`)]
+  const late = [
+    scale(sleeper, 2),
+    fetch(`${sleeper.url}/api/replicate_down/${job}/3`),
+    fetch(`${sleeper.url}/api/delete/${job}`)
+  ]
   t.equal((await scale(other, 4)).status, 200)
   await eventually(() => several.lives(sleeper), lives => !lives, 15_000)
   sleeper.child.kill('SIGCONT')

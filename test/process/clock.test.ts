@@ -1,6 +1,8 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
+import type { ClusterView } from '../../schemas/cluster.js'
+import type { Job } from '../../schemas/job.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
 import { connectCluster, ROOMY } from '../support/raw-cluster.js'
 import { logged, startServerProcess } from '../support/server-process.js'
@@ -38,12 +40,13 @@ async function startWithClock (t: Test) {
     },
     program
   )
-  const json = async (path: string) => (await (await fetch(server.url + path)).json()) as any
+  const json = async <T>(path: string) => (await (await fetch(server.url + path)).json()) as T
+  const clusterView = (id: string) => json<ClusterView>(`/api/v1/clusters/${id}`)
   const open = async (name: string) => {
     const cluster = await connectCluster(t, server.url, { cluster_name: name })
     cluster.send('information', ROOMY)
     await eventually(
-      () => json(`/api/v1/clusters/${cluster.id}`),
+      () => clusterView(cluster.id),
       seen => seen.last_heartbeat_at !== null
     )
     return cluster
@@ -51,44 +54,43 @@ async function startWithClock (t: Test) {
   const setClock = async (ms: number) => {
     t.equal((await fetch(`${server.url}/set-clock/${ms}`)).status, 200)
   }
-  return { server, json, open, setClock }
+  return { server, json, clusterView, open, setClock }
 }
 
 t.test('a clock set forward loses no cluster, and expires no deadline of before', async t => {
-  const { server, json, open, setClock } = await startWithClock(t)
+  const { server, json, clusterView, open, setClock } = await startWithClock(t)
   const hpi = await open('hpi')
   const { job_id: id } = (await (await fetch(`${server.url}/api/deploy`, asYaml(yamlDescriptor()))).json()) as {
     job_id: string
   }
   const { seq } = await hpi.take('command')
   hpi.send('ack', { seq })
-  const job = () => json(`/api/v1/jobs/${id}`)
+  const job = () => json<Job>(`/api/v1/jobs/${id}`)
   t.match(await job(), { status: 'CLUSTER_SCHEDULED' })
   await setClock(HOUR_MS)
   await sleep(1000 * GRACE_S + 2000)
-  t.match(await json(`/api/v1/clusters/${hpi.id}`), { active: true, lost_at: null }, 'its channel is open')
+  t.match(await clusterView(hpi.id), { active: true, lost_at: null }, 'its channel is open')
   t.match(await job(), { status: 'CLUSTER_SCHEDULED', instance_list: [{ cluster_id: hpi.id, attempts: 0 }] })
   t.equal(logged(server).filter(({ msg }) => /set forward by 3600 s/.test(msg)).length, 1)
   hpi.send('information', ROOMY)
   const seen = await eventually(
-    () => json(`/api/v1/clusters/${hpi.id}`),
-    ({ last_heartbeat_at: at }) => Date.parse(at) > Date.now() + HOUR_MS / 2
+    () => clusterView(hpi.id),
+    ({ last_heartbeat_at: at }) => Date.parse(at ?? '') > Date.now() + HOUR_MS / 2
   )
   t.ok(seen.last_modified_timestamp * 1000 > Date.now() + HOUR_MS / 2, 'what is stored is the time of the wall clock')
 })
 
 t.test('a clock set back keeps no dead cluster active', async t => {
-  const { server, json, open, setClock } = await startWithClock(t)
+  const { server, json, clusterView, open, setClock } = await startWithClock(t)
   const [hpi, tum] = [await open('hpi'), await open('tum')]
   await setClock(-HOUR_MS)
   hpi.close()
-  const of = (id: string) => json(`/api/v1/clusters/${id}`)
   await eventually(
-    () => of(hpi.id),
+    () => clusterView(hpi.id),
     ({ active, lost_at: lostAt }) => !active && lostAt !== null,
     1000 * GRACE_S * 5
   )
-  t.match(await of(tum.id), { active: true })
-  t.match(await json('/api/clusters/count'), 1)
+  t.match(await clusterView(tum.id), { active: true })
+  t.equal(await json<number>('/api/clusters/count'), 1)
   t.ok(logged(server).some(({ msg }) => /set back by 3600 s/.test(msg)))
 })

@@ -82,7 +82,8 @@ async function converge (world: World): Promise<void> {
     if (unrest(world).length === 0) return
     // What was given up for good waits for its user, who deploys it again.
     for (const job of world.jobs.filter(({ instance_list: list }) => list.some(entry => entry.given_up))) {
-      if (mendings++ < MENDINGS) await world.manager.users.deploy([{ ...job.descriptor, image: `mended-${mendings}` }], USER)
+      if (mendings++ >= MENDINGS) continue
+      await world.manager.users.deploy([{ ...job.descriptor, image: `mended-${mendings}` }], USER)
     }
   }
   throw new Error(unrest(world).join('; '))
@@ -120,7 +121,11 @@ const FOUND: Step[][] = [
     { do: 'restart' },
     {
       do: 'at once',
-      steps: [{ do: 'forget', cluster: 0 }, { do: 'former leader' }, { do: 'deploy', name: 'one', more: { image: 'v1' } }]
+      steps: [
+        { do: 'forget', cluster: 0 },
+        { do: 'former leader' },
+        { do: 'deploy', name: 'one', more: { image: 'v1' } }
+      ]
     },
     { do: 'maintain' },
     { do: 'move', name: 'one', to: 'north', number: undefined, order: 'start-first' },

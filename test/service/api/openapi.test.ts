@@ -49,7 +49,13 @@ t.test('every operation has its own id, a summary, a tag, and documents its erro
 t.test('every code of the catalogue is documented by an operation, or belongs to no single one', async t => {
   const server = await startServer(t)
   const described = JSON.stringify(await server.json('/docs/json'))
-  const ofNoSingleRoute = ['route_not_found', 'cluster_name_in_use', 'shutting_down', 'headers_too_large', 'request_timeout']
+  const ofNoSingleRoute = [
+    'route_not_found',
+    'cluster_name_in_use',
+    'shutting_down',
+    'headers_too_large',
+    'request_timeout'
+  ]
   for (const code of Object.keys(catalogue)) {
     if (!ofNoSingleRoute.includes(code)) t.ok(described.includes(`\`${code}\``), code)
   }

@@ -1,4 +1,6 @@
 import t from 'tap'
+import type { ApplicationService } from '../../../schemas/application.js'
+import type { Job } from '../../../schemas/job.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
 import { startServer } from '../../support/server.js'
@@ -16,7 +18,7 @@ t.test('what is being removed is UNDEPLOYING in every view, and gone at once wit
   }
   const remove = async (path: string) => {
     const answer = await server.fetch(path, { method: 'DELETE' })
-    return { status: answer.status, body: (await answer.json()) as any }
+    return { status: answer.status, body: (await answer.json()) as Pick<Job, 'status'> }
   }
   t.match(await remove(`/api/v1/jobs/${ids[0]}`), { status: 202, body: { status: 'UNDEPLOYING' } })
   t.match((await cluster.take('command')).kind, 'delete')
@@ -25,12 +27,12 @@ t.test('what is being removed is UNDEPLOYING in every view, and gone at once wit
   t.match(await server.text(`/api/job/status/${ids[0]}`), 'UNDEPLOYING')
   const documents = await server.json('/api/jobs')
   t.match(
-    documents.find(({ _id }: any) => _id.$oid === ids[0]),
+    documents.find(({ _id }: { _id: { $oid: string } }) => _id.$oid === ids[0]),
     { status: 'UNDEPLOYING' }
   )
   const { services } = await server.json('/api/v1/applications/demo.default')
   t.match(
-    services.find(({ job_id: id }: any) => id === ids[0]),
+    services.find(({ job_id: id }: ApplicationService) => id === ids[0]),
     { status: 'UNDEPLOYING' }
   )
 

@@ -44,7 +44,12 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
   const log: Array<{ level: string, message: string }> = []
   const write = (level: string) => (_details: object, message: string) => { log.push({ level, message }) }
   const logger = { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error'), child: () => logger }
-  const sessions = createSessions(channels, { holder: HERE, processLease: lease } as never, createLiveness(45_000), logger as never)
+  const sessions = createSessions(
+    channels,
+    { holder: HERE, processLease: lease } as never,
+    createLiveness(45_000),
+    logger as never
+  )
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
   t.teardown(() => server.close())
   const sockets: WebSocket[] = []

@@ -31,7 +31,12 @@ function aSession (clusterId?: string) {
 
 async function open (t: Test) {
   const { store } = await openFile(t)
-  const lease = { token: 1 as number | undefined, answeredSince: 100 as number | undefined, held: async () => 1, renew () {} }
+  const lease = {
+    token: 1 as number | undefined,
+    answeredSince: 100 as number | undefined,
+    held: async () => 1,
+    renew () {}
+  }
   const log = keptLog()
   /** Of how many clusters claims were read, read by read. */
   const reads: number[] = []
@@ -49,7 +54,12 @@ async function open (t: Test) {
       return store.channels.current(ids)
     }
   }
-  const sessions = createSessions(channels, { holder: HERE, processLease: lease satisfies Lease } as never, createLiveness(45_000), log as never)
+  const sessions = createSessions(
+    channels,
+    { holder: HERE, processLease: lease satisfies Lease } as never,
+    createLiveness(45_000),
+    log as never
+  )
   // Only what a process that lives has claimed counts.
   for (const holder of [HERE, THERE]) await store.leases.acquire(`process/${holder}`, holder, 60_000)
   const { id } = await registered(store)

@@ -31,7 +31,12 @@ async function open (t: Test, count: number) {
   const ids = await withCommands(store, count)
   const log = keptLog()
   const lease = { token: 1, answeredSince: 100, held: async () => 1, renew () {} }
-  const sessions = createSessions(store.channels, { holder: HERE, processLease: lease } as never, createLiveness(45_000), log as never)
+  const sessions = createSessions(
+    store.channels,
+    { holder: HERE, processLease: lease } as never,
+    createLiveness(45_000),
+    log as never
+  )
   const woken: ClusterId[] = []
   const pushed: ClusterId[] = []
   const counts = { pushes: 0 }
@@ -53,7 +58,19 @@ async function open (t: Test, count: number) {
     pages,
     /** Opens a session here for a cluster. */
     async connected (id: ClusterId) {
-      const session = { clusterId: id, isOpen: true, ended: new Promise<void>(() => {}), wake: () => { woken.push(id) }, answers: async () => false, tell () {}, end () { session.isOpen = false } }
+      const session = {
+        clusterId: id,
+        isOpen: true,
+        ended: new Promise<void>(() => {}),
+        wake: () => {
+          woken.push(id)
+        },
+        answers: async () => false,
+        tell () {},
+        end () {
+          session.isOpen = false
+        }
+      }
       sessions.add(session satisfies Session)
       await sessions.claim(id, session)
       return session

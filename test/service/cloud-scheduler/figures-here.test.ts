@@ -23,7 +23,9 @@ t.test('a plan goes by CLUSTER_GRACE_S, and the reasons for a verdict of the Clo
 
   const job = aJob()
   await saved(server.store, { ...job, status: 'NoActiveClusterWithCapacity', instance_list: [anInstance(0, verdict('NoActiveClusterWithCapacity'))] })
-  t.match(await until(job.id, /found no place/), { status_reason: /^the Cloud Scheduler found no place: hpi: silent since 20/ })
+  t.match(await until(job.id, /found no place/), {
+    status_reason: /^the Cloud Scheduler found no place: hpi: silent since 20/
+  })
 })
 
 t.test('with a CLUSTER_GRACE_S below 30 s, that one counts for the reasons too', async t => {

@@ -136,7 +136,18 @@ t.test('what cannot be delivered is a reason of the instances that wait for it, 
     ...on(aJob(), other),
     desired_state: 'undeployed' as const,
     instance_list: [],
-    retiring: [{ command_id: 'x', cluster_id: other, instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
+    retiring: [
+      {
+        command_id: 'x',
+        cluster_id: other,
+        instances: [],
+        error: null,
+        since: new Date(0).toISOString(),
+        released: false,
+        original: false,
+        told: null
+      }
+    ]
   }
   const { status_reason: before } = await saved(server.store, removed, { commands: [aCommand(removed, id, 'delete')] })
   await until(() => server.log.filter(({ msg }) => msg === 'a command could not be pushed').length > 3, 'further tries')

@@ -11,7 +11,15 @@ import { keptLog } from '../stores/mongo-store.js'
 import { openFile } from '../stores/sqlite-store.js'
 import { addressesOf, aJob, on, registered, saved } from '../stores/samples.js'
 
-const POLICY = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 5, moveMs: 300_000, rolloutMs: 600_000, addressHoldMs: 86_400_000 }
+const POLICY = {
+  scheduledMs: 120_000,
+  startingMs: 600_000,
+  stoppedMs: 120_000,
+  maxAttempts: 5,
+  moveMs: 300_000,
+  rolloutMs: 600_000,
+  addressHoldMs: 86_400_000
+}
 const turn = (fence: number): Turn => ({
   fence,
   signal: new AbortController().signal,

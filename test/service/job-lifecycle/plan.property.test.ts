@@ -90,7 +90,10 @@ t.test('a deploy right after a plan does what the plan shows, on random clusters
 
   /** News of clusters wake the placement: what waits is asked about once more before the next plan, together with this one. */
   async function placementPassed (): Promise<void> {
-    const [canary] = await lifecycle.jobs.deploy([sampleDescriptor({ service_name: 'canary', cluster_location: 'canary' })], USER)
+    const [canary] = await lifecycle.jobs.deploy(
+      [sampleDescriptor({ service_name: 'canary', cluster_location: 'canary' })],
+      USER
+    )
     await eventually(() => lifecycle.jobs.find(canary!.job.id), job => onClusters(job).length === 1)
   }
 

@@ -77,5 +77,8 @@ t.test('its cluster is in use because of it', async t => {
     acknowledged: removals.map(({ command_id }) => ({ seq: 9, command_id, kind: 'delete', job_id: good.id }))
   }])
   t.strictSame(await jobLifecycle.jobs.list({ cluster_id: clusterId }), [])
-  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, by: USER }), { code: 'cluster_in_use', message: `${broken.id} is placed on it` })
+  await t.rejects(jobLifecycle.clusters.remove(clusterId, { force: false, by: USER }), {
+    code: 'cluster_in_use',
+    message: `${broken.id} is placed on it`
+  })
 })

@@ -15,7 +15,14 @@ async function start (t: Test) {
   await store.clusters.heartbeat(clusterId, { total_cpu_cores: 4, memory_in_mb: 8000, warnings: [] }, Date.now())
   const log: Array<{ details: { err: Error, job_id: string }, message: string }> = []
   const scheduler = createEmbeddedScheduler({
-    store, liveness: createLiveness(45_000), graceMs: 45_000, log: { error: (details: any, message?: string) => { log.push({ details, message: message! }) } }
+    store,
+    liveness: createLiveness(45_000),
+    graceMs: 45_000,
+    log: {
+      error: (details: any, message?: string) => {
+        log.push({ details, message: message! })
+      }
+    }
   })
   return { store, scheduler, clusterId, log }
 }

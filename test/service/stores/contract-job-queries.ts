@@ -282,7 +282,9 @@ export function jobQueryContract (t: Test, open: Open): void {
     await withPort('6080:80/tcp;7000:70/udp', there!.id)
     for (const port of [80, '80', '', null]) await withPort(port, here!.id)
     const sorted = async (of = store) =>
-      (await of.jobs.hostPorts()).map(use => `${use.cluster_id === here!.id ? 'here' : 'there'} ${use.host_port} ${use.instances}`).sort()
+      (await of.jobs.hostPorts())
+        .map(use => `${use.cluster_id === here!.id ? 'here' : 'there'} ${use.host_port} ${use.instances}`)
+        .sort()
     t.same(await sorted(), ['here 8080/tcp 2', 'here 9090/tcp 1', 'there 6080/tcp;7000/udp 1', 'there 8080/tcp 1'])
     await saved(store, { ...both, descriptor: { ...both.descriptor, port: 80 } })
     t.same(await sorted(await reopen()), ['here 8080/tcp 1', 'here 9090/tcp 1', 'there 6080/tcp;7000/udp 1'])

@@ -116,10 +116,29 @@ export function unreadableContract (t: Test, open: Open): void {
     const waiting = await Promise.all(Array.from({ length: 6 }, () => saved(opened.store, aJob())))
     const [stuckBroken, waitingBroken] = [stuck.slice(0, 3), waiting.slice(0, 3)]
     const store = await opened.tampered([...stuckBroken, ...waitingBroken].map(({ id }) => ({ job: id, text: '{' })))
-    const policy = { scheduledMs: 1000, startingMs: 1000, stoppedMs: 1000, maxAttempts: 3, moveMs: 1000, rolloutMs: 1000, addressHoldMs: 86_400_000 }
+    const policy = {
+      scheduledMs: 1000,
+      startingMs: 1000,
+      stoppedMs: 1000,
+      maxAttempts: 3,
+      moveMs: 1000,
+      rolloutMs: 1000,
+      addressHoldMs: 86_400_000
+    }
     const committer = createCommitter(store.jobs, policy, fastify().log)
 
-    await expireDue({ jobs: store.jobs, outbox: store.outbox, clusters: store.clusters, committer, policy, hold: { isHeld: false }, scheduler: { place: async () => [] } }, aTurn())
+    await expireDue(
+      {
+        jobs: store.jobs,
+        outbox: store.outbox,
+        clusters: store.clusters,
+        committer,
+        policy,
+        hold: { isHeld: false },
+        scheduler: { place: async () => [] }
+      },
+      aTurn()
+    )
     for (const { id, revision } of stuck.slice(3)) t.ok((await store.jobs.get(id))!.revision > revision, 'a deadline was seen to')
 
     const asked: string[] = []

@@ -219,7 +219,9 @@ onMongo(
         },
         job!.job_name
       )
-      if (index < forms.length + strange.length) { t.same(addressesOf(job!), [`10.30.1.${index}`, `10.30.0.${index}`], 'its addresses stay') }
+      if (index < forms.length + strange.length) {
+        t.same(addressesOf(job!), [`10.30.1.${index}`, `10.30.0.${index}`], 'its addresses stay')
+      }
     }
     t.same(await store.jobs.unplaced({ limit: 99 }), [], 'none is started anew')
     t.equal((await store.jobs.byAddress('10.30.1.3'))?.id, jobs[3]!.id)

@@ -65,13 +65,21 @@ t.test('a wrong port is one violation and not one per form that a port may have'
   t.equal(about('port: 0').complaint, '6:7 port: expected each port to be a whole number from 1 to 65535, got the number 0')
   t.equal(about('port: 1.5').complaint, '6:7 port: expected each port to be a whole number from 1 to 65535, got the number 1.5')
   t.equal(about('port: "0:80"').complaint, '6:7 port: expected each port to be a whole number from 1 to 65535, got the string "0:80"')
-  t.equal(about('port: true').complaint, '6:7 port: expected 80, "8080:80", several as "6080:80/tcp;7000:70/udp", or empty, got true')
+  t.equal(
+    about('port: true').complaint,
+    '6:7 port: expected 80, "8080:80", several as "6080:80/tcp;7000:70/udp", or empty, got true'
+  )
   t.match(about('port: [80, 443]').hint, 'Write several ports in one text')
   for (const good of ['80/udp', '8080:80/tcp', '6080:80/tcp;7000:70/udp', '80;81']) {
     t.match(readDescriptor(`${least}port: "${good}"\n`), { port: good })
   }
-  for (const bad of ['80/sctp', '80;', ';80', '1:2:3', '80/tcp/udp', '80 ;81']) t.equal(complaints(`${least}port: "${bad}"\n`).length, 1, bad)
-  t.match(about('port: "6080:80/tcp;7000:99999/udp"').complaint, 'expected each port to be a whole number from 1 to 65535')
+  for (const bad of ['80/sctp', '80;', ';80', '1:2:3', '80/tcp/udp', '80 ;81']) {
+    t.equal(complaints(`${least}port: "${bad}"\n`).length, 1, bad)
+  }
+  t.match(
+    about('port: "6080:80/tcp;7000:99999/udp"').complaint,
+    'expected each port to be a whole number from 1 to 65535'
+  )
   t.match(about('port: http').hint, 'Write the port as 80, or as "8080:80"')
 })
 

@@ -16,7 +16,10 @@ t.test('a cordoned and a draining cluster take nothing, and the verdict shows wh
 t.test('a cluster that comes and goes has to be steady for longer each time before it is trusted again', async t => {
   const decide = (losses: number, steadyS: number) => createPass([candidate(1, 'hpi', { losses, recovered_at: ago(steadyS) })], PASS).decide(job())
   t.equal(decide(1, 0).kind, 'placed', 'once is no habit')
-  t.equal(summary(decide(2, 20)), 'hpi: was lost 2 times recently, and gets new instances at 2026-01-31T12:00:40Z if it stays')
+  t.equal(
+    summary(decide(2, 20)),
+    'hpi: was lost 2 times recently, and gets new instances at 2026-01-31T12:00:40Z if it stays'
+  )
   t.equal(decide(2, 61).kind, 'placed')
   t.equal(decide(4, 200).kind, 'unplaceable')
   t.equal(decide(4, 241).kind, 'placed')
@@ -43,7 +46,18 @@ t.test('an instance goes neither back to where it moves away from nor to where a
 
   const removed = {
     ...job(),
-    retiring: [{ command_id: 'c', cluster_id: idOf(1), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
+    retiring: [
+      {
+        command_id: 'c',
+        cluster_id: idOf(1),
+        instances: [],
+        error: null,
+        since: new Date(0).toISOString(),
+        released: false,
+        original: false,
+        told: null
+      }
+    ]
   }
   t.equal(summary(createPass([candidate(1, 'hpi')], PASS).decide(removed)), 'hpi: still has to remove an earlier instance of it')
 })

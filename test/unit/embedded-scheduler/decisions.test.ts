@@ -2,7 +2,7 @@ import t from 'tap'
 import { MAX_VERDICTS } from '../../../schemas/job.js'
 import { createPass } from '../../../services/scheduler-client/embedded/placement-pass.js'
 import type { Candidate, PlacementDecision } from '../../../services/scheduler-client/scheduler.js'
-import { candidate, idOf, job, PASS, silentFor } from './sample.js'
+import { candidate, idOf, job, PASS, silentFor, refusal } from './sample.js'
 
 const decide = (candidates: Candidate[], asked: Parameters<typeof job>[0] = {}) => createPass(candidates, PASS).decide(job(asked))
 
@@ -111,7 +111,10 @@ t.test('a location whose clusters are all silent: TargetClusterNotActive', async
   t.equal(failureOf(decision), 'TargetClusterNotActive')
   t.equal(decision.explanation.summary, 'hpi: silent since 2026-01-31T11:59:00Z')
   const two = decide([silent(1, 'hpi'), candidate(2, 'hpi-2', { cluster_location: 'hpi', last_modified_timestamp: silentFor(3600) })], { location: 'hpi' })
-  t.equal(two.explanation.summary, 'none of the 2 clusters at hpi is alive; one is hpi: silent since 2026-01-31T11:59:00Z')
+  t.equal(
+    two.explanation.summary,
+    'none of the 2 clusters at hpi is alive; one is hpi: silent since 2026-01-31T11:59:00Z'
+  )
 })
 
 t.test('a location with a live cluster that cannot take it: TargetClusterNoCapacity', async t => {
@@ -189,7 +192,10 @@ t.test('a cluster that refused one instance gets none of the job for a minute', 
   const pass = createPass(clusters.slice(0, 1), PASS)
   const alone = pass.decide(refusedAt(12_000))
   t.equal(failureOf(alone), 'NoActiveClusterWithCapacity')
-  t.equal(alone.explanation.summary, 'hpi: refused it at 2026-01-31T11:59:48Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:48Z, or once it reports more room')
+  t.equal(
+    alone.explanation.summary,
+    `hpi: ${refusal('11:59:48', 'NO_WORKER_CAPACITY', '12:00:48')}`
+  )
   t.equal(pass.decide(job()).kind, 'placed', 'another job with the same requirements was not refused')
 })
 

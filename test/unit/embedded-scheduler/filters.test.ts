@@ -27,9 +27,18 @@ t.test('a cluster that fits is chosen, and the verdict shows what it had free', 
 
 t.test('a cluster is silent from the grace time on, and not a moment before', async t => {
   t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(44.999) })), 'placed: hpi: chosen, 4 cores and 8000 MB free')
-  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(45) })), 'unplaceable: hpi: silent since 2026-01-31T11:59:15Z')
-  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(130) })), 'unplaceable: hpi: silent since 2026-01-31T11:57:50Z')
-  t.equal(verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(2 * 86400 + 5 * 3600 + 7) })), 'unplaceable: hpi: silent since 2026-01-29T06:59:53Z')
+  t.equal(
+    verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(45) })),
+    'unplaceable: hpi: silent since 2026-01-31T11:59:15Z'
+  )
+  t.equal(
+    verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(130) })),
+    'unplaceable: hpi: silent since 2026-01-31T11:57:50Z'
+  )
+  t.equal(
+    verdictOn(candidate(1, 'hpi', { last_modified_timestamp: silentFor(2 * 86400 + 5 * 3600 + 7) })),
+    'unplaceable: hpi: silent since 2026-01-29T06:59:53Z'
+  )
 })
 
 t.test('a location matches the location or the name of a cluster, exactly', async t => {
@@ -38,7 +47,10 @@ t.test('a location matches the location or the name of a cluster, exactly', asyn
   t.match(verdictOn(munich, { location: 'tum' }), /^placed/)
   t.equal(verdictOn(munich, { location: 'Munich' }), 'unplaceable: tum: location is munich, Munich asked')
   t.equal(verdictOn(candidate(1, 'tum', { cluster_location: null }), { location: 'hpi' }), 'unplaceable: tum: has no location, hpi asked')
-  t.equal(verdictOn(candidate(1, 'tum', { last_modified_timestamp: silentFor(60) }), { location: 'hpi' }), 'unplaceable: tum: silent since 2026-01-31T11:59:00Z')
+  t.equal(
+    verdictOn(candidate(1, 'tum', { last_modified_timestamp: silentFor(60) }), { location: 'hpi' }),
+    'unplaceable: tum: silent since 2026-01-31T11:59:00Z'
+  )
 })
 
 t.test('a cluster without a heartbeat is waited for, whatever is asked', async t => {
@@ -152,23 +164,38 @@ t.test('a cluster takes as many instances with one host port as it has workers',
     return { ...wanted, descriptor: { ...wanted.descriptor, port: port as number } }
   }
   const placed = (more: Parameters<typeof candidate>[2], port: unknown, hostPorts: HostPortUse[] = []) => {
-    const decision = createPass([candidate(1, 'hpi', { total_cpu_cores: 64, ...more })], { ...PASS, hostPorts }).decide(asked(port))
+    const decision = createPass([candidate(1, 'hpi', { total_cpu_cores: 64, ...more })], {
+      ...PASS,
+      hostPorts
+    }).decide(asked(port))
     return [decision.kind === 'placed' ? decision.assignments.length : 0, decision.explanation.summary] as const
   }
   const workers = ['a', 'b'].map(name => ({ name, cpu_cores: 32, memory_in_mb: 4000 }))
-  const taken = [{ cluster_id: idOf(1), host_port: '8080/tcp', instances: 2 }, { cluster_id: idOf(9), host_port: '8080/tcp', instances: 2 }]
+  const taken = [
+    { cluster_id: idOf(1), host_port: '8080/tcp', instances: 2 },
+    { cluster_id: idOf(9), host_port: '8080/tcp', instances: 2 }
+  ]
   t.equal(placed({ active_nodes: 1 }, 80)[0], 3, 'a port of the service takes none of the worker')
-  t.same(placed({ active_nodes: 1 }, '8080:80'), [1, 'placed 1 of 3 instances; hpi: host port 8080/tcp is taken on its only worker'])
+  t.same(placed({ active_nodes: 1 }, '8080:80'), [
+    1,
+    'placed 1 of 3 instances; hpi: host port 8080/tcp is taken on its only worker'
+  ])
   t.equal(placed({ active_nodes: null }, '8080:80')[0], 1)
   t.equal(placed({ active_nodes: 0 }, '8080:80')[0], 1)
   t.equal(placed({ active_nodes: 3 }, '8080:80')[0], 3)
-  t.same(placed({ active_nodes: 3, workers }, '8080:80'), [2, 'placed 2 of 3 instances; hpi: host port 8080/tcp is taken on all its 2 workers'])
+  t.same(placed({ active_nodes: 3, workers }, '8080:80'), [
+    2,
+    'placed 2 of 3 instances; hpi: host port 8080/tcp is taken on all its 2 workers'
+  ])
   t.equal(placed({ active_nodes: 3 }, '8080:80', taken)[0], 1)
   t.equal(placed({ active_nodes: 2 }, '8080:80', taken)[0], 0)
   t.equal(placed({ active_nodes: 2 }, '8081:80', taken)[0], 2)
   const several = '6080:80/tcp;8080:70/udp'
   t.equal(placed({ active_nodes: 2 }, several, taken)[0], 2, 'another protocol')
-  const both = [{ cluster_id: idOf(1), host_port: '6080/tcp;8080/udp', instances: 1 }, { cluster_id: idOf(1), host_port: '8080/udp', instances: 1 }]
+  const both = [
+    { cluster_id: idOf(1), host_port: '6080/tcp;8080/udp', instances: 1 },
+    { cluster_id: idOf(1), host_port: '8080/udp', instances: 1 }
+  ]
   t.same(placed({ active_nodes: 2 }, several, both), [0, 'hpi: host port 8080/udp is taken on all its 2 workers'])
   t.equal(placed({ active_nodes: 2 }, '6080:1', both)[0], 1)
   const pass = createPass([candidate(1, 'hpi', { active_nodes: 2 })], PASS)

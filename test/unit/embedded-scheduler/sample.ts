@@ -116,3 +116,7 @@ export function job ({ location, node, runtime = 'docker', cpu = 1, memory = 100
     updated_at: at
   }
 }
+
+/** How a refusal is told: when, why, and until when the cluster is left alone. Times of the day of all samples. */
+export const refusal = (at: string, error: string, until: string) =>
+  `refused it at 2026-01-31T${at}Z (${error}); it is asked again at 2026-01-31T${until}Z, or once it reports more room`

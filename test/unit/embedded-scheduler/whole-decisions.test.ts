@@ -3,7 +3,7 @@ import type { Cluster } from '../../../schemas/cluster.js'
 import { MAX_VERDICTS, type Job } from '../../../schemas/job.js'
 import { createPass } from '../../../services/scheduler-client/embedded/placement-pass.js'
 import type { Candidate, PlacementDecision } from '../../../services/scheduler-client/scheduler.js'
-import { candidate, idOf, job, PASS, silentFor } from './sample.js'
+import { candidate, idOf, job, PASS, silentFor, refusal } from './sample.js'
 
 /** All that a decision says, in a form that a test can state: `0@1` is instance 0 on cluster 1. */
 function whole (decision: PlacementDecision) {
@@ -30,7 +30,18 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
   const at = { cluster_location: 'hpi' }
   const asked = job({ location: 'hpi', node: 'vm-1', cpu: 1, memory: 100 })
   asked.instance_list[0]!.refusals = [refusedBy(idOf(13), 12)]
-  asked.retiring = [{ command_id: 'c', cluster_id: idOf(4), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
+  asked.retiring = [
+    {
+      command_id: 'c',
+      cluster_id: idOf(4),
+      instances: [],
+      error: null,
+      since: new Date(0).toISOString(),
+      released: false,
+      original: false,
+      told: null
+    }
+  ]
   const stopped = [
     candidate(15, 'away-silent', { last_modified_timestamp: silentFor(60) }),
     candidate(1, 'away', { cluster_location: null }),
@@ -49,7 +60,7 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
     candidate(14, 'unheard', { ...at, last_heartbeat_at: null })
   ]
   const verdicts = [
-    '13 no refused: refused it at 2026-01-31T11:59:48Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:48Z, or once it reports more room',
+    `13 no refused: ${refusal('11:59:48', 'NO_WORKER_CAPACITY', '12:00:48')}`,
     '12 no some-memory: 99 MB free of 100 asked',
     '11 no no-memory: 0 MB free of 100 asked',
     '10 no cpu-of-worker: worker node vm-1 has 0.95 cores free of 1 asked',
@@ -68,7 +79,9 @@ t.test('of clusters at the location, the nearest to fitting comes first, whichev
   t.strictSame(decide(heard, asked), {
     ...none,
     failure: 'TargetClusterNoCapacity',
-    summary: 'none of the 12 clusters at hpi can take it; nearest is refused: refused it at 2026-01-31T11:59:48Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:48Z, or once it reports more room',
+    summary:
+      'none of the 12 clusters at hpi can take it; nearest is refused: ' +
+      refusal('11:59:48', 'NO_WORKER_CAPACITY', '12:00:48'),
     verdicts
   })
   t.strictSame(decide(stopped, asked), {
@@ -134,7 +147,18 @@ t.test('a dead end at one location is no dead end at another, nor for any other 
   t.strictSame(
     places({
       ...job({ location: 'tum' }),
-      retiring: [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
+      retiring: [
+        {
+          command_id: 'c',
+          cluster_id: idOf(2),
+          instances: [],
+          error: null,
+          since: new Date(0).toISOString(),
+          released: false,
+          original: false,
+          told: null
+        }
+      ]
     }),
     [],
     'excluded'
@@ -336,15 +360,25 @@ t.test('of several groups that failed, and of several that wait, the first one g
   t.strictSame(asked('tum', 'hpi', 'mars'), {
     ...none,
     failure: 'TargetClusterNotActive',
-    summary: 'waiting for the figures of tum: no heartbeat yet; hpi: silent since 2026-01-31T11:59:00Z; no cluster named mars is registered',
-    verdicts: ['1 no hpi: silent since 2026-01-31T11:59:00Z', '2 no tum: location is tum, hpi asked', '3 no dai: location is dai, hpi asked']
+    summary:
+      'waiting for the figures of tum: no heartbeat yet; hpi: silent since 2026-01-31T11:59:00Z; ' +
+      'no cluster named mars is registered',
+    verdicts: [
+      '1 no hpi: silent since 2026-01-31T11:59:00Z',
+      '2 no tum: location is tum, hpi asked',
+      '3 no dai: location is dai, hpi asked'
+    ]
   })
   t.strictSame(asked('tum', 'dai'), {
     ...none,
     kind: 'waiting',
     failure: undefined,
     summary: 'waiting for the figures of tum: no heartbeat yet; waiting for the figures of dai: no heartbeat yet',
-    verdicts: ['2 no tum: no heartbeat yet', '3 no dai: location is dai, tum asked', '1 no hpi: silent since 2026-01-31T11:59:00Z']
+    verdicts: [
+      '2 no tum: no heartbeat yet',
+      '3 no dai: location is dai, tum asked',
+      '1 no hpi: silent since 2026-01-31T11:59:00Z'
+    ]
   })
 })
 
@@ -388,7 +422,18 @@ t.test('instances that move away from different clusters ask for different thing
 t.test('what moves goes neither to where it moves away from nor to where an earlier instance is still to be removed', async t => {
   const asked = job()
   asked.instance_list[0]!.move = { from: idOf(1), why: 'asked', since: ago(1) }
-  asked.retiring = [{ command_id: 'c', cluster_id: idOf(2), instances: [], error: null, since: new Date(0).toISOString(), released: false, original: false, told: null }]
+  asked.retiring = [
+    {
+      command_id: 'c',
+      cluster_id: idOf(2),
+      instances: [],
+      error: null,
+      since: new Date(0).toISOString(),
+      released: false,
+      original: false,
+      told: null
+    }
+  ]
   t.strictSame(decide([candidate(1, 'hpi'), candidate(2, 'tum'), candidate(3, 'dai', { total_cpu_cores: 2 })], asked), {
     ...placed,
     assignments: ['0@3'],
@@ -409,10 +454,17 @@ t.test('of several refusals of one cluster the newest shows, and each one double
     asked.instance_list[0]!.refusals = seconds.map(each => refusedBy(idOf(1), each, `after ${each}`))
     return decide([candidate(1, 'hpi')], asked)
   }
-  t.equal(refused(1, 50, 20, 40).summary, 'hpi: refused it at 2026-01-31T11:59:40Z (after 20); it is asked again at 2026-01-31T12:03:40Z, or once it reports more room')
+  t.equal(
+    refused(1, 50, 20, 40).summary,
+    `hpi: ${refusal('11:59:40', 'after 20', '12:03:40')}`
+  )
   const twice = job()
   twice.instance_list[0]!.refusals = [refusedBy(idOf(1), 20, 'first'), refusedBy(idOf(1), 20, 'second')]
-  t.equal(decide([candidate(1, 'hpi')], twice).summary, 'hpi: refused it at 2026-01-31T11:59:40Z (second); it is asked again at 2026-01-31T12:01:40Z, or once it reports more room', 'the last of the same moment')
+  t.equal(
+    decide([candidate(1, 'hpi')], twice).summary,
+    `hpi: ${refusal('11:59:40', 'second', '12:01:40')}`,
+    'the last of the same moment'
+  )
   t.equal(refused(1, 59).kind, 'unplaceable')
   t.equal(refused(1, 60).kind, 'placed', 'a minute')
   t.equal(refused(1, 119, 119).kind, 'unplaceable')
@@ -421,13 +473,19 @@ t.test('of several refusals of one cluster the newest shows, and each one double
   t.equal(refused(2, 119, 119, 119).kind, 'unplaceable')
   t.equal(refused(1, ...Array(9).fill(1799)).kind, 'unplaceable')
   t.equal(refused(1, ...Array(9).fill(1800)).kind, 'placed', 'half an hour at most')
-  t.equal(refused(1, 1, ...Array(9).fill(3000)).summary, 'hpi: refused it at 2026-01-31T11:59:59Z (after 1); it is asked again at 2026-01-31T12:29:59Z, or once it reports more room')
+  t.equal(
+    refused(1, 1, ...Array(9).fill(3000)).summary,
+    `hpi: ${refusal('11:59:59', 'after 1', '12:29:59')}`
+  )
 })
 
 t.test('a cluster\'s own words are cut, and times are to the second', async t => {
   const asked = job()
   asked.instance_list[0]!.refusals = [refusedBy(idOf(1), 5, 'x'.repeat(300))]
-  t.equal(decide([candidate(1, 'hpi')], asked).summary, `hpi: refused it at 2026-01-31T11:59:55Z (${'x'.repeat(200)}); it is asked again at 2026-01-31T12:00:55Z, or once it reports more room`)
+  t.equal(
+    decide([candidate(1, 'hpi')], asked).summary,
+    `hpi: ${refusal('11:59:55', 'x'.repeat(200), '12:00:55')}`
+  )
   const silent = (seconds: number) => decide([candidate(1, 'hpi', { last_modified_timestamp: silentFor(seconds) })], job()).summary
   t.equal(silent(59), 'hpi: silent since 2026-01-31T11:59:01Z')
   t.equal(silent(60), 'hpi: silent since 2026-01-31T11:59:00Z')
@@ -436,7 +494,10 @@ t.test('a cluster\'s own words are cut, and times are to the second', async t =>
   t.equal(silent(86_400 * 2 + 3600 * 25), 'hpi: silent since 2026-01-28T11:00:00Z')
   const fresh = job()
   fresh.instance_list[0]!.refusals = [refusedBy(idOf(1), 0.5)]
-  t.equal(decide([candidate(1, 'hpi')], fresh).summary, 'hpi: refused it at 2026-01-31T11:59:59Z (NO_WORKER_CAPACITY); it is asked again at 2026-01-31T12:00:59Z, or once it reports more room')
+  t.equal(
+    decide([candidate(1, 'hpi')], fresh).summary,
+    `hpi: ${refusal('11:59:59', 'NO_WORKER_CAPACITY', '12:00:59')}`
+  )
 })
 
 t.test('five technologies are named, and the others counted', async t => {

@@ -18,7 +18,15 @@ import { createEmbeddedScheduler } from '../../../services/scheduler-client/embe
 import type { Store } from '../../../stores/store.js'
 import type { ModelStore } from './store.js'
 
-const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 2, moveMs: 300_000, rolloutMs: 600_000, addressHoldMs: 86_400_000 }
+const POLICY: Policy = {
+  scheduledMs: 120_000,
+  startingMs: 600_000,
+  stoppedMs: 120_000,
+  maxAttempts: 2,
+  moveMs: 300_000,
+  rolloutMs: 600_000,
+  addressHoldMs: 86_400_000
+}
 const GRACE_MS = 45_000
 const FAILOVER_MS = 120_000
 
@@ -67,7 +75,15 @@ export function startManager (store: ModelStore, fence: number): Manager {
   const hold = createEvictionHold({
     share: 0.5, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, patienceMs: FAILOVER_MS, rate: 10
   }, monotonic)
-  const watchSilence = createSilenceWatch({ clusters, liveness, hold, committer, graceMs: GRACE_MS, failoverMs: FAILOVER_MS, log })
+  const watchSilence = createSilenceWatch({
+    clusters,
+    liveness,
+    hold,
+    committer,
+    graceMs: GRACE_MS,
+    failoverMs: FAILOVER_MS,
+    log
+  })
   return {
     users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), policy: POLICY }),
     operators: createClusterMaintenance({ jobs, clusters, registry, committer, log }),

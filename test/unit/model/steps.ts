@@ -40,16 +40,43 @@ const kind = <T extends string>(...kinds: T[]) => fc.constantFrom(...kinds)
 const single: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ do: kind('deploy'), name, more }) },
   { weight: 2, arbitrary: fc.record({ do: kind('scale'), name, replicas: fc.nat(4) }) },
-  { weight: 4, arbitrary: fc.record({ do: kind('move'), name, to: place, number: fc.option(fc.nat(3), { nil: undefined }), order: kind('start-first', 'stop-first') }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: kind('move'),
+      name,
+      to: place,
+      number: fc.option(fc.nat(3), { nil: undefined }),
+      order: kind('start-first', 'stop-first')
+    })
+  },
   { weight: 1, arbitrary: fc.record({ do: kind('roll back'), name }) },
   { weight: 1, arbitrary: fc.record({ do: kind('undeploy'), name, force: fc.boolean() }) },
   { weight: 3, arbitrary: fc.record({ do: kind('drain', 'uncordon', 'cordon'), cluster }) },
   { weight: 2, arbitrary: fc.record({ do: kind('die', 'forget'), cluster }) },
-  { weight: 3, arbitrary: fc.record({ do: kind('come back'), cluster, having: kind('all', 'nothing', 'nothing-but-resync') }) },
-  { weight: 6, arbitrary: fc.record({ do: kind('deliver'), cluster, answer: kind('ack', 'ack-twice', 'lost-ack', 'no-room', 'refused', 'refused-but-done') }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: kind('come back'), cluster, having: kind('all', 'nothing', 'nothing-but-resync') })
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: kind('deliver'),
+      cluster,
+      answer: kind('ack', 'ack-twice', 'lost-ack', 'no-room', 'refused', 'refused-but-done')
+    })
+  },
   { weight: 6, arbitrary: fc.record({ do: kind('heartbeat', 'climb'), cluster }) },
   { weight: 1, arbitrary: fc.record({ do: kind('old heartbeat'), cluster, age: fc.nat(5) }) },
-  { weight: 1, arbitrary: fc.record({ do: kind('stop'), cluster, status: kind('FAILED', 'DEAD'), most: fc.constantFrom(1, Infinity) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: kind('stop'),
+      cluster,
+      status: kind('FAILED', 'DEAD'),
+      most: fc.constantFrom(1, Infinity)
+    })
+  },
   { weight: 1, arbitrary: fc.record({ do: kind('ghost'), cluster }) },
   { weight: 4, arbitrary: fc.record({ do: kind('wait'), seconds: fc.constantFrom(1, 15, 50, 125, 310) }) },
   { weight: 5, arbitrary: fc.record({ do: kind('place') }) },
@@ -77,30 +104,65 @@ async function tryTo (world: World, step: Step): Promise<unknown> {
   const member = 'cluster' in step ? world.members[step.cluster]! : undefined
   const job = 'name' in step ? world.jobs.find(job => job.descriptor.service_name === step.name && job.desired_state === 'running') : undefined
   switch (step.do) {
-    case 'deploy': return users.deploy([sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })], USER)
-    case 'scale': return job && users.scale(job.id, step.replicas, USER)
-    case 'move': return job && users.move(job.id, { to: step.to, order: step.order, ...step.number !== undefined && { instanceNumber: step.number } }, USER)
-    case 'roll back': return job && users.rollBack(job.id, undefined, USER)
-    case 'undeploy': return job && users.undeploy(job.id, USER, { force: step.force })
-    case 'drain': return operators.drain(member!.model.id, USER)
-    case 'uncordon': return operators.uncordon(member!.model.id, USER)
-    case 'cordon': return operators.cordon(member!.model.id, USER)
-    case 'die': member!.alive = false; return
-    case 'forget': return world.forget(step.cluster)
-    case 'come back': return world.comeBack(member!, step.having)
-    case 'deliver': return world.deliver(member!, step.answer)
-    case 'heartbeat': return world.heartbeat(member!)
-    case 'climb': return member!.model.climb(world.failing)
-    case 'old heartbeat': return world.oldHeartbeat(member!, step.age)
-    case 'stop': return [...member!.model.jobs.keys()].forEach(id => member!.model.stop(id, step.status, step.most))
-    case 'ghost': return ghost(world, member!)
-    case 'wait': return world.wait(step.seconds)
-    case 'place': return world.manager.place()
-    case 'maintain': return world.maintain()
-    case 'rest': return rest(world, step.seconds)
-    case 'restart': return world.restart()
-    case 'at once': return Promise.all(step.steps.map(one => take(world, one)))
-    case 'former leader': return world.former && (await world.maintain(world.former), await world.former.place())
+    case 'deploy':
+      return users.deploy(
+        [sampleDescriptor({ requirements: { cpu: 1 }, service_name: step.name, ...step.more })],
+        USER
+      )
+    case 'scale':
+      return job && users.scale(job.id, step.replicas, USER)
+    case 'move':
+      return (
+        job &&
+        users.move(
+          job.id,
+          { to: step.to, order: step.order, ...(step.number !== undefined && { instanceNumber: step.number }) },
+          USER
+        )
+      )
+    case 'roll back':
+      return job && users.rollBack(job.id, undefined, USER)
+    case 'undeploy':
+      return job && users.undeploy(job.id, USER, { force: step.force })
+    case 'drain':
+      return operators.drain(member!.model.id, USER)
+    case 'uncordon':
+      return operators.uncordon(member!.model.id, USER)
+    case 'cordon':
+      return operators.cordon(member!.model.id, USER)
+    case 'die':
+      member!.alive = false
+      return
+    case 'forget':
+      return world.forget(step.cluster)
+    case 'come back':
+      return world.comeBack(member!, step.having)
+    case 'deliver':
+      return world.deliver(member!, step.answer)
+    case 'heartbeat':
+      return world.heartbeat(member!)
+    case 'climb':
+      return member!.model.climb(world.failing)
+    case 'old heartbeat':
+      return world.oldHeartbeat(member!, step.age)
+    case 'stop':
+      return [...member!.model.jobs.keys()].forEach(id => member!.model.stop(id, step.status, step.most))
+    case 'ghost':
+      return ghost(world, member!)
+    case 'wait':
+      return world.wait(step.seconds)
+    case 'place':
+      return world.manager.place()
+    case 'maintain':
+      return world.maintain()
+    case 'rest':
+      return rest(world, step.seconds)
+    case 'restart':
+      return world.restart()
+    case 'at once':
+      return Promise.all(step.steps.map(one => take(world, one)))
+    case 'former leader':
+      return world.former && (await world.maintain(world.former), await world.former.place())
   }
 }
 

@@ -12,7 +12,10 @@ type Jobs = Pick<
   JobStore,
   'commit' | 'get' | 'getMany' | 'byName' | 'byAddress' | 'list' | 'unplaced' | 'due' | 'instancesOn' | 'contradicted' | 'reserved'
 >
-type Clusters = Pick<ClusterStore, 'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'getMany' | 'signs' | 'at' | 'remove'>
+type Clusters = Pick<
+  ClusterStore,
+  'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'getMany' | 'signs' | 'at' | 'remove'
+>
 
 const NEW_CLUSTER: Omit<
   Cluster,

@@ -171,7 +171,9 @@ export class World {
     if (having !== 'all') model.forget()
     if (having === 'nothing') for (const { id } of this.jobs) this.excused.add(`${model.id} ${id}`)
     if (model.isOriginal && having !== 'all') for (const { id } of this.jobs) this.excused.add(`${model.id} ${id}`)
-    else if (having === 'nothing-but-resync') { for (const job of (await this.manager.reports.desiredOn(model.id))!) model.bring(job) }
+    else if (having === 'nothing-but-resync') {
+      for (const job of (await this.manager.reports.desiredOn(model.id))!) model.bring(job)
+    }
     await this.#register(this.members.indexOf(member))
   }
 

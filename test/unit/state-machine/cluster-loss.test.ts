@@ -3,7 +3,25 @@ import { undeploying } from '../../../services/job-lifecycle/state-machine/decis
 import { forgotten, evicted, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
-import { commands, entries, ETH, events, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
+import {
+  commands,
+  entries,
+  ETH,
+  events,
+  fields,
+  HPI,
+  minutesAfter,
+  movedTo,
+  placedJob,
+  placedOn,
+  POLICY,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  updated,
+  reported
+} from './sample.js'
 
 const loseHpi = (job: Parameters<typeof evicted>[0]) => evicted(job, HPI, 'hpi', 'system')
 
@@ -101,9 +119,19 @@ t.test('the loss of a cluster ends only the waits for that cluster: nothing runs
     t.same(fields(over?.job, 'cluster_id', 'awaits'), [['', sent(change).command_id], ['', null], [ETH, null]])
     t.same(entries(placedOn(stored(over), { 0: ETH, 1: ETH })?.job), ['0 - REQUESTED', `1 ${ETH} CLUSTER_SCHEDULED`, `2 ${ETH} RUNNING`])
   }
-  t.same(events(evicted(waiting, TUM, 'tum', 'system')), ['moving 1 @tum: instance 1 no longer waits for tum to remove it'])
-  t.same(entries(evicted(waiting, ETH, 'eth', 'system')?.job), ['0 - REQUESTED', '1 - REQUESTED', `2 ${ETH} DEAD`, `2 - REQUESTED from ${ETH}`])
-  t.same(fields(evicted(waiting, ETH, 'eth', 'system')?.job, 'awaits').slice(0, 2), [[sent(change).command_id], [sent(change, 1).command_id]])
+  t.same(events(evicted(waiting, TUM, 'tum', 'system')), [
+    'moving 1 @tum: instance 1 no longer waits for tum to remove it'
+  ])
+  t.same(entries(evicted(waiting, ETH, 'eth', 'system')?.job), [
+    '0 - REQUESTED',
+    '1 - REQUESTED',
+    `2 ${ETH} DEAD`,
+    `2 - REQUESTED from ${ETH}`
+  ])
+  t.same(fields(evicted(waiting, ETH, 'eth', 'system')?.job, 'awaits').slice(0, 2), [
+    [sent(change).command_id],
+    [sent(change, 1).command_id]
+  ])
 })
 
 t.test('what an update awaits on a lost cluster stays awaited, whoever else is lost', async t => {
@@ -173,7 +201,9 @@ t.test('an instance on its way to a lost cluster is placed anew and shows why, a
 })
 
 t.test('a cluster that is back speaks for its own instances again', async t => {
-  const away = stored(evicted(stored(loseHpi(runningJob([HPI, TUM, HPI], { cluster_location: 'x' }))), TUM, 'tum', 'system'))
+  const away = stored(
+    evicted(stored(loseHpi(runningJob([HPI, TUM, HPI], { cluster_location: 'x' }))), TUM, 'tum', 'system')
+  )
   const back = recovered(away, HPI, 'hpi', 'system')
   t.same(fields(back?.job, 'status', 'silent'), [['NODE_SCHEDULED', false], ['DEAD', true], ['NODE_SCHEDULED', false]])
   t.same(events(back), [0, 2].flatMap(number => [

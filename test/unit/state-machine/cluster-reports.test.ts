@@ -3,7 +3,23 @@ import type { Command } from '../../../schemas/channel.js'
 import { acknowledged, refused } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { changesStatus, detailed } from '../../../services/job-lifecycle/state-machine/decisions/cluster-reports.js'
-import { commands, entries, ETH, events, fields, HPI, movedTo, placedJob, placedOn, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
+import {
+  commands,
+  entries,
+  ETH,
+  events,
+  fields,
+  HPI,
+  movedTo,
+  placedJob,
+  placedOn,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  updated,
+  reported
+} from './sample.js'
 
 t.test('reports count for the instances of that cluster only', async t => {
   const change = reported(placedJob([HPI, TUM]), TUM, 'RUNNING')
@@ -141,7 +157,9 @@ t.test('a refusal for lack of room is remembered, and the instance leaves with i
   for (const why of ['NO_WORKER_CAPACITY', 'NO_QUALIFIED_WORKER_FOUND', 'NO_NODE_FOUND'] as const) {
     const change = refused(job, HPI, { seq: 1, command_id: 'x', kind: 'deploy', job_id: job.id }, `${why}: sorry`)
     t.same(fields(change?.job, 'cluster_id', 'status', 'status_reason'), [['', why, `the cluster refused: ${why}: sorry`], [TUM, 'CLUSTER_SCHEDULED', null]])
-    t.same(change?.job.instance_list[0]?.refusals, [{ cluster_id: HPI, at: change!.job.updated_at, error: `${why}: sorry`, offered: null }])
+    t.same(change?.job.instance_list[0]?.refusals, [
+      { cluster_id: HPI, at: change!.job.updated_at, error: `${why}: sorry`, offered: null }
+    ])
     t.same(events(change), [
       `refused @hpi: deploy was refused: ${why}: sorry`,
       `status 0 @hpi CLUSTER_SCHEDULED>${why}: instance 0 is ${why}: the cluster refused: ${why}: sorry`,
@@ -208,7 +226,14 @@ t.test('a refused or acknowledged removal ends only the wait for that removal', 
 
 t.test('a command asks again for what its own cluster refused to remove, and for nothing else', async t => {
   const job = runningJob([HPI, HPI])
-  const removal = { instances: [], refused_at: job.created_at, since: job.created_at, released: false, original: false, told: null }
+  const removal = {
+    instances: [],
+    refused_at: job.created_at,
+    since: job.created_at,
+    released: false,
+    original: false,
+    told: null
+  }
   job.retiring = [
     { ...removal, command_id: 'refused here', cluster_id: HPI, error: 'busy' },
     { ...removal, command_id: 'under way here', cluster_id: HPI, error: null },

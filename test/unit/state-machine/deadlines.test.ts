@@ -9,7 +9,26 @@ import { detailed } from '../../../services/job-lifecycle/state-machine/decision
 import { missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
 import { moved } from '../../../services/job-lifecycle/state-machine/decisions/move.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
-import { commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
+import {
+  commands,
+  entries,
+  ETH,
+  events,
+  eventTypes,
+  fields,
+  HPI,
+  minutesAfter,
+  movedTo,
+  placedJob,
+  placedOn,
+  POLICY,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  updated,
+  reported
+} from './sample.js'
 
 /** What happens to a job at the moment that it is due. */
 const atDue = (job: Job) => expireDeadlines(job, POLICY, 'system', new Date(dueAt(job, POLICY)!))
@@ -48,7 +67,11 @@ t.test('what its cluster could not know of yet is not tried elsewhere, but not f
     const change = expireDeadlines(job, POLICY, 'system', at, { untaken })
     t.same(fields(change?.job, 'cluster_id', 'deadline_from')[0], [HPI, at.toISOString()])
     t.same(commands(change), waits === 1 ? [`delete ${TUM}`] : [], 'the other one is tried elsewhere at once')
-    if (waits === 1) t.match(events(change), [/^delivery 0 @hpi: instance 0: its cluster has not taken the command yet, and may still$/])
+    if (waits === 1) {
+      t.match(events(change), [
+        /^delivery 0 @hpi: instance 0: its cluster has not taken the command yet, and may still$/
+      ])
+    }
     job = stored(change)
   }
   const last = new Date(dueAt(job, POLICY)!)
@@ -213,7 +236,9 @@ t.test('only what is overdue is tried elsewhere, with its story', async t => {
     'retiring @hpi: hpi is to remove instance 0'
   ])
   t.match(change?.events, [{ cause: 'system' }])
-  t.same(change?.job.instance_list[0]?.refusals, [{ cluster_id: HPI, at: change!.job.updated_at, error: `was ${story}`, offered: null }])
+  t.same(change?.job.instance_list[0]?.refusals, [
+    { cluster_id: HPI, at: change!.job.updated_at, error: `was ${story}`, offered: null }
+  ])
 })
 
 t.test('the story has the reason, where there is one', async t => {
@@ -273,7 +298,11 @@ t.test('a move that a user asked for fails at its deadline, also while it has fo
 
 t.test('only a move that a user asked for fails: an update, a drain and a failover end somewhere', async t => {
   for (const why of ['drain', 'update', 'failover'] as const) {
-    const job = stored(why === 'failover' ? evicted(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why, location: null }))
+    const job = stored(
+      why === 'failover'
+        ? evicted(runningJob([HPI]), HPI, 'hpi', 'system')
+        : movedTo(runningJob([HPI]), HPI, { why, location: null })
+    )
     t.equal(dueAt(job, POLICY), null, why)
     t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined, why)
     const late = stored(placedOn(job, { 0: TUM }))
@@ -305,7 +334,18 @@ t.test('a move that a user asked for has its own deadline, however long its succ
 
 t.test('a removal counts as refused from when it was, and a job that is removed has no instances to wait for', async t => {
   const job = runningJob([HPI])
-  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: 'busy', since: new Date().toISOString(), released: false, original: false, told: null }]
+  job.retiring = [
+    {
+      command_id: 'x',
+      cluster_id: TUM,
+      instances: [],
+      error: 'busy',
+      since: new Date().toISOString(),
+      released: false,
+      original: false,
+      told: null
+    }
+  ]
   t.equal(dueAt(job, POLICY), null)
   t.equal(expireDeadlines(job, POLICY, 'system', minutesAfter(job.updated_at, 60)), undefined)
   const leaving = { ...placedJob([HPI]), desired_state: 'undeployed' as const }

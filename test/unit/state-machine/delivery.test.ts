@@ -49,6 +49,17 @@ t.test('a job that is being removed shows what the removal waits for, until that
 
 t.test('a removal from a job that lives on shows nothing on its running instances', async t => {
   const job = runningJob([HPI])
-  job.retiring = [{ command_id: 'x', cluster_id: TUM, instances: [], error: null, since: new Date().toISOString(), released: false, original: false, told: null }]
+  job.retiring = [
+    {
+      command_id: 'x',
+      cluster_id: TUM,
+      instances: [],
+      error: null,
+      since: new Date().toISOString(),
+      released: false,
+      original: false,
+      told: null
+    }
+  ]
   t.equal(delivery(job, TUM, UNREACHABLE), undefined)
 })

@@ -5,7 +5,25 @@ import { undeploying } from '../../../services/job-lifecycle/state-machine/decis
 import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { unplaceable } from '../../../services/job-lifecycle/state-machine/decisions/placement.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
-import { commands, entries, ETH, events, fields, HPI, movedTo, placedJob, placedOn, POLICY, runningJob, sampleDescriptor, sent, stored, TUM, updated, reported } from './sample.js'
+import {
+  commands,
+  entries,
+  ETH,
+  events,
+  fields,
+  HPI,
+  movedTo,
+  placedJob,
+  placedOn,
+  POLICY,
+  runningJob,
+  sampleDescriptor,
+  sent,
+  stored,
+  TUM,
+  updated,
+  reported
+} from './sample.js'
 
 t.test('a new job asks for one address for the service and one for each instance, and commands nothing yet', async t => {
   const change = created(sampleDescriptor({ replicas: 3 }), 'user')

@@ -3,7 +3,20 @@ import { acknowledged, refused } from '../../../services/job-lifecycle/state-mac
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
 import { lingering, missing } from '../../../services/job-lifecycle/state-machine/decisions/drift.js'
-import { commands, entries, events, fields, HPI, placedJob, placedOn, runningJob, sent, stored, TUM, reported } from './sample.js'
+import {
+  commands,
+  entries,
+  events,
+  fields,
+  HPI,
+  placedJob,
+  placedOn,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  reported
+} from './sample.js'
 
 t.test('a cluster that does not report what it has begun with gets the command again', async t => {
   const change = missing(runningJob([HPI, TUM]), HPI)

@@ -4,7 +4,26 @@ import { drainEnded, movedBetweenNodes } from '../../../services/job-lifecycle/s
 import { forgotten, evicted } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
 import { undeploying } from '../../../services/job-lifecycle/state-machine/decisions/undeploy.js'
-import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, reported } from './sample.js'
+import {
+  carriedOut,
+  commands,
+  entries,
+  ETH,
+  events,
+  eventTypes,
+  fields,
+  HPI,
+  minutesAfter,
+  movedTo,
+  placedJob,
+  placedOn,
+  POLICY,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  reported
+} from './sample.js'
 
 const drain = { why: 'drain', location: null } as const
 
@@ -28,8 +47,11 @@ t.test('stop-first: it is placed when its source is removed, refuses to, is lost
   t.same(entries(job), ['0 - REQUESTED'])
   t.equal(placedOn(job, { 0: TUM }), undefined)
   for (const after of [
-    acknowledged(job, HPI, sent(change).command_id), refused(job, HPI, sent(change), 'busy'), evicted(job, HPI, 'hpi', 'system'), forgotten(job, HPI, 'user')
-  ]) t.same(commands(placedOn(stored(after), { 0: TUM })), [`deploy ${TUM}`])
+    acknowledged(job, HPI, sent(change).command_id),
+    refused(job, HPI, sent(change), 'busy'),
+    evicted(job, HPI, 'hpi', 'system'),
+    forgotten(job, HPI, 'user')
+  ]) { t.same(commands(placedOn(stored(after), { 0: TUM })), [`deploy ${TUM}`]) }
 })
 
 t.test('a move that does not end in time leaves the source running and shows why', async t => {
@@ -179,7 +201,8 @@ t.test('a drain of what leaves already says so once, and keeps to what has to le
   const moving = stored(movedTo(runningJob([HPI]), HPI))
   t.same(events(movedTo(moving, HPI, drain)), ['moving 0 @hpi: instance 0 has to leave hpi'])
   for (const why of ['update', 'failover', 'drain'] as const) {
-    const job = why === 'failover' ? evicted(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why })
+    const job =
+      why === 'failover' ? evicted(runningJob([HPI]), HPI, 'hpi', 'system') : movedTo(runningJob([HPI]), HPI, { why })
     t.equal(movedTo(stored(job), HPI, drain), undefined, why)
   }
 })
@@ -217,7 +240,9 @@ t.test('a failed move away from a lost cluster shows that the instance may go el
   const moving = stored(evicted(stored(movedTo(runningJob([HPI]), HPI)), HPI, 'hpi', 'system'))
   const change = expireDeadlines(moving, POLICY, 'system', minutesAfter(moving.updated_at, 6))
   t.same(events(change), ['moving 0 @hpi: instance 0 may go elsewhere, since hpi is lost: no place was found for it: REQUESTED'])
-  const tied = stored(evicted(stored(movedTo(runningJob([HPI], { cluster_location: 'hpi' }), HPI)), HPI, 'hpi', 'system'))
+  const tied = stored(
+    evicted(stored(movedTo(runningJob([HPI], { cluster_location: 'hpi' }), HPI)), HPI, 'hpi', 'system')
+  )
   t.same(entries(expireDeadlines(tied, POLICY, 'system', minutesAfter(tied.updated_at, 6))?.job), [`0 ${HPI} DEAD`], 'where it is tied it stays')
 })
 

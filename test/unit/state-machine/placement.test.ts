@@ -140,22 +140,34 @@ t.test('no verdict counts for a job that is being removed', async t => {
   t.equal(placedOn(job, { 0: TUM }), undefined)
 })
 
-t.test('a sentence is old after half a minute, one with other figures after five; what says the same is never written again', async t => {
-  const at = (seconds: number) => new Date(Date.parse('2026-01-31T12:00:00Z') + seconds * 1000)
-  const job = stored(created(sampleDescriptor(), 'user'))
-  const first = stored(unplaceable(job, 'TargetClusterNoCapacity', verdict('1 free', 'unplaceable', at(0).toISOString()), 'scheduler', at(0)))
-  const firstWaiting = stored(waiting(job, verdict('1 free', 'waiting', at(0).toISOString()), 'scheduler', at(0)))
-  for (const again of [
-    (summary: string, when: Date) => unplaceable(first, 'TargetClusterNoCapacity', verdict(summary), 'scheduler', when),
-    (summary: string, when: Date) => waiting(firstWaiting, verdict(summary, 'waiting'), 'scheduler', when)
-  ]) {
-    t.equal(again('2 free', at(300)), undefined)
-    t.equal(again('2 free', at(300.001))?.job.status_reason, '2 free')
-    t.equal(again('silent', at(30)), undefined)
-    t.equal(again('silent', at(30.001))?.job.status_reason, 'silent')
-    t.equal(again('1 free', at(3600)), undefined)
+t.test(
+  'a sentence is old after half a minute, one with other figures after five; what says the same is never written again',
+  async t => {
+    const at = (seconds: number) => new Date(Date.parse('2026-01-31T12:00:00Z') + seconds * 1000)
+    const job = stored(created(sampleDescriptor(), 'user'))
+    const first = stored(
+      unplaceable(
+        job,
+        'TargetClusterNoCapacity',
+        verdict('1 free', 'unplaceable', at(0).toISOString()),
+        'scheduler',
+        at(0)
+      )
+    )
+    const firstWaiting = stored(waiting(job, verdict('1 free', 'waiting', at(0).toISOString()), 'scheduler', at(0)))
+    for (const again of [
+      (summary: string, when: Date) =>
+        unplaceable(first, 'TargetClusterNoCapacity', verdict(summary), 'scheduler', when),
+      (summary: string, when: Date) => waiting(firstWaiting, verdict(summary, 'waiting'), 'scheduler', when)
+    ]) {
+      t.equal(again('2 free', at(300)), undefined)
+      t.equal(again('2 free', at(300.001))?.job.status_reason, '2 free')
+      t.equal(again('silent', at(30)), undefined)
+      t.equal(again('silent', at(30.001))?.job.status_reason, 'silent')
+      t.equal(again('1 free', at(3600)), undefined)
+    }
   }
-})
+)
 
 t.test('a verdict is stored for the first instance too when the second shows it already', async t => {
   const full = stored(unplaceable(stored(created(sampleDescriptor({ replicas: 2 }), 'user')), 'NoActiveClusterWithCapacity', verdict('no room'), 'scheduler'))

@@ -3,7 +3,27 @@ import { acknowledged, refused } from '../../../services/job-lifecycle/state-mac
 import { rolledBackTo } from '../../../services/job-lifecycle/state-machine/decisions/deploy.js'
 import { evicted, recovered } from '../../../services/job-lifecycle/state-machine/decisions/cluster-loss.js'
 import { dueAt, expireDeadlines } from '../../../services/job-lifecycle/state-machine/decisions/deadlines.js'
-import { carriedOut, commands, entries, ETH, events, eventTypes, fields, HPI, minutesAfter, movedTo, placedJob, placedOn, POLICY, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
+import {
+  carriedOut,
+  commands,
+  entries,
+  ETH,
+  events,
+  eventTypes,
+  fields,
+  HPI,
+  minutesAfter,
+  movedTo,
+  placedJob,
+  placedOn,
+  POLICY,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  updated,
+  reported
+} from './sample.js'
 
 const generations = (job: { instance_list: Array<{ generation: number }> } | undefined) => job?.instance_list.map(({ generation }) => generation)
 

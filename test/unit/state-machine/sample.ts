@@ -12,7 +12,15 @@ import * as clusterReports from '../../../services/job-lifecycle/state-machine/d
 import type { Policy } from '../../../services/job-lifecycle/state-machine/policy.js'
 
 /** The deadlines of the default settings. */
-export const POLICY: Policy = { scheduledMs: 120_000, startingMs: 600_000, stoppedMs: 120_000, maxAttempts: 5, moveMs: 300_000, rolloutMs: 600_000, addressHoldMs: Infinity }
+export const POLICY: Policy = {
+  scheduledMs: 120_000,
+  startingMs: 600_000,
+  stoppedMs: 120_000,
+  maxAttempts: 5,
+  moveMs: 300_000,
+  rolloutMs: 600_000,
+  addressHoldMs: Infinity
+}
 
 export const HPI = 'aaaaaaaaaaaaaaaaaaaaaaaa'
 export const TUM = 'bbbbbbbbbbbbbbbbbbbbbbbb'
@@ -132,9 +140,20 @@ export function movedTo (job: Job, from: ClusterId, options: Partial<MoveOptions
 /** A job whose instances are on these clusters, in order. */
 export function placedJob (clusterIds: string[], more: Partial<Descriptor> = {}): Job {
   const job = stored(created(sampleDescriptor({ replicas: clusterIds.length, ...more }), 'user'))
-  return stored(placed(job, {
-    kind: 'placed',
-    assignments: clusterIds.map((cluster_id, instance_number) => ({ instance_number, cluster_id, original: false, offered: null })),
-    explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
-  }, 'scheduler'))
+  return stored(
+    placed(
+      job,
+      {
+        kind: 'placed',
+        assignments: clusterIds.map((cluster_id, instance_number) => ({
+          instance_number,
+          cluster_id,
+          original: false,
+          offered: null
+        })),
+        explanation: { decided_at: job.created_at, outcome: 'placed', summary: 'placed', clusters: [], omitted: 0 }
+      },
+      'scheduler'
+    )
+  )
 }

@@ -2,7 +2,21 @@ import t from 'tap'
 import { acknowledged } from '../../../services/job-lifecycle/state-machine/decisions/command-replies.js'
 import { scaled } from '../../../services/job-lifecycle/state-machine/decisions/scale.js'
 import { effective } from '../../../services/job-lifecycle/state-machine/instances.js'
-import { commands, entries, events, fields, HPI, movedTo, placedJob, runningJob, sent, stored, TUM, updated, reported } from './sample.js'
+import {
+  commands,
+  entries,
+  events,
+  fields,
+  HPI,
+  movedTo,
+  placedJob,
+  runningJob,
+  sent,
+  stored,
+  TUM,
+  updated,
+  reported
+} from './sample.js'
 
 t.test('fewer replicas retire the highest numbers, which keep their addresses until the cluster has confirmed', async t => {
   const job = placedJob([HPI, HPI, TUM])

@@ -145,19 +145,35 @@ t.test('what its cluster never began with is tried elsewhere in any case', async
   t.same(entries(pass(refusing, ALL)), ['0 - REQUESTED'])
 })
 
-t.test('an update without a rollback takes no more down than it may, though its cluster has one word for all', async t => {
-  const change = updated(runningJob([HPI, HPI, HPI]), { image: 'broken', rollout: { auto_rollback: false } })
-  const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
-  t.same(fields(taken, 'generation', 'status'), [[2, 'CLUSTER_SCHEDULED'], [1, 'RUNNING'], [1, 'RUNNING']])
-  const later = new Date(Date.now() + 60_000)
-  const failed = stored(reported(taken, HPI, 'FAILED', later))
-  t.same(fields(failed, 'generation', 'status'), [[2, 'FAILED'], [1, 'FAILED'], [1, 'FAILED']])
-  t.same(fields(stored(reported(failed, HPI, 'DEAD', later)), 'generation'), [[2], [1], [1]])
-})
+t.test(
+  'an update without a rollback takes no more down than it may, though its cluster has one word for all',
+  async t => {
+    const change = updated(runningJob([HPI, HPI, HPI]), { image: 'broken', rollout: { auto_rollback: false } })
+    const taken = stored(acknowledged(stored(change), HPI, sent(change).command_id))
+    t.same(fields(taken, 'generation', 'status'), [
+      [2, 'CLUSTER_SCHEDULED'],
+      [1, 'RUNNING'],
+      [1, 'RUNNING']
+    ])
+    const later = new Date(Date.now() + 60_000)
+    const failed = stored(reported(taken, HPI, 'FAILED', later))
+    t.same(fields(failed, 'generation', 'status'), [
+      [2, 'FAILED'],
+      [1, 'FAILED'],
+      [1, 'FAILED']
+    ])
+    t.same(fields(stored(reported(failed, HPI, 'DEAD', later)), 'generation'), [[2], [1], [1]])
+  }
+)
 
 t.test('instances that had stopped before the update are all renewed at once', async t => {
   const job = stored(reported(runningJob([HPI, HPI, HPI]), HPI, 'FAILED'))
-  const change = updated(job, { image: 'mended', rollout: { auto_rollback: false } }, undefined, new Date(Date.now() + 60_000))
+  const change = updated(
+    job,
+    { image: 'mended', rollout: { auto_rollback: false } },
+    undefined,
+    new Date(Date.now() + 60_000)
+  )
   t.same(fields(change?.job, 'generation'), [[2], [2], [2]])
 })
 
