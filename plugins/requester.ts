@@ -7,6 +7,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Who sent this request, for changes that it asks for. */
     requester: Requester
+    arrival: Arrival
   }
   interface FastifyContextConfig {
     /** A GET of the contract that changes something. Requests with other methods always may. */
@@ -39,12 +40,14 @@ const PATIENCE_MS = 250
 const PROBE_MS = 100
 
 /** What a request shows about when it was sent. */
-interface Arrival {
+export interface Arrival {
   /** Monotonic milliseconds. */
   at: number
   /** It may have been sent while this process was suspended: so that its client may have gone, or for too long. */
   isLate: boolean
   isOld: boolean
+  /** Its answer. */
+  reply: FastifyReply
 }
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
@@ -56,7 +59,6 @@ const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 export default fp(async function requester (app) {
   const { processLease } = app.leases
   const leaseMs = app.config.LEASE_S * 1000
-  const arrivals = new WeakMap<FastifyRequest, Arrival>()
   let lastBeat = performance.now()
   let lateUntil = 0
   let oldUntil = 0
@@ -84,9 +86,8 @@ export default fp(async function requester (app) {
     }
   }
 
-  async function checkAge (request: FastifyRequest): Promise<void> {
+  async function checkAge ({ arrival: { at, isOld } }: FastifyRequest): Promise<void> {
     await leaseIsHeld()
-    const { at, isOld } = arrivals.get(request)!
     if (isOld || performance.now() - at > leaseMs) {
       throw new ApiError('request_expired', 'The request waited for too long, and nothing was changed', {
         hint: 'Look whether it is still wanted, and send it again'
@@ -94,29 +95,37 @@ export default fp(async function requester (app) {
     }
   }
 
-  async function checkClient (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  async function checkClient (request: FastifyRequest): Promise<void> {
     // What its socket has to tell is read between the two.
     await setImmediate()
     await setImmediate()
-    const { at, isLate } = arrivals.get(request)!
-    if (await isGone(request, reply, isLate || performance.now() - at >= PATIENCE_MS)) {
+    const { at, isLate } = request.arrival
+    if (await isGone(request, isLate || performance.now() - at >= PATIENCE_MS)) {
       throw new ApiError('request_expired', 'The client has gone, and nothing was changed')
     }
   }
 
   // Node's HTTP server would close the other half as well, and the answer would be lost. Its types do not know it.
   Object.assign(app.server, { httpAllowHalfOpen: true })
-  app.decorateRequest('requester', null!)
-  app.addHook('onRequest', async (request, reply) => {
-    arrivals.set(request, { at: performance.now(), ...beat() })
+  function requesterOf (request: FastifyRequest): Requester {
     let checked: Promise<void> | undefined
-    request.requester = {
+    return {
       cause: 'user',
       async confirm () {
-        await (checked ??= checkClient(request, reply))
+        await (checked ??= checkClient(request))
         await checkAge(request)
       }
     }
+  }
+
+  app.decorateRequest('arrival', null!)
+  app.decorateRequest('requester', {
+    getter (this: FastifyRequest) {
+      return requesterOf(this)
+    }
+  })
+  app.addHook('onRequest', async (request, reply) => {
+    request.arrival = { at: performance.now(), ...beat(), reply }
   })
   app.addHook('preHandler', async request => {
     const { method, routeOptions: { config } } = request
@@ -129,8 +138,7 @@ export default fp(async function requester (app) {
  * (RFC 9110, section 15.2.1), which a client that has gone refuses.
  */
 async function isGone (
-  { raw: { socket, httpVersionMinor } }: FastifyRequest,
-  reply: FastifyReply,
+  { raw: { socket, httpVersionMinor }, arrival: { reply } }: FastifyRequest,
   isDoubtful: boolean
 ): Promise<boolean> {
   if (socket.destroyed) return true

@@ -40,9 +40,12 @@ const TAKEOVER_SHOWN_MS = 86_400_000
 /** The warnings of its last heartbeat, and that two machines may use its name. @param now Unix milliseconds. */
 export function warningsOf ({ warnings, takeover }: Pick<Cluster, 'warnings' | 'takeover'>, now: number): string[] {
   if (!takeover || now - Date.parse(takeover.at) > TAKEOVER_SHOWN_MS) return warnings
-  const { at, from, to } = takeover
-  const how = from === to ? `another session from ${to} took over` : `${to} took over from ${from}`
-  return [...warnings, `${how} at ${at} while the name was in use: do two machines have it?`]
+  return [...warnings, `${takeoverOf(takeover)} at ${takeover.at} while the name was in use: do two machines have it?`]
+}
+
+/** Who took over the name of a cluster, for a sentence: "10.1.1.2 took over from 10.1.1.1". */
+export function takeoverOf ({ from, to }: NonNullable<Cluster['takeover']>): string {
+  return from === to ? `another session from ${to} took over` : `${to} took over from ${from}`
 }
 
 /** What operators and the lifecycle keep about a cluster, while none of them has set anything. */

@@ -1,14 +1,14 @@
 import type { Clock } from '../../../background/clock.js'
 import type { Loop, StartLoop, Turn } from '../../../background/loop.js'
 import type { Lease } from '../../../plugins/leases.js'
-import type { Job, JobId } from '../../../schemas/job.js'
+import type { Instance, Job, JobId } from '../../../schemas/job.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import { isOriginal } from '../../../schemas/cluster-facts.js'
 import type { ClusterStore, JobChange, JobStore, OutboxStore } from '../../../stores/store.js'
 import type { EmbeddedScheduler } from '../../scheduler-client/embedded/scheduler.js'
 import type { Committer } from '../commit.js'
-import { dueAt, expireDeadlines } from '../state-machine/decisions/deadlines.js'
-import { mayRun, newInstance } from '../state-machine/instances.js'
+import { dueAt, expireDeadlines, overdue } from '../state-machine/decisions/deadlines.js'
+import { newInstance } from '../state-machine/instances.js'
 import { longestDeadline, type Policy } from '../state-machine/policy.js'
 import type { EvictionHold } from './eviction-hold.js'
 
@@ -49,14 +49,16 @@ export async function expireDue (
     // Its deadline was noted by other settings, or by an earlier version: the right one is noted with the change.
     return change ?? (dueAt(job, policy) === job.due_at ? undefined : { job, events: [], commands: [] })
   }
-  /** For each of these jobs the numbers of the instances that may run and that no other cluster has room for. */
+  /** For each of these jobs the numbers of the overdue instances that no other cluster has room for. */
   async function placelessOf (page: Job[]): Promise<Map<JobId, ReadonlySet<number>>> {
-    const staying = page.filter(({ instance_list: list }) => list.some(mayRun))
-    const decisions = staying.length === 0 ? [] : await scheduler.place(staying.map(elsewhere))
-    return new Map(staying.map(({ id, instance_list: list }, index) => {
+    const leaving = page.map(job => ({ job, entries: overdue(job, policy, asOf) }))
+      .filter(({ entries }) => entries.length > 0)
+    const decisions = leaving.length === 0 ? [] : await scheduler.place(leaving.map(elsewhere))
+    return new Map(leaving.map(({ job, entries }, index) => {
       const decision = decisions[index]
-      const found = decision?.kind === 'placed' ? decision.assignments.map(({ instance_number: number }) => number) : []
-      return [id, new Set(list.map(({ instance_number: number }) => number).filter(number => !found.includes(number)))]
+      const assigned = decision?.kind === 'placed' ? decision.assignments : []
+      const placed = new Set(assigned.map(({ instance_number: number }) => number))
+      return [job.id, new Set(entries.map(entry => entry.instance_number).filter(number => !placed.has(number)))]
     }))
   }
   /** A cluster may have become an original one since a job was placed there, and must not lose it to a deadline. */
@@ -79,14 +81,14 @@ export async function expireDue (
   } while (page.length === PAGE && !signal.aborted)
 }
 
-/** The job as if what may run somewhere were to start elsewhere before it is removed there, and nothing else. */
-function elsewhere (job: Job): Job {
+/** The job as if these instances were to start elsewhere before they are removed here. The others stay. */
+function elsewhere ({ job, entries }: { job: Job, entries: Instance[] }): Job {
   const at = job.updated_at
-  const leaving = job.instance_list.filter(mayRun)
-  const successors = leaving.map(({ instance_number: number, cluster_id: from, refusals }) =>
+  const successors = entries.map(({ instance_number: number, cluster_id: from, refusals }) =>
     newInstance(number, job.generation, at, { refusals, move: { from, why: 'failover', since: at } })
   )
-  return { ...job, instance_list: [...leaving, ...successors] }
+  const staying = job.instance_list.filter(entry => entry.cluster_id !== '')
+  return { ...job, instance_list: [...staying, ...successors] }
 }
 
 /** Expires deadlines on time. Of several System Managers only the leader runs this loop. */

@@ -48,70 +48,65 @@ export function createSilenceWatch (context: FailoverContext): SilenceWatch {
   /** The leaderships in which that was done. */
   let settledFence: number | undefined
   let notedFence: number | undefined
+  const isSilent = ({ silentMs }: Vitals) => silentMs >= graceMs
   /** The inactive clusters of the last turn. */
   let inactive: Set<ClusterId> | undefined
 
-  /** Acts on the clusters of which this holds, as they are stored now. */
-  async function each (turn: Turn, holds: (vitals: Vitals) => boolean, act: (cluster: Cluster) => Promise<void>) {
-    const ids = liveness.vitals().filter(holds).map(({ id }) => id)
+  /** Acts on these clusters, as they are stored now. */
+  async function each (turn: Turn, found: Vitals[], act: (cluster: Cluster) => Promise<void>): Promise<void> {
+    const ids = found.map(({ id }) => id)
     for (let start = 0; start < ids.length && !turn.signal.aborted; start += PAGE) {
       await turn.each(await clusters.getMany(ids.slice(start, start + PAGE)), act, about)
     }
   }
 
   /** A cluster that becomes inactive gets no new instances: operators look for that. */
-  async function logActivity (turn: Turn): Promise<void> {
-    const silent = ({ silentMs }: Vitals) => silentMs >= graceMs
-    const vitals = liveness.vitals()
-    const since = inactive
-    inactive = new Set(vitals.filter(silent).map(({ id }) => id))
+  async function logActivity (turn: Turn, vitals: Vitals[]): Promise<void> {
+    const before = inactive
+    const [silent, active] = [vitals.filter(isSilent), vitals.filter(each => !isSilent(each))]
+    inactive = new Set(silent.map(({ id }) => id))
     // What was so before this process looked was told by another one, or before.
-    if (!since) return
-    await each(turn, ({ id, ...seen }) => silent({ id, ...seen }) && !since.has(id), async cluster => {
+    if (!before) return
+    await each(turn, silent.filter(({ id }) => !before.has(id)), async cluster => {
       log.warn(about(cluster), `a cluster is inactive: it has given no sign of life for ${graceMs / 1000} s`)
     })
-    await each(turn, ({ id, ...seen }) => !silent({ id, ...seen }) && since.has(id), async cluster => {
+    await each(turn, active.filter(({ id }) => before.has(id)), async cluster => {
       log.info(about(cluster), 'a cluster is active again')
     })
   }
 
   return async (turn, listenedMs, now = Date.now()) => {
     const { fence } = turn
-    const isBack = ({ lost, silentMs }: Vitals) => lost && silentMs < graceMs
-    const isGone = ({ lost, silentMs }: Vitals) => !lost && silentMs >= failoverMs
-    await each(turn, isBack, cluster => recover(context, cluster, fence, now))
+    // Those that this turn marks are seen by the next one.
+    const vitals = liveness.vitals()
+    const lost = vitals.filter(each => each.lost)
+    await each(turn, lost.filter(each => !isSilent(each)), cluster => recover(context, cluster, fence, now))
     if (notedFence !== fence) {
       const originals = (await clusters.list({})).filter(isOriginal)
       await turn.each(originals, cluster => noteOriginal(context, cluster, fence), about)
-      hold.resume(liveness.vitals())
+      hold.resume(vitals)
       notedFence = fence
     }
     const wasHeld = hold.reason()
-    const isHeld = hold.update(liveness.vitals(), listenedMs)
+    const isHeld = hold.update(vitals, listenedMs)
     if (isHeld && wasHeld === undefined) {
       log.warn({ reason: hold.reason() }, 'evictions are held: nothing is started elsewhere, nothing is removed')
     } else if (!isHeld && wasHeld !== undefined) {
       log.warn({ reason: wasHeld }, 'evictions are no longer held: clusters that are still silent are evicted')
     }
-    if (listenedMs >= graceMs) await logActivity(turn)
+    if (listenedMs >= graceMs) await logActivity(turn, vitals)
     if (listenedMs < failoverMs) return
+    const away = lost.filter(isSilent)
     if (settledFence !== fence) {
-      await each(
-        turn,
-        vitals => vitals.evicted && vitals.lost && vitals.silentMs >= graceMs,
-        cluster => decideAgain(context, cluster, fence, now)
-      )
+      await each(turn, away.filter(({ evicted }) => evicted), cluster => decideAgain(context, cluster, fence, now))
       settledFence = fence
     }
-    await each(turn, isGone, cluster => lose(context, cluster, fence, now))
+    const gone = vitals.filter(each => !each.lost && each.silentMs >= failoverMs)
+    await each(turn, gone, cluster => lose(context, cluster, fence, now))
     if (isHeld) return
-    await each(
-      turn,
-      vitals => vitals.lost && !vitals.evicted && vitals.silentMs >= graceMs,
-      async cluster => {
-        if (hold.mayEvict()) await evict(context, cluster, fence, now)
-      }
-    )
+    await each(turn, away.filter(({ evicted }) => !evicted), async cluster => {
+      if (hold.mayEvict()) await evict(context, cluster, fence, now)
+    })
   }
 }
 

@@ -43,11 +43,14 @@ export function mayRun ({ status, told, original, cluster_id: clusterId }: Insta
     !(original && (status === 'FAILED' || status === 'DEAD'))
 }
 
-/** Whether its status is its own, and not that of a sibling on the same cluster, which has one word for both. */
+/**
+ * Whether its status is about it alone, and not one word of its cluster for it and its siblings. CLUSTER_SCHEDULED is
+ * no word of a cluster.
+ */
 export function isToldApart ({ instance_list: list }: Job, entry: Instance): boolean {
-  return entry.told_apart || !list.some(other =>
-    other !== entry && other.cluster_id === entry.cluster_id && other.status === entry.status && !other.told_apart
-  )
+  const { cluster_id: clusterId, told_apart: isApart, status } = entry
+  return isApart || status === 'CLUSTER_SCHEDULED' ||
+    list.filter(other => other.cluster_id === clusterId && other.status !== 'COMPLETED').length < 2
 }
 
 /** One entry per instance number; of an instance that moves, the better end. In order of number. */

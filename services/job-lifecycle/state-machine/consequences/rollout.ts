@@ -1,6 +1,6 @@
 import { CLUSTER_REFUSALS, type Status } from '../../../../schemas/status.js'
 import type { Instance, Job } from '../../../../schemas/job.js'
-import { isUp, mayRun, sourceOf, successorOf } from '../instances.js'
+import { isToldApart, isUp, mayRun, sourceOf, successorOf } from '../instances.js'
 import type { JobEdit } from '../job-edit.js'
 import { keepRevision, resize } from '../scaling.js'
 import { callOffMove } from './moves.js'
@@ -68,12 +68,7 @@ function renewNext (edit: JobEdit, pending: Instance[], maxUnavailable: number):
  */
 function isDoubtful (job: Job, entry: Instance): boolean {
   return job.rollout !== null && entry.generation < job.generation && entry.awaits === null && mayRun(entry) &&
-    entry.status_since >= job.rollout.started_at && (entry.status === 'CLUSTER_SCHEDULED' || hasOneWord(job, entry))
-}
-
-/** Its cluster has one word for it and another instance of the job. */
-function hasOneWord ({ instance_list: list }: Job, { cluster_id: clusterId, told_apart: isApart }: Instance): boolean {
-  return !isApart && list.filter(entry => entry.cluster_id === clusterId).length > 1
+    entry.status_since >= job.rollout.started_at && (entry.status === 'CLUSTER_SCHEDULED' || !isToldApart(job, entry))
 }
 
 /**

@@ -27,6 +27,13 @@ function deadlineAt (job: Job, entry: Instance, policy: Policy): number {
   return Math.min(moveEnd, Date.parse(entry.deadline_from ?? entry.status_since) + allowedMs, last)
 }
 
+/** The instances that may run where they are although their deadline has passed. @param asOf Unix milliseconds. */
+export function overdue (job: Job, policy: Policy, asOf: number): Instance[] {
+  return job.desired_state === 'running'
+    ? job.instance_list.filter(entry => mayRun(entry) && deadlineAt(job, entry, policy) <= asOf)
+    : []
+}
+
 /** When to ask a cluster again that refused to remove something, Unix milliseconds. */
 function askAgainAt ({ error, refused_at: refusedAt }: Job['retiring'][number], policy: Policy): number {
   return error === null || refusedAt === undefined ? Infinity : Date.parse(refusedAt) + policy.stoppedMs

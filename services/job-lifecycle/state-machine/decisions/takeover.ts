@@ -1,4 +1,5 @@
 import type { Cluster } from '../../../../schemas/cluster.js'
+import { takeoverOf } from '../../../../schemas/cluster-facts.js'
 import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { editJob } from '../job-change.js'
@@ -11,8 +12,7 @@ export function takenOver (
 ): JobChange | undefined {
   if (!takeover || !job.instance_list.some(entry => entry.cluster_id === id)) return undefined
   const edit = editJob(job, 'system', at)
-  const { from, to } = takeover
-  const how = from === to ? `another session from ${to} took over` : `${to} took over from ${from}`
+  const how = takeoverOf(takeover)
   edit.event('taken_over', `${name} may be two machines: ${how} while the name was in use`, { cluster_id: id })
   return edit.done()
 }
