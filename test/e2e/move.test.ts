@@ -45,7 +45,7 @@ t.test('one instance of several is moved alone', async t => {
 })
 
 t.test('a move that does not start at its target leaves the source running and shows why', async t => {
-  const { cluster, deploy, until, send, events } = await startWorld(t, { DEADLINE_MOVE_S: 0.5 })
+  const { cluster, deploy, until, send, events } = await startWorld(t, { DEADLINE_MOVE_S: 2 })
   const hpi = await cluster('hpi')
   await deploy()
   await until(runs(1))
@@ -59,7 +59,7 @@ t.test('a move that does not start at its target leaves the source running and s
 })
 
 t.test('a move to where there is no room is given up with the reason', async t => {
-  const { cluster, deploy, until, send, events } = await startWorld(t, { DEADLINE_MOVE_S: 0.5 })
+  const { cluster, deploy, until, send, events } = await startWorld(t, { DEADLINE_MOVE_S: 2 })
   const hpi = await cluster('hpi')
   await deploy()
   await until(runs(1))
