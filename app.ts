@@ -6,8 +6,8 @@ import { answerError, answerUnreadable } from './plugins/errors.js'
 
 /** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */
 export const serverOptions = {
-  // Larger bodies are refused before they are parsed. The largest legitimate one is a heartbeat of many thousand jobs.
-  bodyLimit: 8 * 1024 * 1024,
+  // Larger bodies are refused before they are parsed. A route that has a reason for more says so itself.
+  bodyLimit: 64 * 1024,
   routerOptions: { maxParamLength: 300 },
   requestIdHeader: 'x-request-id',
   // A client that stops halfway through its request must not hold a connection for ever.

@@ -2,6 +2,7 @@ import type { Static, TSchema } from '@sinclair/typebox'
 import type { FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../schemas/errors.js'
+import { jsonOf } from './json-body.js'
 
 /**
  * The routes whose GET may have a body register it in their own scope: elsewhere the body of a GET has no meaning
@@ -24,12 +25,7 @@ export default fp(async function getBody (app) {
       chunks.push(chunk)
     }
     const text = Buffer.concat(chunks).toString('utf8')
-    if (text.trim() === '') return
-    try {
-      request.body = JSON.parse(text)
-    } catch (err) {
-      throw new ApiError('json_invalid', `The body is not JSON: ${(err as Error).message}`, { cause: err })
-    }
+    request.body = jsonOf(text)
   })
 }, { name: 'get-body' })
 

@@ -1,8 +1,10 @@
 import { EventEmitter } from 'node:events'
-import type { IncomingMessage, Server } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import websocket from '@fastify/websocket'
+import websocket, { type WebSocket } from '@fastify/websocket'
 import fp from 'fastify-plugin'
+import { HEARTBEAT_BYTES } from '../schemas/cluster.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -13,8 +15,8 @@ declare module 'fastify' {
 
 type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void
 
-/** Largest frame in bytes: a heartbeat about many thousand jobs. A larger frame closes the channel with 1009. */
-const MAX_FRAME_BYTES = 8 * 1024 * 1024
+/** Bytes of the first frame, with which a peer says who it is; a larger one closes the channel with 1009. */
+const FIRST_FRAME_BYTES = 128 * 1024
 
 /** Milliseconds that a peer has to answer a close frame before its connection is cut. */
 const CLOSE_MS = 1000
@@ -25,6 +27,8 @@ const CLOSE_MS = 1000
  */
 export default fp(async function webSocket (app) {
   const upgrades = new EventEmitter()
+  /** The last answer on each connection, begun or finished. */
+  const answers = new WeakMap<Duplex, ServerResponse>()
   const handlers = new Map<string, UpgradeHandler>()
   app.decorate('upgradeHandlers', handlers)
 
@@ -35,14 +39,19 @@ export default fp(async function webSocket (app) {
   function onUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer) {
     const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
     const handler = isWebSocket ? handlers.get(request.url?.split('?', 1)[0] ?? '') : undefined
-    if (handler) handler(request, socket, head)
-    else ignoreOffer(app.server, request, socket, head)
+    if (handler) return handler(request, socket, head)
+    const serve = () => ignoreOffer(app.server, request, socket, head)
+    // Answers to requests that were sent before this one come first: of them a new parser would know nothing.
+    const before = answers.get(socket)
+    if (!before || before.writableFinished) serve()
+    else before.once('finish', serve)
   }
+  app.server.on('request', ({ socket }, response) => answers.set(socket, response))
   app.server.on('upgrade', onUpgrade)
 
   const options = {
     server: upgrades as Server,
-    maxPayload: MAX_FRAME_BYTES,
+    maxPayload: HEARTBEAT_BYTES.most,
     perMessageDeflate: false,
     closeTimeout: CLOSE_MS
   }
@@ -63,7 +72,26 @@ export default fp(async function webSocket (app) {
       app.websocketServer.close()
     }
   })
+  app.websocketServer.on('connection', (client, { socket }) => boundFirstFrame(client, socket))
 }, { name: 'websocket' })
+
+/** The limit of the server holds for those that are known; ws has no other one for the first frame. */
+function boundFirstFrame (client: WebSocket, socket: Socket): void {
+  let bytes = 0
+  let isOver = false
+  const stop = () => {
+    isOver = true
+    socket.off('data', onData)
+  }
+  function onData (chunk: Buffer) {
+    bytes += chunk.length
+    if (isOver || bytes <= FIRST_FRAME_BYTES) return
+    stop()
+    client.close(1009, `the first frame has more than ${FIRST_FRAME_BYTES} bytes`)
+  }
+  socket.on('data', onData)
+  client.once('message', stop)
+}
 
 /**
  * Serves a request as if it had not offered an upgrade, as RFC 9110, section 7.8 allows: some HTTP clients offer h2c

@@ -1,6 +1,15 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { FreeForm } from './json-text.js'
 import { Count, HexId, Nullable, OneOf, Quantity, shapeOf, Timestamp } from './primitives.js'
 import { Status } from './status.js'
+
+/** The path of a message of a cluster. */
+export const ClusterRef = Type.Object({
+  id: Type.String({
+    description: 'Id of the cluster, as in GET /api/v1/clusters',
+    examples: ['65a1b2c3d4e5f60718293a4b']
+  })
+})
 
 /** A worker node, as listed by a cluster on the raw WebSocket channel (contract section 6). */
 export const Worker = Type.Object({
@@ -27,7 +36,7 @@ export const ClusterRegistration = Type.Object({
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),
   network_component_port: Type.Optional(Nullable(Port)),
-  cluster_info: Type.Optional(Type.Unknown()),
+  cluster_info: Type.Optional(FreeForm()),
   cluster_location: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
   advertise_address: Type.Optional(
     Nullable(
@@ -41,6 +50,9 @@ export const ClusterRegistration = Type.Object({
   last_seq: Type.Optional(Count({ description: 'seq of the last command that the cluster has stored' }))
 }, { additionalProperties: true })
 export type ClusterRegistration = Static<typeof ClusterRegistration>
+
+/** How large a heartbeat may be, in bytes: that of any cluster, what each instance placed there adds, the most. */
+export const HEARTBEAT_BYTES = { least: 256 * 1024, perInstance: 16 * 1024, most: 8 * 1024 * 1024 } as const
 
 /** What a cluster says of one instance, in a heartbeat and in `result`: a cluster that can tells them apart. */
 export const InstanceReport = Type.Object({

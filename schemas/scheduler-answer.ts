@@ -1,6 +1,7 @@
 import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { IsStandardObject } from '@sinclair/typebox/value'
 import { ApiError } from './errors.js'
+import { parseJson } from './json-text.js'
 import { isHexId } from './primitives.js'
 import { SchedulerResult, type SchedulerAnswer } from './scheduler.js'
 import { complaintOf, dotted } from './wording.js'
@@ -12,8 +13,8 @@ const result = TypeCompiler.Compile(SchedulerResult)
  * Errors: `json_invalid`, and `bad_request` with the field.
  */
 export function readAnswer (text: string): SchedulerAnswer {
-  const once = parse(text)
-  const body = typeof once === 'string' ? parse(once) : once
+  const once = parseJson(text)
+  const body = typeof once === 'string' ? parseJson(once) : once
   if (!result.Check(body)) {
     const error = result.Errors(body).First()!
     throw invalid(dotted(error.path), complaintOf(error))
@@ -33,14 +34,6 @@ export function readAnswer (text: string): SchedulerAnswer {
   if (clusterId !== undefined) return { ...about, cluster_id: clusterId }
   if (body.status !== undefined) return { ...about, failure: body.status }
   throw invalid('cluster', 'expected a cluster with its _id, or cluster_id')
-}
-
-function parse (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new ApiError('json_invalid', `The body is not valid JSON: ${(cause as Error).message}`, { cause })
-  }
 }
 
 function idOf (id: unknown): string | undefined {

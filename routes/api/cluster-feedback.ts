@@ -1,48 +1,18 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Heartbeat } from '../../schemas/cluster.js'
+import { ClusterRef } from '../../schemas/cluster.js'
 import { DeployResult } from '../../schemas/deploy-result.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
-const ClusterRef = Type.Object({
-  id: Type.String({
-    description: 'Id of the cluster, as in GET /api/v1/clusters',
-    examples: ['65a1b2c3d4e5f60718293a4b']
-  })
-})
+/** Largest result, bytes: it names every instance of a job that runs on a cluster. */
+const MAX_RESULT_BYTES = 1024 * 1024
 
 /**
- * Messages of clusters over HTTP (contract section 2). A GET that changes something has no HEAD route: HEAD is safe by
- * definition (RFC 9110, section 9.2.1).
+ * Messages of clusters over HTTP (contract section 2), besides heartbeats. A GET that changes something has no HEAD
+ * route: HEAD is safe by definition (RFC 9110, section 9.2.1).
  */
 const routes: FastifyPluginAsyncTypebox = async app => {
-  app.post('/information/:id', {
-    schema: {
-      operationId: 'sendHeartbeat',
-      summary: 'Heartbeat of a cluster',
-      description:
-        'Figures and job statuses, every 15 s. An invalid job entry is skipped and shown as a warning on the ' +
-        'cluster. The heartbeat still counts.',
-      tags: ['edgeio clusters'],
-      params: ClusterRef,
-      body: Heartbeat,
-      response: {
-        200: text('Accepted', 'ok'),
-        ...textErrors(
-          'bad_request',
-          'json_invalid',
-          'cluster_id_malformed',
-          'cluster_not_found',
-          'media_type_unsupported'
-        )
-      }
-    }
-  }, async ({ params, body, log }) => {
-    const { warnings } = await app.jobLifecycle.reports.heartbeat(params.id, body)
-    if (warnings.length > 0) log.warn({ cluster: params.id, warnings }, 'entries of a heartbeat were skipped')
-    return 'ok'
-  })
-
   app.post('/result/cluster_deploy', {
+    bodyLimit: MAX_RESULT_BYTES,
     schema: {
       operationId: 'sendDeployResult',
       summary: 'Where a cluster runs the instances of a job',
@@ -50,7 +20,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       body: DeployResult,
       response: {
         200: text('Accepted', 'roger that'),
-        ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'media_type_unsupported')
+        ...textErrors('bad_request', 'json_invalid', 'job_not_found', 'body_too_large', 'media_type_unsupported')
       }
     }
   }, async ({ body }) => {

@@ -4,11 +4,18 @@ import { ref, text, textErrors } from '../../schemas/openapi.js'
 import { SchedulerResult } from '../../schemas/scheduler.js'
 import { readAnswer } from '../../schemas/scheduler-answer.js'
 
+/** Largest answer, bytes: it may echo the job with all its instances, and list clusters with their documents. */
+const MAX_ANSWER_BYTES = 2 * 1024 * 1024
+
 /** The Cloud Scheduler's side of the EdgeIO contract (section 4). */
 const routes: FastifyPluginAsyncTypebox = async app => {
   // readAnswer parses the body, which may be JSON in a JSON string, of any content type.
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  app.addContentTypeParser(
+    '*',
+    { parseAs: 'string', bodyLimit: MAX_ANSWER_BYTES },
+    (_request, body, done) => done(null, body)
+  )
 
   app.get('/test/scheduler', {
     schema: {

@@ -3,7 +3,9 @@ import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
+import { HEARTBEAT_BYTES } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
+import { MAX_LEVELS, parseJson } from '../../schemas/json-text.js'
 import { complaintOf as wordsOf } from '../../schemas/wording.js'
 
 type Events = typeof clusterEvents
@@ -21,24 +23,36 @@ export interface Complaint {
   event?: string
 }
 
-/**
- * Objects and arrays within each other. JSON.parse reads any depth, but what is kept is also written again, by code
- * that would exhaust the stack.
- */
-const MAX_DEPTH = 64
-
 const envelope = TypeCompiler.Compile(Frame)
 const checks = new Map<string, TypeCheck<Events[ClusterEvent]>>(
   Object.entries(clusterEvents).map(([event, schema]) => [event, TypeCompiler.Compile(schema)])
 )
 
-/** Reads a frame, undefined for one that is not text. What breaks the contract comes back as the complaint about it. */
-export function readFrame (text: string | undefined): ClusterFrame | Complaint {
+const TOO_LARGE: Complaint = {
+  code: 'frame_too_large',
+  message: `expected at most ${HEARTBEAT_BYTES.least / 1024} KiB, and ${HEARTBEAT_BYTES.perInstance / 1024} KiB more ` +
+    'for each instance that is placed on the cluster'
+}
+
+/**
+ * Reads a frame, undefined for one that is not text. What breaks the contract comes back as the complaint about it.
+ * @param mostBytes What its cluster may send; a large frame is not parsed before this is asked.
+ */
+export async function readFrame (
+  text: string | undefined,
+  mostBytes: () => Promise<number>
+): Promise<ClusterFrame | Complaint> {
   if (text === undefined) return { code: 'frame_not_text', message: 'expected a text frame, got a binary one' }
+  const size = Buffer.byteLength(text)
+  // While the store cannot be asked, what the frame says fails by itself.
+  if (size > HEARTBEAT_BYTES.least && size > await mostBytes().catch(() => HEARTBEAT_BYTES.most)) return TOO_LARGE
   try {
-    return checkFrame(JSON.parse(text))
+    return checkFrame(parseJson(text))
   } catch {
-    return { code: 'json_invalid', message: 'expected one JSON object {"event": name, "data": object}' }
+    return {
+      code: 'json_invalid',
+      message: `expected one JSON object {"event": name, "data": object} of at most ${MAX_LEVELS} levels`
+    }
   }
 }
 
@@ -58,9 +72,6 @@ export function checkFrame (frame: unknown): ClusterFrame | Complaint {
   }
   const error = check.Errors(data).First()
   if (error) return { code: 'data_invalid', message: complaintAbout(error), event }
-  if (isDeeperThan(MAX_DEPTH, data)) {
-    return { code: 'data_invalid', message: `data: expected at most ${MAX_DEPTH} levels of objects and arrays`, event }
-  }
   return { event, data } as ClusterFrame
 }
 
@@ -73,11 +84,6 @@ export function complaintOf (err: unknown, event: string): Complaint {
 /** One sentence; for a field that may be one thing or another, with all of them. */
 function complaintAbout (error: ValueError): string {
   return `data${error.path.replaceAll('/', '.')}: ${wordsOf(error)}`
-}
-
-function isDeeperThan (levels: number, value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some(inner => isDeeperThan(levels - 1, inner))
 }
 
 /** A frame that says something of jobs. */

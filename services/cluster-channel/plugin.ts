@@ -58,6 +58,7 @@ export default fp(async function clusterChannel (app) {
     outbox: store.outbox,
     acknowledgements,
     sessions,
+    mostBytes: jobLifecycle.reports.mostBytes,
     leaveToChannel: push.leave,
     registrationTimeoutMs,
     heartbeatIntervalS: config.HEARTBEAT_INTERVAL_S,

@@ -21,6 +21,8 @@ export interface SessionContext {
   outbox: OutboxStore
   acknowledgements: Acknowledgements
   sessions: Sessions
+  /** Bytes that a frame of the cluster may have. */
+  mostBytes (clusterId: ClusterId): Promise<number>
   /** Nothing is pushed to the cluster over HTTP any more, once it resolves. */
   leaveToChannel (clusterId: ClusterId): Promise<void>
   /** Milliseconds until `cs1` must have come. */
@@ -109,7 +111,7 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
   async function take (texts: Received[]): Promise<void> {
     let words: WordFrame[] = []
     for (const text of texts) {
-      const frame = readFrame(text)
+      const frame = await readFrame(text, async () => cluster ? await context.mostBytes(cluster.id) : 0)
       if (cluster && isWord(frame)) {
         badFrames = 0
         words.push(frame)

@@ -25,7 +25,7 @@ export interface SocketIo {
 }
 
 /** Largest message, bytes. One cluster presents itself in it. */
-const MAX_MESSAGE_BYTES = 1024 * 1024
+const MAX_MESSAGE_BYTES = 128 * 1024
 
 /** Connections at a time. A cluster manager stays for less than a second; one that is turned away may try again. */
 const MAX_CONNECTIONS = 5000

@@ -5,7 +5,8 @@ import type { Cluster, ClusterId, ClusterRegistration, Heartbeat } from '../../s
 import { ApiError } from '../../schemas/errors.js'
 import type { JobId } from '../../schemas/job.js'
 import { isHexId } from '../../schemas/primitives.js'
-import type { ClusterFigures, Store } from '../../stores/store.js'
+import type { Store } from '../../stores/store.js'
+import { figuresOf } from './figures.js'
 import type { Liveness } from './liveness.js'
 import { readWords, type Word } from '../../schemas/words.js'
 
@@ -131,9 +132,11 @@ export function createClusterRegistry (
 
     async heartbeat (id, body) {
       checkId(id)
-      const { words, warnings } = readWords(body.jobs ?? [])
+      const { words, warnings: ofJobs } = readWords(body.jobs ?? [])
+      const { figures, warnings: ofFigures } = figuresOf(body)
+      const warnings = [...ofFigures, ...ofJobs]
       const now = Date.now()
-      if (!await clusters.heartbeat(id, figuresOf(body, warnings), now)) throw notFound(id)
+      if (!await clusters.heartbeat(id, { ...figures, warnings }, now)) throw notFound(id)
       liveness.heard(id, now)
       events.emit('alive', id)
       return { words, warnings }
@@ -176,22 +179,6 @@ export function createClusterRegistry (
       throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
     }
   }
-}
-
-/** The contract's names for the heartbeat's figures (section 7); what is missing or null stays as it was. */
-function figuresOf (body: Heartbeat, warnings: string[]): ClusterFigures {
-  const figures: Record<keyof Omit<ClusterFigures, 'warnings'>, unknown> = {
-    aggregated_cpu_percent: body.cpu_percent,
-    total_cpu_cores: body.cpu_cores,
-    aggregated_memory_percent: body.memory_percent,
-    memory_in_mb: body.cumulative_memory_in_mb,
-    active_nodes: body.number_of_nodes,
-    technology: body.technology,
-    workers: body.workers,
-    more: body.more
-  }
-  const told = Object.entries(figures).filter(([, value]) => value !== undefined && value !== null)
-  return { ...Object.fromEntries(told) as Omit<ClusterFigures, 'warnings'>, warnings }
 }
 
 const isNamed = (name: string) => (cluster: Cluster) => cluster.cluster_name === name

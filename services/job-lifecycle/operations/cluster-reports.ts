@@ -1,5 +1,5 @@
 import type { Command } from '../../../schemas/channel.js'
-import type { ClusterId, Heartbeat } from '../../../schemas/cluster.js'
+import { HEARTBEAT_BYTES, type ClusterId, type Heartbeat } from '../../../schemas/cluster.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { DeployResult } from '../../../schemas/deploy-result.js'
 import type { Job, JobId } from '../../../schemas/job.js'
@@ -39,6 +39,8 @@ export interface ClusterReports {
    * @returns An outcome for each report.
    */
   take (clusterId: ClusterId, reports: Report[]): Promise<ReportOutcome[]>
+  /** Bytes that a heartbeat of this cluster may have: what it may say depends on what is placed there. */
+  mostBytes (clusterId: ClusterId): Promise<number>
   /** {@link ClusterReports.take} for one heartbeat. */
   heartbeat (clusterId: ClusterId, body: Heartbeat): Promise<{ warnings: string[] }>
   /** Where a cluster runs the instances of a job, of a sender who is not known. Unknown job: `job_not_found`. */
@@ -150,6 +152,11 @@ export function createClusterReports ({ jobs, registry, committer, drift }: {
 
     async delivery (clusterId, jobIds, reason) {
       await changeEach(new Set(jobIds), job => delivery(job, clusterId, reason))
+    },
+
+    async mostBytes (clusterId) {
+      const { least, perInstance, most } = HEARTBEAT_BYTES
+      return Math.min(most, least + perInstance * (await jobs.instancesOn(clusterId)).length)
     },
 
     async isNothingToRemove (clusterId, { job_id: jobId }) {

@@ -8,7 +8,7 @@ t.test('1 MiB of garbage in a frame, and 1 MiB of garbage instead of frames, end
   const good = await register(t, server.channel)
   const peer = await openPeer(t, server.channel)
   peer.raw('x'.repeat(2 ** 20))
-  t.equal((await peer.closed).code, 4000)
+  t.equal((await peer.closed).code, 1009)
   const noise = await openRaw(t, server.port)
   await until(() => noise.received().includes('sc1'))
   noise.socket.write(Buffer.alloc(2 ** 20, 0xff))
@@ -17,19 +17,63 @@ t.test('1 MiB of garbage in a frame, and 1 MiB of garbage instead of frames, end
   await until(async () => (await server.cluster(good.id)).nodes === 2)
 })
 
-t.test('JSON of 100 000 levels is refused, before and after registration; 64 are allowed', async t => {
+const levels = (count: number) => '['.repeat(count) + ']'.repeat(count)
+
+t.test('JSON of 64 levels and more is refused, before and after registration', async t => {
   const server = await startChannel(t)
-  const levels = (count: number) => '['.repeat(count) + ']'.repeat(count)
   const first = await openPeer(t, server.channel)
-  first.raw(`{"event":"cs1","data":{"cluster_name":"hpi","cluster_info":${levels(100_000)}}}`)
+  first.raw(`{"event":"cs1","data":{"cluster_name":"hpi","cluster_info":${levels(30_000)}}}`)
   t.equal((await first.closed).code, 4000)
   const peer = await register(t, server.channel)
-  for (const [field, count] of [['more', 100_000], ['unknown_field', 100_000], ['more', 64]] as const) {
+  for (const [field, count] of [['more', 100_000], ['unknown_field', 100_000], ['more', 62]] as const) {
     peer.raw(`{"event":"information","data":{"${field}":${levels(count)}}}`)
-    t.match(await peer.next('error'), { code: 'data_invalid', message: 'data: expected at most 64 levels of objects and arrays', event: 'information' })
+    t.match(await peer.next('error'), { code: 'json_invalid', message: /of at most 63 levels/ })
   }
-  peer.raw(`{"event":"information","data":{"more":${levels(63)}}}`)
+  peer.raw(`{"event":"information","data":{"more":${levels(32)}}}`)
   await until(async () => (await server.cluster(peer.id)).more !== null)
+})
+
+t.test('a field of a heartbeat that is too deep or too large is left out with a warning, and the rest counts', async t => {
+  const server = await startChannel(t)
+  const peer = await register(t, server.channel)
+  const worker = { name: 'w1', cpu_cores: 1, memory_in_mb: 1 }
+  peer.send('information', {
+    cpu_cores: 7,
+    more: JSON.parse(levels(33)),
+    workers: [{ ...worker, gpu: 'x'.repeat(2 ** 16) }, { ...worker, name: 'w2', gpu: 'yes' }]
+  })
+  t.match(await peer.next('error'), {
+    code: 'heartbeat_entry_invalid',
+    message: 'workers[0]: expected at most 32 levels of objects and arrays, 64 KiB as JSON; it was left out; ' +
+      'more: expected at most 32 levels of objects and arrays, 64 KiB as JSON; it was left out'
+  })
+  const { total_cpu_cores: cores, more, workers, warnings } = await server.cluster(peer.id)
+  t.same([cores, more, workers, warnings.length], [7, null, [worker, { ...worker, name: 'w2', gpu: 'yes' }], 2])
+})
+
+t.test('a cluster_info that is too deep or too large does not register, over the channel and over Socket.IO', async t => {
+  const server = await startChannel(t)
+  for (const info of [JSON.parse(levels(33)), 'x'.repeat(2 ** 16 + 1)]) {
+    const peer = await openPeer(t, server.channel)
+    peer.send('cs1', { cluster_name: 'hpi', cluster_info: info })
+    await peer.next('sc1')
+    t.match(await peer.next('error'), { code: 'data_invalid', message: /^data.cluster_info: expected JSON: .*|at most 32 levels/ })
+    t.equal((await peer.closed).code, 4000)
+  }
+})
+
+t.test('before cs1 only small frames are read, after it those that the cluster has reason for', async t => {
+  const server = await startChannel(t)
+  const unknown = await openRaw(t, server.port)
+  await until(() => unknown.received().includes('sc1'))
+  unknown.socket.write(frame(1, 'x'.repeat(200 * 1024), { claimedLength: 8 * 2 ** 20 }))
+  t.equal(await unknown.closeCode(), 1009)
+  const peer = await register(t, server.channel)
+  peer.send('information', { padding: 'x'.repeat(256 * 1024) })
+  t.match(await peer.next('error'), { code: 'frame_too_large' })
+  for (let i = 0; i < 16; i++) await server.command(peer.id, [])
+  peer.send('information', { cpu_cores: 3, padding: 'x'.repeat(500 * 1024) })
+  await until(async () => (await server.cluster(peer.id)).total_cpu_cores === 3)
 })
 
 t.test('text that is not UTF-8 closes with 1007', async t => {
@@ -39,15 +83,11 @@ t.test('text that is not UTF-8 closes with 1007', async t => {
   t.equal(await peer.closeCode(), 1007)
 })
 
-t.test('a frame over 8 MiB closes with 1009 as soon as its length is known; one of 8 MiB is accepted', async t => {
+t.test('a frame over 8 MiB closes with 1009 as soon as its length is known', async t => {
   const server = await startChannel(t)
   const peer = await registerRaw(t, server.port)
   peer.send(1, 'x', { claimedLength: 8 * 2 ** 20 + 1 })
   t.equal(await peer.closeCode(), 1009)
-  const good = await register(t, server.channel)
-  const empty = JSON.stringify({ event: 'information', data: { more: '' } }).length
-  good.send('information', { more: 'x'.repeat(8 * 2 ** 20 - empty) })
-  await until(async () => (await server.store.clusters.get(good.id))?.more !== null)
 })
 
 t.test('a message in countless fragments is cut off', async t => {
@@ -157,7 +197,18 @@ t.test('an offer of HTTP/2 with a request is ignored, with a body too, and the c
     asked.end(body)
   })
   t.same(await ask('GET', '/status'), [200, 'ok'])
-  t.same(await ask('POST', `/api/information/${id}`, JSON.stringify({ cpu_cores: 7 }) + ' '.repeat(300_000)), [200, 'ok'])
+  t.same(await ask('POST', `/api/information/${id}`, JSON.stringify({ cpu_cores: 7 }) + ' '.repeat(200_000)), [200, 'ok'])
   t.equal((await server.cluster(id)).total_cpu_cores, 7)
   t.equal((await ask('GET', '/register'))[0], 426)
+})
+
+t.test('requests that offer HTTP/2 and do not wait for the answer to the last one are all answered, in order', async t => {
+  const { port } = await startChannel(t)
+  const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
+  const ask = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
+  const peer = await openRaw(t, port, [
+    ask('/api/jobs', offer), ask('/status', offer), ask('/status'), ask('/register', offer), ask('/none', offer), ask('/status')
+  ].join(''))
+  await until(() => peer.received().match(/HTTP\/1.1 /g)?.length === 6, '6 answers')
+  t.same(peer.received().match(/(?<=HTTP\/1.1 )\d+/g), ['200', '200', '200', '426', '404', '200'])
 })
