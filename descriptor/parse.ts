@@ -13,6 +13,15 @@ export const MAX_DEPTH = 32
  */
 const MAX_TOKENS = 50_000
 
+/**
+ * So many tokens need no text; each further one needs a character in a word. Parsing costs by the token, so a text that
+ * is nothing but marks has to be small.
+ */
+const FREE_TOKENS = 4000
+
+/** What a word has and a mark has not. */
+const LETTER = /[\p{L}\p{N}]/u
+
 /** Besides the open collections, the parser's stack holds the document and the current scalar. */
 const MAX_STACK = MAX_DEPTH + 2
 
@@ -83,11 +92,14 @@ function syntaxTree (text: string): CST.Token[] {
   const parser = new Parser()
   const tokens: CST.Token[] = []
   let count = 0
+  let meaning = 0
   let documents = 0
   let strays = 0
   let previous = ''
   for (const lexeme of new Lexer().lex(text)) {
     if (++count > MAX_TOKENS) refuse(`more than ${MAX_TOKENS} words and marks are too many for a descriptor`)
+    if (LETTER.test(lexeme)) meaning += lexeme.trim().length
+    if (count > FREE_TOKENS + meaning) refuse('so many marks with so little text between them are no descriptor')
     // The text of plain and block scalars follows a mark. Without one, a quote begins a quoted scalar.
     if (lexeme.startsWith('"') && previous !== CST.SCALAR) checkEscapes(lexeme)
     previous = lexeme

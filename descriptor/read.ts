@@ -15,6 +15,9 @@ export { jobName }
 /** Longest descriptor accepted, in bytes. plugins/descriptor-body.ts enforces it. */
 export const MAX_DESCRIPTOR_BYTES = 1024 * 1024
 
+/** Largest descriptor of one service, bytes as JSON. The job document carries it wherever it goes. */
+const MAX_SERVICE_BYTES = 256 * 1024
+
 /** {@link readDescriptors} for a text with exactly one service: several are `descriptor_invalid`. */
 export function readDescriptor (text: string): Descriptor {
   const [descriptor, ...others] = readDescriptors(text)
@@ -86,6 +89,14 @@ function readService (
     const span = positionOf(tree, pathOf(path))?.value
     return span ? text.slice(span.start, span.end) : undefined
   })
+  const size = Buffer.byteLength(JSON.stringify(candidate))
+  if (size > MAX_SERVICE_BYTES) {
+    findings.push({
+      path: [],
+      message: `expected at most ${MAX_SERVICE_BYTES / 1024} KiB as JSON, got ${Math.ceil(size / 1024)} KiB`,
+      hint: 'Put large values where the service can load them from.'
+    })
+  }
   const clash = nodesDiffer(candidate)
   if (clash) {
     const line = lineOf(offsetOf(tree, pathOf(['requirements', 'node'])))
@@ -96,7 +107,7 @@ function readService (
       hint: 'Both name the worker node: set one of them, or both to the same value.'
     })
   }
-  return descriptor && !clash ? { descriptor: fillNode(descriptor), findings } : { findings }
+  return descriptor && findings.length === 0 ? { descriptor: fillNode(descriptor), findings } : { findings }
 }
 
 /** Makes a function that finds services with the same name or the same requested address as an earlier one. */

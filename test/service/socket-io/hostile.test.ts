@@ -52,15 +52,32 @@ t.test('a namespace other than /register is refused', async t => {
   t.match((await peer.poll()).text, /^44\/admin,.*Invalid namespace/)
 })
 
-t.test('a message over 1 MiB is 413, and nothing of it is kept', async t => {
+t.test('a message over 128 KiB is 413, and nothing of it is kept', async t => {
   const server = await startChannel(t)
   const peer = await openPolling(server.port, 4)
-  t.equal(peer.open.maxPayload, 1024 * 1024)
+  t.equal(peer.open.maxPayload, 128 * 1024)
   await peer.post('40/register,')
   await peer.poll()
-  const { status } = await peer.post(`42/register,["cs1",{"cluster_name":"hpi","cluster_info":"${'x'.repeat(1024 * 1024)}"}]`)
+  const { status } = await peer.post(`42/register,["cs1",{"cluster_name":"hpi","cluster_info":"${'x'.repeat(128 * 1024)}"}]`)
   t.equal(status, 413)
   t.same((await server.json('/api/v1/clusters')).items, [])
+})
+
+t.test('60 000 levels of JSON are refused, and cost nothing', async t => {
+  const server = await startChannel(t)
+  for (const field of ['cluster_info', 'cluster_name', 'unknown']) {
+    const peer = await openPolling(server.port, 4)
+    await peer.post('40/register,')
+    await peer.poll()
+    const before = process.cpuUsage()
+    const deep = '['.repeat(60_000) + ']'.repeat(60_000)
+    await peer.post(`42/register,["cs1",{"cluster_name":"hpi","${field}":${deep}}]`)
+    if (field !== 'unknown') t.match((await peer.poll()).text, new RegExp(`"data_invalid".*data.${field}: expected`))
+    const { user } = process.cpuUsage(before)
+    t.ok(user < 500_000, `${user} us of CPU`)
+  }
+  const { items } = await server.json('/api/v1/clusters')
+  t.same(items.map(({ clusterinfo }: { clusterinfo: unknown }) => clusterinfo), [null])
 })
 
 t.test('an upgrade to a WebSocket of an unknown session is refused; the raw channel beside it is untouched', async t => {

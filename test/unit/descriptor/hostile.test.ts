@@ -7,8 +7,8 @@ import { least, refusal } from './sample.js'
 const BOUND_MS = 5000
 
 /** `unit` over and over, to the size of the largest descriptor. */
-const flood = (unit: string, before = '', after = ''): string =>
-  before + unit.repeat(Math.floor((MAX_DESCRIPTOR_BYTES - before.length - after.length) / unit.length)) + after
+const flood = (unit: string, before = '', after = '', size = MAX_DESCRIPTOR_BYTES): string =>
+  before + unit.repeat(Math.floor((size - before.length - after.length) / unit.length)) + after
 
 /** Numbered pieces of text to the size of the largest descriptor. */
 function numbered (piece: (i: number) => string, before = '', after = ''): string {
@@ -77,8 +77,8 @@ for (const [name, text] of Object.entries(hostile)) {
 
 t.test('large but honest descriptors are read, quickly', async (t) => {
   const honest = [
-    flood(' x\n', `${least}cmd: |\n`),
-    flood('word ', `${least}cmd: "`, '"'),
+    flood(' x\n', `${least}cmd: |\n`, '', 2 ** 17),
+    flood('word ', `${least}cmd: "`, '"', 2 ** 17),
     least + Array.from({ length: 6000 }, (_, i) => `variable_${i}: some value of it\n`).join(''),
     JSON.stringify({ ...readDescriptor(least), environment: Object.fromEntries(Array.from({ length: 6000 }, (_, i) => [`variable_${i}`, `${i}`])) }, null, 2)
   ]
@@ -86,6 +86,36 @@ t.test('large but honest descriptors are read, quickly', async (t) => {
     const start = performance.now()
     t.doesNotThrow(() => readDescriptor(text))
     t.ok(performance.now() - start < BOUND_MS)
+  }
+})
+
+t.test('48 kB of marks cost no more than a page of text', async (t) => {
+  for (const [name, text] of Object.entries({
+    'commas': `${least}x: [${','.repeat(48_000)}]\n`,
+    'line breaks': least + '\n'.repeat(48_000),
+    'comments': least + '#\n'.repeat(24_000),
+    'empty lists': `${least}x: [${'[],'.repeat(16_000)}]\n`,
+    'numbers': `${least}x: [${'1,'.repeat(24_000)}1]\n`
+  })) {
+    const before = process.cpuUsage()
+    t.match(refusal(text).message, /so many marks with so little text/, name)
+    const { user } = process.cpuUsage(before)
+    t.ok(user < 300_000, `${name}: ${user} us of CPU`)
+  }
+})
+
+t.test('a descriptor of a service has at most 256 KiB of JSON, also where it is inherited or repeated', async (t) => {
+  t.equal(readDescriptor(`${least}cmd: "${'x'.repeat(255 * 1024)}"\n`).cmd, 'x'.repeat(255 * 1024))
+  const services = 'microservices:\n' + ['a', 'b'].map(name => `- {service_name: ${name}, service_ns: t}\n`).join('')
+  const parts = least.replace(/^service.*\n/gm, '')
+  for (const text of [
+    `${least}cmd: "${'x'.repeat(256 * 1024)}"\n`,
+    `${least}a: &a "${'x'.repeat(100 * 1024)}"\nb: [*a, *a]\n`,
+    `${parts}cmd: "${'x'.repeat(256 * 1024)}"\n${services}`
+  ]) {
+    const { code, message } = refusal(text)
+    t.equal(code, 'descriptor_invalid')
+    t.match(message, /expected at most 256 KiB as JSON, got \d+ KiB/)
   }
 })
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { readFileSync } from 'node:fs'
-import { jobName, MAX_DESCRIPTOR_BYTES, readDescriptor } from '../../../descriptor/read.js'
+import { jobName, readDescriptor } from '../../../descriptor/read.js'
 import { complaints, least, leastRead, refusal } from './sample.js'
 
 const example = (name: string): string => readFileSync(new URL(`../../../examples/${name}`, import.meta.url), 'utf8')
@@ -127,7 +127,3 @@ t.test('a text with nothing in it is a missing descriptor', async (t) => {
   }
 })
 
-t.test('a descriptor of the full size is read when it is one long text', async (t) => {
-  const cmd = 'x'.repeat(MAX_DESCRIPTOR_BYTES - least.length - 10)
-  t.equal(readDescriptor(`${least}cmd: "${cmd}"\n`).cmd, cmd)
-})

@@ -109,7 +109,7 @@ t.test('nesting is taken to level 32 and refused beyond, in each style and throu
 })
 
 t.test('at most 50 defects are listed, and the rest is counted', async (t) => {
-  const error = refusal('a: 1\n'.repeat(1000))
+  const error = refusal('a: one\n'.repeat(1000))
   t.equal(error.violations?.length, 50)
   t.match(error.message, '(and 998 more)')
 })
