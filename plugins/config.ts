@@ -113,6 +113,18 @@ export const Config = Type.Object({
     description:
       'Networks in which cluster managers may be called, separated by commas; other addresses are never contacted'
   }),
+  ALLOWED_ORIGINS: Type.String({
+    default: '',
+    description:
+      'Origins of web pages besides its own that may use the server, such as https://edge.example.com, separated by ' +
+        'commas'
+  }),
+  ALLOWED_HOSTS: Type.String({
+    default: '',
+    description:
+      'Names, separated by commas, under which a server that listens on loopback only may be called, besides ' +
+        'localhost, 127.0.0.1 and [::1]'
+  }),
   CLUSTER_ANSWER_S: Type.Number({
     default: 15,
     minimum: 0.05,

@@ -11,6 +11,7 @@ import { Job } from '../schemas/job.js'
 import { JobEvent } from '../schemas/job-event.js'
 import { Plan } from '../schemas/plan.js'
 import { SchedulerResult } from '../schemas/scheduler.js'
+import pageHeaders from './page-headers.js'
 
 /** The OpenAPI 3.1 document at /docs/json, and an interactive page at /docs. */
 export default fp(async function openapi (app) {
@@ -56,5 +57,8 @@ export default fp(async function openapi (app) {
       buildLocalReference: (json, _base, _fragment, i) => typeof json.$id === 'string' ? json.$id : `def-${i}`
     }
   })
-  await app.register(swaggerUi, { routePrefix: '/docs' })
+  await app.register(async pages => {
+    await pages.register(pageHeaders)
+    await pages.register(swaggerUi, { routePrefix: '/docs' })
+  })
 }, { name: 'openapi' })

@@ -38,7 +38,8 @@ export default fp(async function webSocket (app) {
 
   function onUpgrade (request: IncomingMessage, socket: Duplex, head: Buffer) {
     const isWebSocket = request.method === 'GET' && request.headers.upgrade?.toLowerCase() === 'websocket'
-    const handler = isWebSocket ? handlers.get(request.url?.split('?', 1)[0] ?? '') : undefined
+    // What a foreign page sent is refused like a request of any other kind.
+    const handler = isWebSocket && !app.foreign(request) ? handlers.get(request.url?.split('?', 1)[0] ?? '') : undefined
     if (handler) return handler(request, socket, head)
     const serve = () => ignoreOffer(app.server, request, socket, head)
     // Answers to requests that were sent before this one come first: of them a new parser would know nothing.
@@ -73,7 +74,7 @@ export default fp(async function webSocket (app) {
     }
   })
   app.websocketServer.on('connection', (client, { socket }) => boundFirstFrame(client, socket))
-}, { name: 'websocket' })
+}, { name: 'websocket', dependencies: ['browsers'] })
 
 /** The limit of the server holds for those that are known; ws has no other one for the first frame. */
 function boundFirstFrame (client: WebSocket, socket: Socket): void {

@@ -1,7 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import pageHeaders from '../plugins/page-headers.js'
 import { text } from '../schemas/openapi.js'
 
 const routes: FastifyPluginAsyncTypebox = async app => {
+  await app.register(pageHeaders)
+
   app.get('/', {
     schema: {
       operationId: 'hello',

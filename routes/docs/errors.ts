@@ -1,8 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import pageHeaders from '../../plugins/page-headers.js'
 import { catalogue } from '../../schemas/errors.js'
 
 /** The page that the `type` of a problem refers to (RFC 9457, section 3.1.1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
+  await app.register(pageHeaders)
+
   const entries = Object.entries(catalogue).map(([code, { status, title }]) =>
     `<dt id="${code}"><code>${code}</code> (${status})</dt><dd>${title}.</dd>`
   )

@@ -91,11 +91,11 @@ t.test('large but honest descriptors are read, quickly', async (t) => {
 
 t.test('48 kB of marks cost no more than a page of text', async (t) => {
   for (const [name, text] of Object.entries({
-    'commas': `${least}x: [${','.repeat(48_000)}]\n`,
+    commas: `${least}x: [${','.repeat(48_000)}]\n`,
     'line breaks': least + '\n'.repeat(48_000),
-    'comments': least + '#\n'.repeat(24_000),
+    comments: least + '#\n'.repeat(24_000),
     'empty lists': `${least}x: [${'[],'.repeat(16_000)}]\n`,
-    'numbers': `${least}x: [${'1,'.repeat(24_000)}1]\n`
+    numbers: `${least}x: [${'1,'.repeat(24_000)}1]\n`
   })) {
     const before = process.cpuUsage()
     t.match(refusal(text).message, /so many marks with so little text/, name)

@@ -126,4 +126,3 @@ t.test('a text with nothing in it is a missing descriptor', async (t) => {
     t.equal(refusal(text).code, 'descriptor_missing', JSON.stringify(text))
   }
 })
-
