@@ -15,16 +15,6 @@ const RETRY_AFTER_S = 2
  */
 export default fp(async function errors (app) {
   app.setErrorHandler(answerError)
-
-  app.setNotFoundHandler((request, reply) =>
-    answer(
-      new ApiError('route_not_found', `${request.method} ${request.url.split('?', 1)[0]} is not a route`, {
-        hint: 'GET /docs lists all routes'
-      }),
-      request,
-      reply
-    )
-  )
 }, { name: 'errors' })
 
 /** Also handles errors before a route is found (`frameworkErrors`), which no plugin can handle. */
@@ -65,7 +55,8 @@ function fromParser (err: Error & { code?: string }): ApiError {
   return new ApiError('bad_request', `This is not HTTP/1.1: ${err.message}`, { cause: err })
 }
 
-function answer (error: ApiError, request: FastifyRequest, reply: FastifyReply) {
+/** Answers a request with an error. */
+export function answer (error: ApiError, request: FastifyRequest, reply: FastifyReply) {
   reply.code(error.status)
   if (error.status === 503) reply.header('retry-after', RETRY_AFTER_S)
   if (request.url.startsWith('/api/v1') || wantsJson(request)) {
@@ -136,10 +127,16 @@ function toApiError (err: FastifyError): ApiError {
       return new ApiError('json_invalid', err.message, { cause: err })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
     case 'FST_REQ_FILE_TOO_LARGE':
+      return new ApiError('body_too_large', err.message, { cause: err })
     case 'FST_PARTS_LIMIT':
     case 'FST_FILES_LIMIT':
-    case 'FST_FIELDS_LIMIT':
-      return new ApiError('body_too_large', err.message, { cause: err })
+    case 'FST_FIELDS_LIMIT': {
+      const what = err.code === 'FST_FILES_LIMIT' ? 'more than one file' : 'too many parts'
+      return new ApiError('bad_request', `The form has ${what}`, {
+        hint: 'Send one file, as the part named file. It may hold several services',
+        cause: err
+      })
+    }
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_INVALID_MULTIPART_CONTENT_TYPE':
       return new ApiError('media_type_unsupported', undefined, {

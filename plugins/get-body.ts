@@ -19,13 +19,19 @@ export default fp(async function getBody (app) {
     if (request.method !== 'GET' || !hasBody(request)) return
     const chunks: Buffer[] = []
     let size = 0
-    for await (const chunk of request.raw as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > MAX_BYTES) throw new ApiError('body_too_large', `The body of a GET is larger than ${MAX_BYTES} bytes`)
-      chunks.push(chunk)
+    try {
+      for await (const chunk of request.raw as AsyncIterable<Buffer>) {
+        size += chunk.length
+        if (size > MAX_BYTES) {
+          throw new ApiError('body_too_large', `The body of a GET is larger than ${MAX_BYTES} bytes`)
+        }
+        chunks.push(chunk)
+      }
+    } catch (err) {
+      if (err instanceof ApiError) throw err
+      throw new ApiError('bad_request', 'The connection ended within the body', { cause: err })
     }
-    const text = Buffer.concat(chunks).toString('utf8')
-    request.body = jsonOf(text)
+    request.body = jsonOf(Buffer.concat(chunks).toString('utf8'))
   })
 }, { name: 'get-body' })
 

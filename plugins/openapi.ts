@@ -61,4 +61,4 @@ export default fp(async function openapi (app) {
     await pages.register(pageHeaders)
     await pages.register(swaggerUi, { routePrefix: '/docs' })
   })
-}, { name: 'openapi' })
+}, { name: 'openapi', dependencies: ['not-found'] })

@@ -22,6 +22,7 @@ export const catalogue = {
   node_not_found: { status: 404, title: 'There is no such worker node' },
   revision_not_found: { status: 404, title: 'The job has no such revision' },
   route_not_found: { status: 404, title: 'There is no such route' },
+  method_not_allowed: { status: 405, title: 'The path has no route of this method' },
   request_timeout: { status: 408, title: 'The request was not complete in time' },
   job_name_ambiguous: { status: 409, title: 'This name matches several jobs' },
   address_taken: { status: 409, title: 'The requested address belongs to another job' },

@@ -1,8 +1,11 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import fc from 'fast-check'
 import t from 'tap'
 import { catalogue } from '../../../schemas/errors.js'
 import { asForm, yamlDescriptor } from '../../support/descriptor.js'
 import { startServer } from '../../support/server.js'
+import { eventually } from '../../support/waiting.js'
 
 interface Operation { parameters?: Array<{ name: string, in: string }>, responses: Record<string, { content?: Record<string, unknown> }> }
 
@@ -45,15 +48,55 @@ t.test('a form of too many parts is refused', async t => {
   const { body } = asForm(yamlDescriptor())
   for (let i = 0; i < 20; i++) body.set(`field${i}`, 'x')
   const answer = await server.fetch('/api/deploy', { method: 'POST', body })
-  t.equal(answer.status, 413)
-  t.match(await answer.text(), /^body_too_large/)
+  t.equal(answer.status, 400)
+  t.match(await answer.text(), /^bad_request: The form has too many parts\n/)
+  const files = new FormData()
+  for (const name of ['file', 'file']) files.append(name, new Blob([yamlDescriptor()]), 'deploy.yaml')
+  const two = await server.fetch('/api/deploy', { method: 'POST', body: files })
+  t.equal(two.status, 400)
+  t.match(await two.text(), /^bad_request: The form has more than one file\n {2}hint: Send one file/)
   t.same(await server.json('/api/jobs'), [])
+})
+
+t.test('a path that has routes of other methods is 405 and says which', async t => {
+  const server = await startServer(t)
+  for (const [method, path, allow] of [
+    ['GET', '/api/deploy', 'POST'],
+    ['POST', '/api/jobs', 'HEAD, GET'],
+    ['PUT', '/api/v1/jobs/a.b.c.d', 'HEAD, GET, DELETE, PATCH'],
+    ['HEAD', '/api/net/subnet', 'GET'],
+    ['DELETE', '/register', 'HEAD, GET'],
+    ['OPTIONS', '/api/v1/jobs', 'HEAD, GET, POST'],
+    ['POST', '/docs/json', 'HEAD, GET'],
+    ['POST', '/docs/static/logo.svg', 'HEAD, GET']
+  ] as const) {
+    const answer = await server.fetch(`${path}?a=b`, { method })
+    t.same([answer.status, new Set(answer.headers.get('allow')?.split(', '))], [405, new Set(allow.split(', '))], `${method} ${path}`)
+    if (method !== 'HEAD') t.match(await answer.text(), /method_not_allowed/)
+  }
+  for (const path of ['/no-such-route', '/api/v2/jobs', '/docs/static/no-such-file']) {
+    const answer = await server.fetch(path)
+    t.same([answer.status, answer.headers.get('allow')], [404, null], path)
+  }
+})
+
+t.test('a GET whose client goes within the body is no error of the server', async t => {
+  const log: Array<{ level: number, code?: string }> = []
+  const server = await startServer(t, {}, { logger: { stream: { write: line => { log.push(JSON.parse(line)) } } } })
+  const { port } = new URL(server.url)
+  const socket = connect(Number(port), '127.0.0.1')
+  await once(socket, 'connect')
+  socket.write('GET /api/clusters/move HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{')
+  await new Promise(resolve => setTimeout(resolve, 100))
+  socket.resetAndDestroy()
+  await eventually(async () => log.filter(({ code }) => code === 'bad_request').length, count => count === 1)
+  t.same(log.filter(({ level }) => level >= 40), [])
 })
 
 t.test('HEAD changes nothing', async t => {
   const server = await startServer(t)
   await server.fetch('/api/deploy', asForm(yamlDescriptor()))
-  for (const path of ['/api/delete/demo.default.service1.test', '/api/net/subnet']) t.equal((await server.fetch(path, { method: 'HEAD' })).status, 404)
+  for (const path of ['/api/delete/demo.default.service1.test', '/api/net/subnet']) t.equal((await server.fetch(path, { method: 'HEAD' })).status, 405)
   t.equal((await server.json('/api/jobs')).length, 1)
   t.same(await server.json('/api/net/subnet'), { subnet_addr: '172.18.0.0' })
   t.equal((await server.fetch('/status', { method: 'HEAD' })).status, 200)

@@ -28,7 +28,7 @@ t.test('what is not Socket.IO is refused, and the server goes on', async t => {
   ] as const) {
     t.equal((await fetch(base + query, init)).status, 400, query)
   }
-  t.equal((await fetch(base, { method: 'DELETE' })).status, 404)
+  t.equal((await fetch(base, { method: 'DELETE' })).status, 405)
   for (const packets of ['garbage', '4', '42', '42/register,', '42/register,{', '40/register,' + '['.repeat(5000), '42/register,["error",1]', '42/register,["disconnect"]',
     '42/register,["__proto__",{}]', '45-1-/register,["cs1",{"_placeholder":true,"num":0}]', '451-/register,["cs1",{"_placeholder":true,"num":7}]', '43/register,1[]', '\x1e\x1e\x1e', 'b!!!!', '9', '2probe']) {
     const peer = await openPolling(port, 4)
