@@ -1,6 +1,7 @@
 import { KindGuard, type TObject, type TSchema } from '@sinclair/typebox'
 import { IsStandardObject } from '@sinclair/typebox/value'
 import { Descriptor } from '../schemas/descriptor.js'
+import { toName } from '../schemas/primitives.js'
 import { NAME_PARTS } from './name.js'
 
 type Fields = Record<string, unknown>
@@ -32,7 +33,7 @@ function isNullable (property: TSchema): boolean {
   return KindGuard.IsUnion(property) && property.anyOf.some(branch => KindGuard.IsNull(branch))
 }
 
-/** A copy with the defaults, and without a `job_name` that only repeats the four names. */
+/** A copy with the defaults, the location as clusters have it, without a `job_name` that only repeats the names. */
 export function withDefaults (given: Fields): Fields {
   const { job_name: name, ...rest } = given
   const parts = NAME_PARTS.map(part => given[part])
@@ -42,6 +43,8 @@ export function withDefaults (given: Fields): Fields {
   for (const [field, value] of Object.entries(defaults)) {
     if (isBlank(candidate[field])) candidate[field] = value
   }
+  const { cluster_location: location } = candidate
+  if (typeof location === 'string') candidate.cluster_location = toName(location)
   return candidate
 }
 

@@ -109,9 +109,12 @@ export const Config = Type.Object({
     description: 'Seconds between sweeps for commands and channels whose notification was missed'
   }),
   CLUSTER_NETWORKS: Type.String({
-    default: '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128',
+    // What is excluded are the metadata services of Amazon, Google and Oracle, which hand out credentials.
+    default:
+      '10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,127.0.0.0/8,fc00::/7,::1/128,!fd00:ec2::/32,!fd20:ce::/32,!fd00:c1::/32',
     description:
-      'Networks in which cluster managers may be called, separated by commas; other addresses are never contacted'
+      'Networks in which cluster managers may be called, separated by commas, "!" before one that is excluded; other ' +
+        'addresses are never contacted'
   }),
   ALLOWED_ORIGINS: Type.String({
     default: '',

@@ -1,6 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { FreeForm } from './json-text.js'
-import { Count, HexId, Nullable, OneOf, Quantity, shapeOf, Timestamp } from './primitives.js'
+import { Count, HexId, Nullable, ONE_LINE, OneOf, Quantity, shapeOf, Timestamp, toName } from './primitives.js'
 import { Status } from './status.js'
 
 /** The path of a message of a cluster. */
@@ -30,8 +30,8 @@ export const ClusterRegistration = Type.Object({
   cluster_name: Type.String({
     minLength: 1,
     maxLength: 255,
-    pattern: '^[^\\x00-\\x1f\\x7f]*$',
-    description: 'Name that identifies the cluster: 1 to 255 characters, none of them a control character'
+    pattern: ONE_LINE,
+    description: 'Name of the cluster: 1 to 255 characters on one line, none of which changes its direction'
   }),
   port: Type.Optional(Nullable(Port)),
   manager_port: Type.Optional(Nullable(Port)),
@@ -50,6 +50,12 @@ export const ClusterRegistration = Type.Object({
   last_seq: Type.Optional(Count({ description: 'seq of the last command that the cluster has stored' }))
 }, { additionalProperties: true })
 export type ClusterRegistration = Static<typeof ClusterRegistration>
+
+/** A registration whose name and location have the one form by which they are found. */
+export function withNames (registration: ClusterRegistration): ClusterRegistration {
+  const { cluster_name: name, cluster_location: location } = registration
+  return { ...registration, cluster_name: toName(name), ...(location && { cluster_location: toName(location) }) }
+}
 
 /** How large a heartbeat may be, in bytes: that of any cluster, what each instance placed there adds, the most. */
 export const HEARTBEAT_BYTES = { least: 256 * 1024, perInstance: 16 * 1024, most: 8 * 1024 * 1024 } as const

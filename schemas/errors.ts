@@ -14,6 +14,7 @@ export const catalogue = {
   application_ref_malformed: { status: 400, title: 'This is not the name of an application' },
   cluster_id_malformed: { status: 400, title: 'This is not a cluster id' },
   address_malformed: { status: 400, title: 'This is not an IPv4 address' },
+  address_refused: { status: 403, title: 'The cluster manager may not be called at this address' },
   origin_foreign: { status: 403, title: 'A web page of another site sent the request' },
   job_not_found: { status: 404, title: 'There is no such job' },
   application_not_found: { status: 404, title: 'There is no such application' },

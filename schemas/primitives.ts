@@ -11,6 +11,19 @@ export const HexId = Type.String({
 /** A point in time: ISO 8601 in UTC, milliseconds. */
 export const Timestamp = Type.String({ description: 'ISO 8601, UTC', examples: ['2026-01-31T12:00:00.000Z'] })
 
+/**
+ * Text on one line: no control characters, no halves of surrogate pairs, and none that change the direction of what
+ * stands beside it, so that it looks like another name; something besides spaces.
+ */
+export const ONE_LINE =
+  '^(?=.*\\S)(?:[^\\u0000-\\u001f\\u007f-\\u009f\\u061c\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]|' +
+  '[\\ud800-\\udbff][\\udc00-\\udfff])*$'
+
+/** The one form of a name that may be written in several ways: Unicode's NFC (UAX #15), without spaces around it. */
+export function toName (text: string): string {
+  return text.normalize('NFC').trim()
+}
+
 /** Dotted IPv4 address. */
 const Ipv4 = Type.String({
   pattern: '^((25[0-5]|2[0-4]\\d|1?\\d?\\d)(\\.(?!$)|$)){4}$',

@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
-import { HEARTBEAT_BYTES } from '../../schemas/cluster.js'
+import { HEARTBEAT_BYTES, withNames, type ClusterRegistration } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import { MAX_LEVELS, parseJson } from '../../schemas/json-text.js'
 import { complaintOf as wordsOf } from '../../schemas/wording.js'
@@ -72,7 +72,7 @@ export function checkFrame (frame: unknown): ClusterFrame | Complaint {
   }
   const error = check.Errors(data).First()
   if (error) return { code: 'data_invalid', message: complaintAbout(error), event }
-  return { event, data } as ClusterFrame
+  return { event, data: event === 'cs1' ? withNames(data as ClusterRegistration) : data } as ClusterFrame
 }
 
 /** The complaint about a frame that failed with this error; what is our own fault gives nothing away. */

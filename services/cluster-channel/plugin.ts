@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 import type { WebSocket } from 'ws'
 import type { ClusterId } from '../../schemas/cluster.js'
 import { createAcknowledgements } from './acknowledgements.js'
+import { addressRefusal } from './http-push/address-check.js'
 import { createCaller } from './http-push/call.js'
 import { readNetworks } from './http-push/networks.js'
 import { createHttpPush } from './http-push/push.js'
@@ -42,13 +43,14 @@ export default fp(async function clusterChannel (app) {
     return new Set(clusterIds.filter(id => sessions.isConnected(id) || held.has(id)))
   }
 
+  const networks = readNetworks(config.CLUSTER_NETWORKS)
   const push = createHttpPush({
     lease,
     registry: clusterRegistry,
     reports: jobLifecycle.reports,
     outbox: store.outbox,
     acknowledgements,
-    caller: createCaller(readNetworks(config.CLUSTER_NETWORKS), config.CLUSTER_ANSWER_S * 1000),
+    caller: createCaller(networks, config.CLUSTER_ANSWER_S * 1000),
     redeployDelays: createRedeployDelays(config.REDEPLOY_AFTER_S * 1000),
     isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
     log
@@ -59,6 +61,7 @@ export default fp(async function clusterChannel (app) {
     acknowledgements,
     sessions,
     mostBytes: jobLifecycle.reports.mostBytes,
+    addressRefusal: address => addressRefusal(networks, address),
     leaveToChannel: push.leave,
     registrationTimeoutMs,
     heartbeatIntervalS: config.HEARTBEAT_INTERVAL_S,
@@ -67,6 +70,7 @@ export default fp(async function clusterChannel (app) {
   }
   const socketIo = createSocketIo({
     registry: clusterRegistry,
+    addressRefusal: context.addressRefusal,
     holderOf: registration => nameHolder(context, registration, registrationTimeoutMs),
     registrationTimeoutMs,
     log

@@ -6,6 +6,7 @@ import { ApiError } from '../../schemas/errors.js'
 import type { OutboxStore } from '../../stores/store.js'
 import type { ClusterRegistry } from '../cluster-registry/registry.js'
 import type { ReportOutcome } from '../job-lifecycle/operations/cluster-reports.js'
+import { addressComplaint } from './address-complaint.js'
 import { CLOSE } from './close-codes.js'
 import { MAX_BACKLOG_BYTES, startDelivery, type Delivery } from './delivery.js'
 import { complaintOf, isWord, readFrame, toWord, type ClusterFrame, type Complaint, type WordFrame } from './frames.js'
@@ -23,6 +24,8 @@ export interface SessionContext {
   sessions: Sessions
   /** Bytes that a frame of the cluster may have. */
   mostBytes (clusterId: ClusterId): Promise<number>
+  /** Why a cluster manager may not be called at this address, if it may not. */
+  addressRefusal (address: string): Promise<string | undefined>
   /** Nothing is pushed to the cluster over HTTP any more, once it resolves. */
   leaveToChannel (clusterId: ClusterId): Promise<void>
   /** Milliseconds until `cs1` must have come. */
@@ -213,6 +216,8 @@ export function startSession (socket: WebSocket, peer: Peer, context: SessionCon
         event: 'cs1'
       })
     }
+    const complaint = await addressComplaint(context, registration, peer)
+    if (complaint) return end(CLOSE.notRegistered, complaint)
     const holder = cluster ? undefined : await nameHolder(context, registration, context.registrationTimeoutMs)
     if (!session.isOpen) return
     if (holder && !holder.isSame) return refuseName(holder)

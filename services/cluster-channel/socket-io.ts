@@ -42,8 +42,10 @@ const LAST_POLL_MS = 3000
 const CLOSE_MS = 500
 
 /** @param registrationTimeoutMs Milliseconds until `cs1` must have come. */
-export function createSocketIo ({ registry, holderOf, registrationTimeoutMs, log }: {
+export function createSocketIo ({ registry, addressRefusal, holderOf, registrationTimeoutMs, log }: {
   registry: Pick<ClusterRegistry, 'register'>
+  /** Why a cluster manager may not be called at this address, if it may not. */
+  addressRefusal (address: string): Promise<string | undefined>
   /** The session that speaks for the cluster of this name over the channel, and answers. */
   holderOf (registration: ClusterRegistration): Promise<NameHolder | undefined>
   registrationTimeoutMs: number
@@ -100,6 +102,12 @@ export function createSocketIo ({ registry, holderOf, registrationTimeoutMs, log
     if ('code' in frame) return turnAway(socket, frame)
     if (frame.event !== 'cs1') return
     try {
+      const refusal = await addressRefusal(frame.data.advertise_address ?? socket.handshake.address)
+      if (refusal !== undefined) {
+        throw new ApiError('address_refused', `The cluster manager would be called, and ${refusal}`, {
+          hint: 'Add its network to CLUSTER_NETWORKS, or let it use the raw channel'
+        })
+      }
       const holder = await holderOf(frame.data)
       if (holder && !holder.isSame) {
         throw new ApiError('cluster_name_in_use', `${frame.data.cluster_name} is connected over its channel`, {

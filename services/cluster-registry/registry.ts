@@ -4,7 +4,7 @@ import ipaddr from 'ipaddr.js'
 import type { Cluster, ClusterId, ClusterRegistration, Heartbeat } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import type { JobId } from '../../schemas/job.js'
-import { isHexId } from '../../schemas/primitives.js'
+import { isHexId, toName } from '../../schemas/primitives.js'
 import type { Store } from '../../stores/store.js'
 import { figuresOf } from './figures.js'
 import type { Liveness } from './liveness.js'
@@ -164,7 +164,7 @@ export function createClusterRegistry (
 
     list: ({ active, ...page } = {}) => active ? listActive(page) : clusters.list(page),
 
-    at: place => clusters.at(place),
+    at: place => clusters.at(toName(place)),
 
     async remove (id) {
       checkId(id)

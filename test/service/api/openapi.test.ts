@@ -53,6 +53,7 @@ t.test('every code of the catalogue is documented by an operation, or belongs to
     'route_not_found',
     'cluster_name_in_use',
     'shutting_down',
+    'address_refused',
     'origin_foreign',
     'host_unknown',
     'method_not_allowed',

@@ -77,6 +77,7 @@ async function open (t: Test, more: Partial<SessionContext> = {}) {
       acknowledgements: createAcknowledgements(outbox, reports),
       sessions,
       mostBytes: async () => 2 ** 23,
+      addressRefusal: async () => undefined,
       leaveToChannel: async () => {},
       registrationTimeoutMs: 20_000,
       heartbeatIntervalS: 15,
