@@ -237,6 +237,30 @@ export const Config = Type.Object({
     maximum: 86400,
     description: 'Seconds that one turn of a background loop may take before /healthz answers 503'
   }),
+  SUBNETS_PER_ADDRESS: Type.Integer({
+    default: 1024,
+    minimum: 1,
+    maximum: 12288,
+    description: 'Subnets for worker nodes that one remote address may be given'
+  }),
+  MAX_INSTANCES_PER_REQUEST: Type.Integer({
+    default: 5000,
+    minimum: 1,
+    maximum: 100_000,
+    description: 'Instances that one request may ask for, summed over its services'
+  }),
+  MAX_ADDRESSES_PER_NAMESPACE: Type.Integer({
+    default: 50_000,
+    minimum: 1,
+    maximum: 65_534,
+    description: 'Service and instance addresses that the jobs of one app_ns may have'
+  }),
+  MAX_JOBS_PER_NAMESPACE: Type.Integer({
+    default: 20_000,
+    minimum: 1,
+    maximum: 65_534,
+    description: 'Jobs that one app_ns may have, without undeployed ones'
+  }),
   JOB_RETENTION_H: Type.Number({
     default: 168,
     minimum: 0,

@@ -40,6 +40,7 @@ export const descriptorErrors = [
   'descriptor_unreadable',
   'descriptor_invalid',
   'address_taken',
+  'limit_exceeded',
   'body_too_large',
   'media_type_unsupported'
 ] satisfies ErrorCode[]

@@ -75,7 +75,8 @@ function toProblem (error: ApiError, requestId: string): Problem {
     detail: error.message,
     instance: requestId,
     ...(error.hint !== undefined && { hint: error.hint }),
-    ...(error.violations && { violations: error.violations })
+    ...(error.violations && { violations: error.violations }),
+    ...error.excess
   }
 }
 

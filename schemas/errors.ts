@@ -20,6 +20,7 @@ export const catalogue = {
   application_not_found: { status: 404, title: 'There is no such application' },
   cluster_not_found: { status: 404, title: 'There is no such cluster' },
   instance_not_found: { status: 404, title: 'There is no such instance' },
+  subnet_not_found: { status: 404, title: 'There is no such subnet' },
   node_not_found: { status: 404, title: 'There is no such worker node' },
   revision_not_found: { status: 404, title: 'The job has no such revision' },
   route_not_found: { status: 404, title: 'There is no such route' },
@@ -30,11 +31,13 @@ export const catalogue = {
   job_not_running: { status: 409, title: 'The job is undeployed or being removed' },
   cluster_name_in_use: { status: 409, title: 'Another cluster manager is active under this name' },
   cluster_in_use: { status: 409, title: 'Instances are placed on this cluster' },
+  limit_exceeded: { status: 409, title: 'The request asks for more than a limit allows' },
   conflict: { status: 409, title: 'The data kept changing during the request' },
   body_too_large: { status: 413, title: 'The body is too large' },
   media_type_unsupported: { status: 415, title: 'This content type is not supported here' },
   host_unknown: { status: 421, title: 'The server is not known under this name' },
   upgrade_required: { status: 426, title: 'This route is for WebSocket clients only' },
+  subnet_limit: { status: 429, title: 'The remote address has as many subnets as it may' },
   headers_too_large: { status: 431, title: 'The URL or the headers are too long' },
   job_unreadable: { status: 500, title: 'The stored document of this job cannot be understood' },
   cluster_unreadable: { status: 500, title: 'The stored document of this cluster cannot be understood' },
@@ -73,7 +76,10 @@ export const Problem = Type.Object({
   detail: Type.String(),
   instance: Type.String({ description: 'Request id, as in the logs' }),
   hint: Type.Optional(Type.String({ description: 'How to fix it' })),
-  violations: Type.Optional(Type.Array(Violation))
+  violations: Type.Optional(Type.Array(Violation)),
+  limit: Type.Optional(Type.Integer({ description: 'With limit_exceeded: what is allowed' })),
+  used: Type.Optional(Type.Integer({ description: 'With limit_exceeded: what there is already' })),
+  asked: Type.Optional(Type.Integer({ description: 'With limit_exceeded: what the request asks for' }))
 }, {
   $id: 'Problem',
   examples: [{
@@ -93,23 +99,32 @@ export const Problem = Type.Object({
 })
 export type Problem = Static<typeof Problem>
 
+/** What `limit_exceeded` is about: what is allowed, what there is already, and what the request asks for. */
+export interface Excess {
+  limit: number
+  used: number
+  asked: number
+}
+
 /** An error for the user. Services throw it; plugins/errors.ts answers it. */
 export class ApiError extends Error {
   readonly code: ErrorCode
   readonly hint: string | undefined
   readonly violations: Violation[] | undefined
+  readonly excess: Excess | undefined
 
   /** @param detail What happened in this case, one sentence. By default the title. */
   constructor (
     code: ErrorCode,
     detail?: string,
-    more: { hint?: string, violations?: Violation[], cause?: unknown } = {}
+    more: { hint?: string, violations?: Violation[], excess?: Excess, cause?: unknown } = {}
   ) {
     super(detail ?? catalogue[code].title, { cause: more.cause })
     this.name = 'ApiError'
     this.code = code
     this.hint = more.hint
     this.violations = more.violations
+    this.excess = more.excess
   }
 
   get status (): number {

@@ -18,6 +18,9 @@ export const json = <T extends TSchema>(description: string, schema: T) => ({
   content: { 'application/json': { schema } }
 })
 
+/** Query of a list. */
+export const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items per page' })
+
 /** Query of a request that undeploys something. */
 export const Undeployment = Type.Object({
   force: Type.Optional(

@@ -53,6 +53,12 @@ export function toSubnet (number: number): string {
   return `172.${FIRST_NETWORK + (offset >> 16)}.${offset >> 8 & 255}.${offset & 255}`
 }
 
+/** The number of a subnet by its first address; undefined for what is none. */
+export function subnetNumberOf (subnet: string): number | undefined {
+  const number = subnetNumber(subnet.split('.').map(Number))
+  return number >= 0 && number < SUBNETS && toSubnet(number) === subnet ? number : undefined
+}
+
 /** The number of the subnet that an address is in; past the end for one beyond the range, NaN for half an address. */
 export function subnetNumber ([, network = NaN, high = NaN, low = NaN]: readonly number[]): number {
   return Math.floor(((network - FIRST_NETWORK) * 65536 + high * 256 + low) / SUBNET_SIZE)

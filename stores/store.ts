@@ -221,6 +221,8 @@ export interface JobStore {
    * not show them yet.
    */
   reserved (): Promise<Map<ClusterId, { cpu: number, memory: number }>>
+  /** What the jobs of a namespace (`app_ns`) use. */
+  used (appNs: string): Promise<NamespaceUse>
   /** How many placed instances take host ports (`hostPortsOf`), per cluster and ports. */
   hostPorts (): Promise<HostPortUse[]>
   /** Events of a job in order, after event id `after`. */
@@ -276,7 +278,39 @@ export interface LeaseStore {
   release (name: string, holder: string): Promise<void>
 }
 
+/** A subnet of 64 addresses for the containers of one worker node (contract section 2). */
+export interface Subnet {
+  /** Its first address. */
+  subnet: string
+  /** Remote address that it was given to; null where another program gave it out, or an earlier version. */
+  address: string | null
+  /** ISO 8601, UTC; null as above. */
+  given_at: string | null
+}
+
+export type SubnetOutcome =
+  | { outcome: 'given', subnet: string }
+  /** The address has `used` of them already. */
+  | { outcome: 'limit', used: number }
+  /** All are given out. */
+  | { outcome: 'exhausted' }
+
 export interface SubnetStore {
-  /** The next subnet of 64 addresses from 172.18.0.0 on, undefined at the end of the range (contract section 7). */
-  next (): Promise<string | undefined>
+  /**
+   * Gives out the next subnet from 172.18.0.0 on, then those that were released (contract section 7).
+   * @param most Subnets that one remote address may have.
+   * @param now Unix milliseconds.
+   */
+  take (address: string, most: number, now: number): Promise<SubnetOutcome>
+  /** Those that are given out, in order, after the subnet `after`. */
+  list (query: { after?: string, limit: number }): Promise<Subnet[]>
+  /** Takes one back, to be given out again. False when it is not given out. */
+  release (subnet: string): Promise<boolean>
+}
+
+/** What the jobs of one namespace use, those that are being removed among them. */
+export interface NamespaceUse {
+  jobs: number
+  /** Service and instance addresses. */
+  addresses: number
 }

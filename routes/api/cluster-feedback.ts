@@ -93,10 +93,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           'A subnet that no other worker node has',
           Type.Object({ subnet_addr: Type.String({ examples: ['172.18.0.0'] }) })
         ),
-        ...textErrors('subnets_exhausted')
+        ...textErrors('subnet_limit', 'subnets_exhausted')
       }
     }
-  }, async () => ({ subnet_addr: await app.clusterRegistry.takeSubnet() }))
+  }, async ({ ip }) => ({ subnet_addr: await app.subnets.take(ip) }))
 
   app.get('/feedback', {
     schema: {

@@ -115,7 +115,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       'replicas is the total number of instances. Additional ones are placed in the background. When scaling down, ' +
         'instances that do not run go first, then those with the highest numbers.',
     tags: ['edgeio users'],
-    response: { 200: text('Scaling has begun', 'ok'), ...textErrors(...bodyErrors, ...ofJob, 'addresses_exhausted') }
+    response: {
+      200: text('Scaling has begun', 'ok'),
+      ...textErrors(...bodyErrors, ...ofJob, 'limit_exceeded', 'addresses_exhausted')
+    }
   }
   for (
     const [path, operation] of [['/replicate', 'replicateService'], ['/replicate_up', 'replicateServiceUp']] as const

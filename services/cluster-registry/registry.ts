@@ -56,17 +56,12 @@ export interface ClusterRegistry {
   at (place: string): Promise<Cluster[]>
   /** Forgets a cluster. */
   remove (id: ClusterId): Promise<void>
-  /** The next subnet of 64 addresses for a worker (contract section 2); `subnets_exhausted` at the end of the range. */
-  takeSubnet (): Promise<string>
 }
 
 /** Clusters read at a time. */
 const PAGE = 200
 
-export function createClusterRegistry (
-  { clusters, subnets }: Pick<Store, 'clusters' | 'subnets'>,
-  liveness: Liveness
-): ClusterRegistry {
+export function createClusterRegistry ({ clusters }: Pick<Store, 'clusters'>, liveness: Liveness): ClusterRegistry {
   const events = new EventEmitter<RegistryEvents>()
 
   /** A page of those that are active, which may lie far apart. */
@@ -171,12 +166,6 @@ export function createClusterRegistry (
       if (!await clusters.remove(id)) throw notFound(id)
       liveness.forget(id)
       events.emit('removed', id)
-    },
-
-    async takeSubnet () {
-      const subnet = await subnets.next()
-      if (subnet !== undefined) return subnet
-      throw new ApiError('subnets_exhausted', 'All subnets of 172.18.0.0 to 172.29.255.255 are given out')
     }
   }
 }

@@ -17,6 +17,7 @@ import { createClusterMaintenance } from './operations/cluster-maintenance.js'
 import { createClusterReports } from './operations/cluster-reports.js'
 import { createDriftDetection } from './operations/drift.js'
 import { createJobFinder } from './operations/find.js'
+import { createLimits } from './operations/limits.js'
 import { createJobOperations } from './operations/jobs.js'
 import { createPlanner } from './operations/plan/planner.js'
 import { createSchedulerCallbacks } from './operations/scheduler-callback.js'
@@ -43,7 +44,8 @@ export default fp(async function jobLifecycle (app) {
   const committer = createCommitter(jobs, policy, log)
   const finder = createJobFinder(jobs)
   const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: config.RECONCILE_S * 1000, log })
-  const operations = createJobOperations({ jobs, registry, committer, finder, policy })
+  const limits = createLimits(jobs, config)
+  const operations = createJobOperations({ jobs, registry, committer, finder, limits, policy })
   app.decorate('jobLifecycle', {
     events: committer.events,
     jobs: { ...operations, ...finder },

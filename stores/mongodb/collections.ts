@@ -123,6 +123,14 @@ export interface NetDocument {
   ipv4: number[]
 }
 
+/** system_manager.subnets: to whom a subnet was given. */
+export interface SubnetDocument {
+  /** Its number: that of 172.18.0.64 is 1. */
+  _id: number
+  address: string
+  given_at: string
+}
+
 export interface Collections {
   clusters: Collection<ClusterDocument>
   jobs: Collection<JobDocument>
@@ -130,6 +138,7 @@ export interface Collections {
   outbox: Collection<OutboxDocument>
   leases: Collection<LeaseDocument>
   notifications: Collection<NotificationDocument>
+  subnets: Collection<SubnetDocument>
 }
 
 /** Those of the contract in the databases that it names, ours in one of our own. */
@@ -141,7 +150,8 @@ export function collectionsOf (client: MongoClient): Collections {
     net: client.db('netcache').collection('net'),
     outbox: ours.collection('outbox'),
     leases: ours.collection('leases'),
-    notifications: ours.collection('notifications')
+    notifications: ours.collection('notifications'),
+    subnets: ours.collection('subnets')
   }
 }
 
@@ -156,7 +166,8 @@ export function boundCollections (collections: Collections, run: RunStatement): 
     net: boundCollection(collections.net, run),
     outbox: boundCollection(collections.outbox, run),
     leases: boundCollection(collections.leases, run),
-    notifications: boundCollection(collections.notifications, run)
+    notifications: boundCollection(collections.notifications, run),
+    subnets: boundCollection(collections.subnets, run)
   }
 }
 
@@ -181,6 +192,7 @@ const INDEXES: Record<keyof Collections, Index[]> = {
       _id: -1
     }],
     [{ app_name: 1, app_ns: 1, _id: 1 }],
+    [{ app_ns: 1, status: 1 }],
     [{ status: 1, _id: 1 }],
     // Finds what the Cloud Scheduler wrote: the two differ.
     [{ status: 1, 'system_manager.status': 1 }],
@@ -200,7 +212,8 @@ const INDEXES: Record<keyof Collections, Index[]> = {
     [{ settled_at: 1 }, { sparse: true }]
   ],
   leases: [[{ expires_at: 1 }]],
-  notifications: [[{ at: 1 }]]
+  notifications: [[{ at: 1 }]],
+  subnets: [[{ address: 1 }]]
 }
 
 /**

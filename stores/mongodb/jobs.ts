@@ -3,7 +3,15 @@ import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
 import { hasUnplaced, hostPortsOf } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
-import type { HostPortUse, CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
+import type {
+  CommitOutcome,
+  HostPortUse,
+  JobChange,
+  JobQuery,
+  JobStore,
+  NamespaceUse,
+  PlacedInstance
+} from '../store.js'
 import { inBatches } from './batches.js'
 import type { JobDocument } from './collections.js'
 import type { Connection } from './connection.js'
@@ -236,6 +244,20 @@ export function createJobStore (
         sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
       }
       return sums
+    },
+
+    async used (appNs) {
+      const [sums] = await jobs.aggregateMany<NamespaceUse>([
+        { $match: { app_ns: appNs, status: { $ne: 'UNDEPLOYED' } } },
+        {
+          $group: {
+            _id: null,
+            jobs: { $sum: 1 },
+            addresses: { $sum: { $size: { $ifNull: ['$system_manager.addresses', []] } } }
+          }
+        }
+      ])
+      return { jobs: sums?.jobs ?? 0, addresses: sums?.addresses ?? 0 }
     },
 
     async hostPorts () {

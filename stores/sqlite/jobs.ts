@@ -2,7 +2,7 @@ import type { Job, JobId } from '../../schemas/job.js'
 import type { JobEvent } from '../../schemas/job-event.js'
 import { readJob } from '../../schemas/job-versions.js'
 import type { Status } from '../../schemas/status.js'
-import type { HostPortUse, JobQuery, JobStore, PlacedInstance } from '../store.js'
+import type { HostPortUse, JobQuery, JobStore, NamespaceUse, PlacedInstance } from '../store.js'
 import type { AddressPool } from './addresses.js'
 import type { Connection } from './connection.js'
 import { createJobCommit } from './job-commit.js'
@@ -51,6 +51,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     WHERE i.cluster_id = ? AND i.status IS NOT reported.value`)
   const sumReserved = prepare<{ cluster_id: string, cpu: number, memory: number }>(`
     SELECT cluster_id, sum(cpu) AS cpu, sum(memory) AS memory FROM instances WHERE on_the_way = 1 GROUP BY cluster_id`)
+  const countUsed = prepare<NamespaceUse>(`
+    SELECT count(DISTINCT jobs.id) AS jobs, count(address) AS addresses
+    FROM jobs LEFT JOIN addresses ON addresses.job_id = jobs.id
+    WHERE app_ns = ? AND status <> 'UNDEPLOYED'`)
   const countHostPorts = prepare<HostPortUse>(`
     SELECT cluster_id, host_port, count(*) AS instances FROM instances
     WHERE host_port IS NOT NULL AND cluster_id <> '' GROUP BY host_port, cluster_id`)
@@ -156,6 +160,8 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
       read(() =>
         new Map(sumReserved.all().map(({ cluster_id: clusterId, cpu, memory }) => [clusterId, { cpu, memory }]))
       ),
+
+    used: appNs => read(() => ({ ...countUsed.get(appNs)! })),
 
     hostPorts: () => read(() => countHostPorts.all().map(row => ({ ...row }))),
 

@@ -166,6 +166,23 @@ export const MIGRATIONS: readonly string[] = [
     WHERE live_name IS NULL AND status <> 'UNDEPLOYED';
 
   CREATE INDEX instances_by_host_port ON instances (host_port, cluster_id) WHERE host_port IS NOT NULL;
+  `,
+  `
+  CREATE INDEX jobs_by_namespace ON jobs (app_ns) WHERE status <> 'UNDEPLOYED';
+
+  -- Subnets by their number, that of 172.18.0.64 being 1. Those given out before have no row.
+  CREATE TABLE subnets (
+    number INTEGER PRIMARY KEY,
+    address TEXT NOT NULL,
+    given_at TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX subnets_by_address ON subnets (address);
+
+  -- Given back, in turn.
+  CREATE TABLE freed_subnets (
+    turn INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE
+  ) STRICT;
   `
 ]
 

@@ -1,13 +1,12 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { ClusterView, Worker, type Cluster } from '../../../schemas/cluster.js'
 import { warningsOf } from '../../../schemas/cluster-facts.js'
-import { json, problems, ref } from '../../../schemas/openapi.js'
+import { json, Limit, problems, ref } from '../../../schemas/openapi.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 
 const ClusterRef = Type.Object({
   cluster: Type.String({ description: 'Cluster id', examples: ['65a1b2c3d4e5f60718293a4b'] })
 })
-const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items per page' })
 
 /** Clusters as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {

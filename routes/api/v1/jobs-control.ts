@@ -27,7 +27,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }, { additionalProperties: false }),
       response: {
         200: json('The job', ref(Job)),
-        ...problems('bad_request', 'json_invalid', 'media_type_unsupported', ...ofJob, 'addresses_exhausted')
+        ...problems(
+          'bad_request',
+          'json_invalid',
+          'media_type_unsupported',
+          ...ofJob,
+          'limit_exceeded',
+          'addresses_exhausted'
+        )
       }
     }
   }, async ({ params, body, requester }) => app.jobLifecycle.jobs.scale(params.job, body.replicas, requester))

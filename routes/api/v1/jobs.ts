@@ -8,7 +8,7 @@ import descriptorBody, {
 } from '../../../plugins/descriptor-body.js'
 import { Job } from '../../../schemas/job.js'
 import { JobEvent } from '../../../schemas/job-event.js'
-import { json, problems, ref, Undeployment } from '../../../schemas/openapi.js'
+import { json, Limit, problems, ref, Undeployment } from '../../../schemas/openapi.js'
 import { Plan } from '../../../schemas/plan.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 import { Status } from '../../../schemas/status.js'
@@ -17,7 +17,6 @@ import { readDescriptor, readDescriptors } from '../../../descriptor/read.js'
 const JobRef = Type.Object({
   job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] })
 })
-const Limit = Type.Integer({ minimum: 1, maximum: 1000, default: 100, description: 'Most items per page' })
 
 /** Jobs as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {

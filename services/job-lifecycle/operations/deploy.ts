@@ -7,6 +7,7 @@ import { MAX_TRIES, refusalOf, type Committer } from '../commit.js'
 import { created, revived } from '../state-machine/decisions/deploy.js'
 import { undeploying } from '../state-machine/decisions/undeploy.js'
 import { jobName } from '../../../descriptor/name.js'
+import type { Limits } from './limits.js'
 
 /** Deploys services from their descriptors (contract section 6). */
 export interface Deployer {
@@ -18,10 +19,14 @@ export interface Deployer {
    * Several descriptors are deployed all or none: a requested address that is taken is found before anything is
    * written. If the store refuses one later, the jobs just created are removed again. Jobs just updated stay updated,
    * and the error names them; deploying the same descriptors again completes the rest.
-   * @returns One result per descriptor, in the same order. Errors: `address_taken`, `addresses_exhausted`, `conflict`.
+   * @returns One result per descriptor, in the same order. Errors: `address_taken`, `addresses_exhausted`,
+   *   `limit_exceeded`, `conflict`.
    */
   deploy (descriptors: readonly Descriptor[], by: Requester): Promise<Deployed[]>
-  /** What {@link Deployer.deploy} would do with these descriptors. Writes nothing. Error: `address_taken`. */
+  /**
+   * What {@link Deployer.deploy} would do with these descriptors. Writes nothing. Errors: `address_taken`,
+   * `limit_exceeded` for too many instances.
+   */
   preview (descriptors: readonly Descriptor[], cause: string): Promise<Preview[]>
 }
 
@@ -38,9 +43,10 @@ export interface Preview {
 }
 
 /** @param updating Decides how a live job changes to a new descriptor. */
-export function createDeployer ({ jobs, committer: { commit, change }, updating }: {
+export function createDeployer ({ jobs, committer: { commit, change }, limits, updating }: {
   jobs: JobStore
   committer: Committer
+  limits: Limits
   updating: (job: Job, descriptor: Descriptor, cause: string) => Promise<JobChange | undefined>
 }): Deployer {
   const deployer: Deployer = {
@@ -55,7 +61,8 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
           else if (before) deployed.set(descriptor, { job: before, outcome: 'unchanged' })
         }
         if (pending.length > 0) await by.confirm()
-        const outcomes = await commit(pending.map(({ change }) => change))
+        const changes = pending.map(({ change }) => change)
+        const outcomes = await limits.within(changes, () => commit(changes))
         for (const [index, { descriptor, before }] of pending.entries()) {
           const outcome = outcomes[index]
           if (outcome?.outcome === 'saved') {
@@ -73,6 +80,7 @@ export function createDeployer ({ jobs, committer: { commit, change }, updating 
     },
 
     async preview (descriptors, cause) {
+      limits.checkRequest(descriptors)
       const previews = await Promise.all(descriptors.map(async descriptor => {
         const known = await jobs.byName(jobName(descriptor))
         if (!known) return { before: undefined, change: created(descriptor, cause) }

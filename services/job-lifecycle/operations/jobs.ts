@@ -12,6 +12,7 @@ import { moved, movedBetweenNodes } from '../state-machine/decisions/move.js'
 import { scaled } from '../state-machine/decisions/scale.js'
 import { createDeployer, type Deployer } from './deploy.js'
 import type { JobFinder } from './find.js'
+import type { Limits } from './limits.js'
 import type { Policy } from '../state-machine/policy.js'
 
 /**
@@ -24,7 +25,7 @@ export interface JobOperations extends Deployer {
    * except that clusters which refused get the command again. With `force` it is UNDEPLOYED at once.
    */
   undeploy (ref: string, by: Requester, options?: { force?: boolean }): Promise<Job>
-  /** Sets the number of instances. A job that is being removed: `job_not_running`. */
+  /** Sets the number of instances. Errors: `limit_exceeded`; a job that is being removed: `job_not_running`. */
   scale (ref: string, replicas: number, by: Requester): Promise<Job>
   /**
    * Moves instances from the clusters at one place to those at another. If all of them are at the target already,
@@ -62,11 +63,12 @@ export interface NodeMoveRequest {
   toNode: string
 }
 
-export function createJobOperations ({ jobs, registry, committer, finder, policy }: {
+export function createJobOperations ({ jobs, registry, committer, finder, limits, policy }: {
   jobs: JobStore
   registry: ClusterRegistry
   committer: Committer
   finder: JobFinder
+  limits: Limits
   policy: Policy
 }): JobOperations {
   const { change } = committer
@@ -114,14 +116,18 @@ export function createJobOperations ({ jobs, registry, committer, finder, policy
   }
 
   return {
-    ...createDeployer({ jobs, committer, updating }),
+    ...createDeployer({ jobs, committer, limits, updating }),
 
     async undeploy (ref, by, options) {
       const { id } = await finder.find(ref)
       return await change(id, job => undeploying(job, by.cause, options), by) ?? await finder.find(ref)
     },
 
-    scale: (ref, replicas, by) => changeLive(ref, by, job => scaled(job, replicas, by.cause)),
+    async scale (ref, replicas, by) {
+      const larger = scaled(await finder.find(ref), replicas, by.cause)
+      const change = () => changeLive(ref, by, job => scaled(job, replicas, by.cause))
+      return await limits.within(larger ? [larger] : [], change)
+    },
 
     async move (ref, { from, to, instanceNumber, order = 'start-first' }, by) {
       const targets = new Set((await clustersAt(to)).map(({ id }) => id))

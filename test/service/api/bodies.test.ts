@@ -12,7 +12,7 @@ t.test('a body of 64 levels, or over the limit of its route, is refused before i
     ['POST', `/api/information/${ID}`, 256, 'json_invalid', body => `{"more":${body}}`],
     ['POST', '/api/result/cluster_deploy', 1024, 'json_invalid', body => body],
     ['POST', '/api/result/deploy', 2048, 'json_invalid', body => body],
-    ['POST', `/api/v1/jobs/${ID}/scale`, 64, 'json_invalid', body => body],
+    ['PATCH', `/api/v1/jobs/${ID}`, 64, 'json_invalid', body => body],
     ['POST', `/api/v1/jobs/${ID}/move`, 64, 'json_invalid', body => body],
     ['POST', '/api/v1/jobs', 1024, 'descriptor_unreadable', body => body],
     ['POST', '/api/v1/applications', 1024, 'descriptor_unreadable', body => body],

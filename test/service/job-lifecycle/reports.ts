@@ -11,7 +11,6 @@ import { createClusterStore } from '../../../stores/sqlite/clusters.js'
 import { openConnection } from '../../../stores/sqlite/connection.js'
 import { createJobStore } from '../../../stores/sqlite/jobs.js'
 import { createOutbox } from '../../../stores/sqlite/outbox.js'
-import { createSubnetStore } from '../../../stores/sqlite/subnets.js'
 import { POLICY } from '../../unit/state-machine/sample.js'
 
 /** What takes the reports of clusters, wired as in a server, over an embedded store whose inside can be looked at. */
@@ -22,7 +21,7 @@ export async function openReports (t: Test) {
   const clusters = createClusterStore(connection)
   const outbox = createOutbox(connection)
   const jobs = createJobStore(connection, createAddressPool(connection), outbox)
-  const registry = createClusterRegistry({ clusters, subnets: createSubnetStore(connection) }, createLiveness(45_000))
+  const registry = createClusterRegistry({ clusters }, createLiveness(45_000))
   const committer = createCommitter(jobs, POLICY, log)
   const drift = createDriftDetection({ jobs, clusters, committer, intervalMs: 10_000, log })
   return { connection, clusters, outbox, jobs, registry, drift, reports: createClusterReports({ jobs, registry, committer, drift }) }

@@ -8,6 +8,7 @@ import { outboxContract } from './contract-outbox.js'
 import type { Open } from './opened.js'
 import { unreadableContract } from './contract-unreadable.js'
 import { versionContract } from './contract-versions.js'
+import { subnetContract } from './contract-subnets.js'
 import { registered, saved, aJob } from './samples.js'
 
 /** The promises of the store port. Every adapter has to pass all of it. */
@@ -18,6 +19,7 @@ export function storeContract (t: Test, open: Open): void {
   jobQueryContract(t, open)
   outboxContract(t, open)
   leaseContract(t, open)
+  subnetContract(t, open)
   versionContract(t, open)
   unreadableContract(t, open)
 
@@ -39,22 +41,6 @@ export function storeContract (t: Test, open: Open): void {
     await t.resolves(store.close(), 'closing again does nothing')
     const after = await (await reopen()).clusters.list({})
     t.strictSame(after, before.toSorted((a, b) => a.id < b.id ? -1 : 1))
-  })
-
-  t.test('subnets of 64 addresses follow one another to the end of the range', async t => {
-    const { store, reopen } = await open(t)
-    t.equal(await store.subnets.next(), '172.18.0.0')
-    t.equal(await store.subnets.next(), '172.18.0.64')
-    const many = await Promise.all(Array.from({ length: 1021 }, () => store.subnets.next()))
-    t.equal(new Set(many).size, 1021, 'asking at the same time gives each one once')
-    t.equal(many.at(-1), '172.18.255.128')
-    const again = await reopen()
-    t.equal(await again.subnets.next(), '172.18.255.192', 'goes on after a restart')
-    t.equal(await again.subnets.next(), '172.19.0.0')
-    const rest = await Promise.all(Array.from({ length: 11 * 1024 }, () => again.subnets.next()))
-    t.equal(rest.at(-2), '172.29.255.192', 'the last one before the addresses of services')
-    t.equal(rest.at(-1), undefined)
-    t.equal(await again.subnets.next(), undefined)
   })
 
   t.test('what a reader gets is its own: changing it changes nothing in the store', async t => {

@@ -10,7 +10,7 @@ import { startMongoProxy, type Fault, type How } from '../../support/mongo-wire/
 import { eventually, patience } from '../../support/waiting.js'
 import { keptLog, rawMongo } from './mongo-store.js'
 import { uri } from './on-mongo.js'
-import { aJob, registered, saved } from './samples.js'
+import { aJob, registered, saved, nextSubnet } from './samples.js'
 
 /**
  * What nobody waits for fails too, one kind of command at a time: what the maintenance does, and what netcache counts.
@@ -104,7 +104,7 @@ const WORKS: Record<string, Work> = {
     fault: { command: 'insert', collection: 'net' },
     async prepare (raw, store) {
       return {
-        ask: () => store.subnets.next(),
+        ask: () => nextSubnet(store),
         isDone: async () => (await raw.net.countDocuments({ type: 'next_subnet_ip' })) === 1
       }
     }
@@ -119,7 +119,7 @@ const WORKS: Record<string, Work> = {
       let given: string | undefined
       return {
         ask: async () => {
-          given = await store.subnets.next()
+          given = await nextSubnet(store)
         },
         // Cut after the server has done it, it is gone: never given twice, which would be worse.
         isDone: async () => given === '172.18.0.64' || (await raw.net.countDocuments({ type: 'free_subnet_ip' })) === 0

@@ -2,7 +2,7 @@ import { Double, ObjectId } from 'mongodb'
 import { NEWEST_VERSION } from '../../../schemas/job-versions.js'
 import { onMongo, uri } from './on-mongo.js'
 import { openedMongo, rawMongo } from './mongo-store.js'
-import { aCommand, aJob, on, registered, saved, undeployed } from './samples.js'
+import { aCommand, aJob, on, registered, saved, undeployed, nextSubnet } from './samples.js'
 
 /** What others find in the collections of the contract (section 7), field by field. */
 
@@ -126,7 +126,7 @@ onMongo('counters and free addresses of netcache are four numbers each', async t
   const store = await openedMongo(t, uri)
   const raw = await rawMongo(t, uri)
   const job = await saved(store, aJob())
-  await store.subnets.next()
+  await nextSubnet(store)
   await saved(store, undeployed(job))
   const found = (await raw.net.find({}, { projection: { _id: 0 } }).toArray()).sort((a, b) => JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)
   t.strictSame(found, [

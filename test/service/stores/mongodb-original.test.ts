@@ -2,7 +2,7 @@ import { Double, ObjectId } from 'mongodb'
 import { eventually } from '../../support/waiting.js'
 import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
-import { aJob, addressesOf, commit, registered, saved, undeployed } from './samples.js'
+import { aJob, addressesOf, commit, registered, saved, undeployed, nextSubnet } from './samples.js'
 
 /** A database in which the original System Manager left its documents. */
 
@@ -80,7 +80,7 @@ onMongo('jobs of the original are taken over where they are, with their addresse
   t.match(await store.jobs.get(gone.toHexString()), { status: 'UNDEPLOYED', desired_state: 'undeployed', instance_list: [], service_ip_list: [] })
   t.equal(await store.jobs.byAddress('172.30.0.9'), undefined)
 
-  t.equal(await store.subnets.next(), '172.18.1.0', 'counters go on where they were')
+  t.equal(await nextSubnet(store), '172.18.1.0', 'counters go on where they were')
   const addresses = addressesOf(await saved(store, aJob({ instances: 3 })))
   for (const address of ['172.30.0.1', '172.30.0.2', ...addressesOf(job)]) t.notOk(addresses.includes(address), `${address} is not given twice`)
   const later = await saved(store, { ...job, status: 'FAILED' })
@@ -135,8 +135,8 @@ onMongo('addresses that were given back are used again at the end of the range, 
   t.strictSame(addressesOf(await saved(store, aJob())), ['172.30.255.254', '172.30.3.3'])
   const { length } = addressesOf(await saved(store, aJob()))
   t.equal(length, 2, 'and then those that nobody knows of any more: a process may have ended before it used them')
-  t.equal(await store.subnets.next(), '172.18.0.64')
-  t.equal(await store.subnets.next(), undefined)
+  t.equal(await nextSubnet(store), '172.18.0.64')
+  t.equal(await nextSubnet(store), undefined)
 })
 
 onMongo('a document that cannot be understood keeps neither the store from starting nor the others from being taken over', async t => {

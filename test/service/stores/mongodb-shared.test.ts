@@ -11,7 +11,7 @@ import { startMongoProxy } from '../../support/mongo-wire/proxy.js'
 import { eventually, within } from '../../support/waiting.js'
 import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
-import { aCommand, aJob, addressesOf, commit, registered, saved } from './samples.js'
+import { aCommand, aJob, addressesOf, commit, registered, saved, nextSubnet } from './samples.js'
 
 /** Several System Managers on one database: each store here is one with a client of its own. */
 
@@ -66,7 +66,7 @@ onMongo('1,500 jobs created by three at the same time lease 4,500 different addr
 onMongo('subnets taken by three processes at the same time are all different', async t => {
   const stores = await several(t, 3)
   const subnets = await Promise.all(stores.flatMap(store =>
-    Array.from({ length: 200 }, () => insisted(() => store.subnets.next()))
+    Array.from({ length: 200 }, () => insisted(() => nextSubnet(store)))
   ))
   t.equal(new Set(subnets).size, 600)
 })

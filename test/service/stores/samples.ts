@@ -116,3 +116,9 @@ export function undeployed (job: Job, fields: Partial<Job> = {}): Job {
 export function addressesOf (job: Job): string[] {
   return [...job.service_ip_list.map(({ Address }) => Address), ...job.instance_list.map(instance => instance.instance_ip)]
 }
+
+/** The next subnet, for any address; undefined when all are given out. */
+export async function nextSubnet ({ subnets }: Pick<Store, 'subnets'>, address = '10.0.0.1'): Promise<string | undefined> {
+  const taken = await subnets.take(address, 1e6, Date.now())
+  return taken.outcome === 'given' ? taken.subnet : undefined
+}

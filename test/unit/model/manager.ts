@@ -12,11 +12,15 @@ import { createClusterMaintenance, type ClusterMaintenance } from '../../../serv
 import { createClusterReports, type ClusterReports } from '../../../services/job-lifecycle/operations/cluster-reports.js'
 import { createDriftDetection } from '../../../services/job-lifecycle/operations/drift.js'
 import { createJobFinder } from '../../../services/job-lifecycle/operations/find.js'
+import { createLimits } from '../../../services/job-lifecycle/operations/limits.js'
 import { createJobOperations, type JobOperations } from '../../../services/job-lifecycle/operations/jobs.js'
 import type { Policy } from '../../../services/job-lifecycle/state-machine/policy.js'
 import { createEmbeddedScheduler } from '../../../services/scheduler-client/embedded/scheduler.js'
 import type { Store } from '../../../stores/store.js'
 import type { ModelStore } from './store.js'
+
+/** More than any run asks for. */
+const LIMITS = { MAX_INSTANCES_PER_REQUEST: 1e6, MAX_ADDRESSES_PER_NAMESPACE: 1e6, MAX_JOBS_PER_NAMESPACE: 1e6 }
 
 const POLICY: Policy = {
   scheduledMs: 120_000,
@@ -85,7 +89,7 @@ export function startManager (store: ModelStore, fence: number): Manager {
     log
   })
   return {
-    users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), policy: POLICY }),
+    users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), limits: createLimits(jobs, LIMITS), policy: POLICY }),
     operators: createClusterMaintenance({ jobs, clusters, registry, committer, log }),
     registry,
     reports,

@@ -10,7 +10,7 @@ import { idOf } from '../embedded-scheduler/sample.js'
 /** What the lifecycle asks of the ports; a call of anything else fails. */
 type Jobs = Pick<
   JobStore,
-  'commit' | 'get' | 'getMany' | 'byName' | 'byAddress' | 'list' | 'unplaced' | 'due' | 'instancesOn' | 'contradicted' | 'reserved'
+  'commit' | 'get' | 'getMany' | 'byName' | 'byAddress' | 'list' | 'unplaced' | 'due' | 'instancesOn' | 'contradicted' | 'reserved' | 'used'
 >
 type Clusters = Pick<
   ClusterStore,
@@ -108,6 +108,11 @@ export class ModelStore {
     instancesOn: async clusterId => this.#instancesOn(clusterId),
     contradicted: async (clusterId, told) =>
       this.#instancesOn(clusterId).filter(({ job_id: id, status }) => told.has(id) && told.get(id) !== status),
+    used: async appNs => {
+      const jobs = this.allJobs.filter(job => job.descriptor.app_ns === appNs && job.status !== 'UNDEPLOYED')
+      return { jobs: jobs.length, addresses: jobs.flatMap(job => [...addressesOf(job)]).length }
+    },
+
     reserved: async () => {
       const sums = new Map<ClusterId, { cpu: number, memory: number }>()
       for (const job of this.allJobs) {
