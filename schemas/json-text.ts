@@ -8,7 +8,7 @@ import { ApiError } from './errors.js'
 export const MAX_LEVELS = 63
 
 /** What a field may hold whose content is not ours. */
-export const FREE_FORM = { levels: 32, bytes: 64 * 1024 } as const
+const FREE_FORM = { levels: 32, bytes: 64 * 1024 } as const
 
 const OF_A_FREE_FORM = `at most ${FREE_FORM.levels} levels of objects and arrays, ${FREE_FORM.bytes / 1024} KiB as JSON`
 

@@ -1,15 +1,15 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { ClusterRegistration } from '../../schemas/cluster.js'
 import type { Complaint } from './frames.js'
-import type { Peer, SessionContext } from './session.js'
 
 /**
  * The complaint about the address that a cluster of the raw channel advertises, if it may not be called there. One that
  * advertises none is not called at all: where it comes from is only noted.
  */
 export async function addressComplaint (
-  { addressRefusal }: Pick<SessionContext, 'addressRefusal'>,
+  { addressRefusal }: { addressRefusal (address: string): Promise<string | undefined> },
   { advertise_address: advertised }: ClusterRegistration,
-  { address, log }: Peer
+  { address, log }: { address: string, log: FastifyBaseLogger }
 ): Promise<Complaint | undefined> {
   const refusal = await addressRefusal(advertised ?? address)
   if (refusal === undefined) return undefined
