@@ -221,6 +221,30 @@ export type ClusterId = Cluster['id']
 /** Checks a cluster read from a database. Throws an Error that says where it differs. */
 export const asCluster = shapeOf(Cluster, 'a cluster')
 
+/**
+ * What placement needs of a cluster: no field of a content that is not ours, which may be large. `workers` is null
+ * besides for one that takes nothing new.
+ */
+export const PlacementView = Type.Pick(Cluster, [
+  'id',
+  'cluster_name',
+  'cluster_location',
+  'registered_over',
+  'active_nodes',
+  'total_cpu_cores',
+  'memory_in_mb',
+  'technology',
+  'workers',
+  'scheduling',
+  'losses',
+  'recovered_at',
+  'last_heartbeat_at',
+  'last_modified_timestamp'
+])
+export type PlacementView = Static<typeof PlacementView>
+/** Checks what was read from a database. Throws an Error that says where it differs. */
+export const asPlacementView = shapeOf(PlacementView, 'a cluster')
+
 /** A cluster as /api/v1 shows it, with its liveness. */
 export const ClusterView = Type.Composite([
   Cluster,

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Command, CommandDraft } from '../schemas/channel.js'
-import type { Cluster, ClusterId, Worker } from '../schemas/cluster.js'
+import type { Cluster, ClusterId, PlacementView, Worker } from '../schemas/cluster.js'
 import type { Job, JobId } from '../schemas/job.js'
 import type { JobEvent } from '../schemas/job-event.js'
 import type { Status } from '../schemas/status.js'
@@ -102,6 +102,8 @@ export interface ClusterStore {
   getMany (ids: ClusterId[]): Promise<Cluster[]>
   /** In order of id, after `after`. */
   list (query: { after?: ClusterId, limit?: number }): Promise<Cluster[]>
+  /** All clusters, as placement needs them. */
+  placementViews (): Promise<PlacementView[]>
   /** Of all clusters, also of those that cannot be understood. Reads nothing else of them. */
   signs (): Promise<ClusterSign[]>
   /** The clusters of this location, name or id, in order of id. */
@@ -199,10 +201,10 @@ export interface JobStore {
   /** In order of id, after `after`. */
   list (query: JobQuery): Promise<Job[]>
   /**
-   * Every job that is not UNDEPLOYED as the contract's document in JSON, `_id` as `{"$oid"}`, in order of id (contract
-   * section 1).
+   * Jobs that are not UNDEPLOYED, each as the contract's document in JSON, `_id` as `{"$oid"}`, in order of id, after
+   * `after` (contract section 1).
    */
-  documents (): Promise<string[]>
+  documents (query: { after?: JobId, limit: number }): Promise<Array<{ id: JobId, text: string }>>
   /**
    * Jobs that want to run and have an instance without a cluster that awaits nothing, in order of id, after `after`.
    */

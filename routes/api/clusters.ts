@@ -1,10 +1,13 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { Cluster } from '../../schemas/cluster.js'
 import { clusterWithOid } from '../../schemas/cluster-document.js'
 import { json, textErrors } from '../../schemas/openapi.js'
 
 const Documents = Type.Array(Type.Record(Type.String(), Type.Unknown()), {
   description: 'Cluster documents of the contract, `_id` as {"$oid": …}'
 })
+
+const toText = (cluster: Cluster) => JSON.stringify(clusterWithOid(cluster))
 
 /** Clusters, in the user API of the EdgeIO contract (section 1). */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -15,7 +18,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['edgeio users'],
       response: { 200: json('Clusters with a sign of life within the grace time', Documents), ...textErrors() }
     }
-  }, async () => (await app.clusterRegistry.list({ active: true })).map(clusterWithOid))
+  }, async (_request, reply) => reply.sendItems({
+    read: page => app.clusterRegistry.list({ ...page, active: true }),
+    toText
+  }))
 
   app.get('/clusters_all', {
     schema: {
@@ -24,7 +30,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['edgeio users'],
       response: { 200: json('Every registered cluster', Documents), ...textErrors() }
     }
-  }, async () => (await app.clusterRegistry.list()).map(clusterWithOid))
+  }, async (_request, reply) => reply.sendItems({ read: page => app.clusterRegistry.list(page), toText }))
 
   app.get('/clusters/count', {
     schema: {

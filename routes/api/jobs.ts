@@ -94,10 +94,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...textErrors()
       }
     }
-  }, async (_request, reply) => {
-    reply.type('application/json; charset=utf-8')
-    return `[${(await app.jobLifecycle.jobs.documents()).join(',')}]`
-  })
+  }, async (_request, reply) => reply.sendItems({ read: app.jobLifecycle.jobs.documents, toText: ({ text }) => text }))
 
   app.get('/job/:job_name/instances', {
     schema: {

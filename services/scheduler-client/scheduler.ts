@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events'
-import type { Cluster, ClusterId } from '../../schemas/cluster.js'
+import type { ClusterId, PlacementView } from '../../schemas/cluster.js'
 import type { Explanation, Job, JobId, Offer } from '../../schemas/job.js'
 import type { PlacementFailure } from '../../schemas/status.js'
 
@@ -43,7 +43,7 @@ export interface Question {
 
 /** A cluster, with what is on its way to it already. */
 export interface Candidate {
-  cluster: Cluster
+  cluster: PlacementView
   /** Milliseconds since its last sign of life. */
   silentMs: number
   /** Requirements of instances placed here that its figures do not show yet. */

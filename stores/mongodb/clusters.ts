@@ -17,6 +17,16 @@ import { storable } from './storable.js'
  */
 const REGISTERED: Filter<ClusterDocument> = { cluster_name: { $exists: true } }
 
+/** What placement does not need of a document, and may be large. */
+const WITHOUT_FREE_FORM = {
+  'clusterinfo': 0,
+  'more': 0,
+  'system_manager.warnings': 0,
+  'system_manager.unknown_jobs': 0
+}
+
+const takesNothing = ({ scheduling, lost_at: lostAt }: Cluster) => scheduling !== 'active' || lostAt !== null
+
 /** A heartbeat need not be on more than one disk: the next one brings the same. */
 const NOT_WAITED_FOR = { writeConcern: { w: 1, journal: false } }
 
@@ -169,6 +179,14 @@ export function createClusterStore ({ collections: { clusters, outbox }, documen
     getMany: ids => page({ _id: { $in: ids.map(toObjectId) } }),
 
     list: ({ after, limit }) => page({}, after, limit),
+
+    async placementViews () {
+      const found = await clusters.findMany(REGISTERED, { projection: WITHOUT_FREE_FORM, sort: { _id: 1 } })
+      return found.filter(({ _id }) => _id instanceof ObjectId)
+        .map(document => documents.ofMany(about(document), () => toCluster(document)))
+        .filter(cluster => cluster !== undefined)
+        .map(cluster => takesNothing(cluster) ? { ...cluster, workers: null } : cluster)
+    },
 
     async signs () {
       const found = await clusters.findMany(REGISTERED, { projection: SIGN })

@@ -1,23 +1,16 @@
 import type { Filter, ObjectId } from 'mongodb'
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
-import { hasUnplaced, hostPortsOf } from '../../schemas/job-facts.js'
+import { hasUnplaced } from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
-import type {
-  CommitOutcome,
-  HostPortUse,
-  JobChange,
-  JobQuery,
-  JobStore,
-  NamespaceUse,
-  PlacedInstance
-} from '../store.js'
+import type { CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import { inBatches } from './batches.js'
 import type { JobDocument } from './collections.js'
 import type { Connection } from './connection.js'
 import { toObjectId } from './ids.js'
 import type { JobCommit } from './job-commit.js'
 import { aboutJob, foundByScheduler, toJob, WITHOUT_HISTORY } from './job-document.js'
+import { createJobSums } from './job-sums.js'
 import type { Notifications } from './notifications.js'
 import { readPage } from './pages.js'
 import type { Relay } from './relay.js'
@@ -225,59 +218,15 @@ export function createJobStore (
     instancesOn: async clusterId =>
       clusterId === '' ? [] : await placedOn(clusterId, { 'instance_list.cluster_id': clusterId }),
 
-    documents: async () =>
-      (await page(listFilter({ undeployed: false }))).map(job => JSON.stringify(jobWithOid(job))),
+    documents: async ({ limit, ...query }) =>
+      (await page(listFilter({ ...query, undeployed: false }), limit)).map(job => ({
+        id: job.id,
+        text: JSON.stringify(jobWithOid(job))
+      })),
 
     contradicted,
 
-    async reserved () {
-      const sums = new Map<string, { cpu: number, memory: number }>()
-      const found = await jobs.findMany({ 'system_manager.on_the_way.cluster_id': { $exists: true } }, {
-        projection: { 'system_manager.on_the_way': 1 }
-      })
-      for (
-        const { cluster_id: clusterId, cpu, memory } of found.flatMap(({ system_manager: ours }) =>
-          ours?.on_the_way ?? []
-        )
-      ) {
-        const sum = sums.get(clusterId) ?? { cpu: 0, memory: 0 }
-        sums.set(clusterId, { cpu: sum.cpu + cpu, memory: sum.memory + memory })
-      }
-      return sums
-    },
-
-    async used (appNs) {
-      const [sums] = await jobs.aggregateMany<NamespaceUse>([
-        { $match: { app_ns: appNs, status: { $ne: 'UNDEPLOYED' } } },
-        {
-          $group: {
-            _id: null,
-            jobs: { $sum: 1 },
-            addresses: { $sum: { $size: { $ifNull: ['$system_manager.addresses', []] } } }
-          }
-        }
-      ])
-      return { jobs: sums?.jobs ?? 0, addresses: sums?.addresses ?? 0 }
-    },
-
-    async hostPorts () {
-      // Of the field that the original writes as well. "8080:80" has a port of the host, 80 has none.
-      const found = await jobs.findMany({ port: /:/, 'instance_list.cluster_id': { $gt: '' } }, {
-        projection: { port: 1, protocol: 1, 'instance_list.cluster_id': 1 }
-      })
-      const counts = new Map<string, HostPortUse>()
-      for (const document of found) {
-        const hostPort = hostPortsOf(document as object).join(';')
-        const list = Array.isArray(document.instance_list) ? document.instance_list : []
-        for (const { cluster_id: clusterId } of hostPort === '' ? [] : list as Array<{ cluster_id?: unknown }>) {
-          if (typeof clusterId !== 'string' || clusterId === '') continue
-          const key = `${clusterId} ${hostPort}`
-          const { instances } = counts.get(key) ?? { instances: 0 }
-          counts.set(key, { cluster_id: clusterId, host_port: hostPort, instances: instances + 1 })
-        }
-      }
-      return [...counts.values()]
-    },
+    ...createJobSums(jobs),
 
     async events (id, { after = 0, limit }) {
       const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.events': 1 } })

@@ -1,5 +1,5 @@
 import { ObjectId } from 'bson'
-import { asCluster, type Cluster } from '../../schemas/cluster.js'
+import { asCluster, asPlacementView, type Cluster, type PlacementView } from '../../schemas/cluster.js'
 import { NO_MAINTENANCE } from '../../schemas/cluster-facts.js'
 import { parseStored } from '../../schemas/primitives.js'
 import type { ClusterSign, ClusterStore, MaintenanceFields } from '../store.js'
@@ -22,6 +22,9 @@ const COLUMNS =
   `id, cluster_name, ip, port, network_component_port, registered_over, delivery, clusterinfo, cluster_location, nodes,
   active_nodes, aggregated_cpu_percent, total_cpu_cores, aggregated_memory_percent, memory_in_mb, technology, more,
   workers, warnings, maintenance, registered_at, last_heartbeat_at, last_modified_timestamp`
+
+/** One that is not JSON must not spoil what is read of the others. */
+const MAINTENANCE = "iif(json_valid(maintenance), maintenance, '{}')"
 
 export function createClusterStore ({ prepare, read, write, documents }: Connection): ClusterStore {
   const upsert = prepare<ClusterRow>(`
@@ -62,9 +65,15 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
     SELECT ${COLUMNS} FROM clusters WHERE id > ? ORDER BY id LIMIT ? OFFSET ?`)
   const selectMany = prepare<ClusterRow>(`
     SELECT ${COLUMNS} FROM clusters WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id`)
+  const selectPlacement = prepare<PlacementRow>(`
+    SELECT id, cluster_name, cluster_location, registered_over, active_nodes, total_cpu_cores, memory_in_mb, technology,
+      iif(coalesce(json_extract(${MAINTENANCE}, '$.scheduling'), 'active') <> 'active' OR
+        json_extract(${MAINTENANCE}, '$.lost_at') IS NOT NULL, NULL, workers) AS workers,
+      maintenance, last_heartbeat_at, last_modified_timestamp
+    FROM clusters ORDER BY id`)
   const selectSigns = prepare<Record<'lost' | 'evicted', 0 | 1> & Omit<ClusterSign, 'lost' | 'evicted'>>(`
-    SELECT id, last_modified_timestamp, json_extract(maintenance, '$.lost_at') IS NOT NULL AS lost,
-      json_extract(maintenance, '$.evicted_at') IS NOT NULL AS evicted
+    SELECT id, last_modified_timestamp, json_extract(${MAINTENANCE}, '$.lost_at') IS NOT NULL AS lost,
+      json_extract(${MAINTENANCE}, '$.evicted_at') IS NOT NULL AS evicted
     FROM clusters`)
   const selectAt = prepare<ClusterRow>(
     `SELECT ${COLUMNS} FROM clusters WHERE id = ?1 OR cluster_name = ?1 OR cluster_location = ?1 ORDER BY id`
@@ -140,6 +149,13 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
     list: ({ after = '', limit }) =>
       read(() => readPage((limit, offset) => selectPage.all(after, limit, offset), toClusterOfMany, limit)),
 
+    placementViews: () =>
+      read(() =>
+        selectPlacement.all().map(row =>
+          documents.ofMany({ kind: 'cluster', id: row.id }, () => placementView(row))
+        ).filter(view => view !== undefined)
+      ),
+
     signs: () =>
       read(() => selectSigns.all().map(row => ({ ...row, lost: row.lost === 1, evicted: row.evicted === 1 }))),
 
@@ -147,6 +163,22 @@ export function createClusterStore ({ prepare, read, write, documents }: Connect
 
     remove: id => write(() => remove.run(id).changes > 0)
   }
+}
+
+type PlacementRow =
+  & Pick<ClusterRow, Exclude<keyof PlacementView, 'scheduling' | 'losses' | 'recovered_at'>>
+  & Pick<ClusterRow, 'maintenance'>
+
+function placementView ({ maintenance, ...row }: PlacementRow): PlacementView {
+  const { scheduling, losses, recovered_at } = { ...NO_MAINTENANCE, ...parseStored(maintenance) as object }
+  return asPlacementView({
+    ...row,
+    scheduling,
+    losses,
+    recovered_at,
+    technology: parsedOrNull(row.technology),
+    workers: parsedOrNull(row.workers)
+  })
 }
 
 function parsed (row: ClusterRow): Cluster {

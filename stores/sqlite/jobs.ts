@@ -37,8 +37,9 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
   const selectStatus = prepare<{ status: Status }>('SELECT status FROM jobs WHERE id = ?')
   const selectUnplaced = prepare<JobRow>(`${JOB} WHERE unplaced = 1 AND id > ? ORDER BY id ${PAGE}`)
   // What is not JSON would spoil the whole list: it comes with its id, to be logged.
-  const selectDocuments = prepare<{ contract: string, broken: JobId | null }>(`
-    SELECT contract, iif(json_valid(contract), NULL, id) AS broken FROM jobs WHERE status <> 'UNDEPLOYED' ORDER BY id`)
+  const selectDocuments = prepare<{ id: JobId, contract: string, is_whole: number }>(`
+    SELECT id, contract, json_valid(contract) AS is_whole FROM jobs
+    WHERE status <> 'UNDEPLOYED' AND id > ? ORDER BY id ${PAGE}`)
   const selectDue = prepare<JobRow>(
     `${JOB} WHERE due_at <= ? AND (due_at, id) > (?, ?) ORDER BY due_at, id ${PAGE}`
   )
@@ -143,12 +144,13 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
     instancesOn: clusterId => read(() => selectOn.all(clusterId).map(row => ({ ...row }))),
 
-    documents: () =>
+    documents: ({ after = '', limit }) =>
       read(() =>
-        selectDocuments.all().filter(({ broken: id }) => {
-          if (id !== null) documents.report({ kind: 'job', id }, new Error('its contract document is not JSON'))
-          return id === null
-        }).map(({ contract }) => contract)
+        readPage((most, offset) => selectDocuments.all(after, most, offset), ({ id, contract, is_whole: isWhole }) => {
+          if (isWhole) return { id, text: contract }
+          documents.report({ kind: 'job', id }, new Error('its contract document is not JSON'))
+          return undefined
+        }, limit)
       ),
 
     contradicted: (clusterId, reported) =>

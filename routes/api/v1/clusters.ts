@@ -41,11 +41,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('bad_request')
       }
     }
-  }, async ({ query: { limit = Limit.default, ...filters } }) => {
-    const found = await app.clusterRegistry.list({ ...filters, limit: limit + 1 })
-    const items = found.slice(0, limit)
-    return { items: await view(items), next: found.length > limit ? items.at(-1)?.id ?? null : null }
-  })
+  }, async ({ query: { limit = Limit.default, after, ...filters } }, reply) => reply.sendItems({
+    read: async page => await view(await app.clusterRegistry.list({ ...filters, ...page })),
+    toText: cluster => JSON.stringify(cluster),
+    page: { limit, ...(after !== undefined && { after }) }
+  }))
 
   app.get('/clusters/:cluster', {
     schema: {

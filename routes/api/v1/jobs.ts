@@ -48,12 +48,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('bad_request')
       }
     }
-  }, async ({ query: { limit = Limit.default, ...filters } }) => {
-    // One more than requested shows whether there is a next page.
-    const found = await app.jobLifecycle.jobs.list({ ...filters, limit: limit + 1 })
-    const items = found.slice(0, limit)
-    return { items, next: found.length > limit ? items.at(-1)?.id ?? null : null }
-  })
+  }, async ({ query: { limit = Limit.default, after, ...filters } }, reply) => reply.sendItems({
+    read: page => app.jobLifecycle.jobs.list({ ...filters, ...page }),
+    toText: job => JSON.stringify(job),
+    page: { limit, ...(after !== undefined && { after }) }
+  }))
 
   app.post('/jobs', {
     schema: {

@@ -21,8 +21,8 @@ export interface JobFinder {
   /** The job that holds this service or instance address. */
   byAddress (address: string): Promise<Job | undefined>
   list (query: JobQuery): Promise<Job[]>
-  /** The documents of all jobs that are not UNDEPLOYED (contract section 7), each as JSON. */
-  documents (): Promise<string[]>
+  /** Jobs that are not UNDEPLOYED, each as its document in JSON (contract section 7). */
+  documents: JobStore['documents']
   /** The events of a job, oldest first. */
   history (ref: string, query: { after?: number, limit: number }): Promise<JobEvent[]>
 }
@@ -66,7 +66,7 @@ export function createJobFinder (jobs: JobStore): JobFinder {
 
     list: query => jobs.list(query),
 
-    documents: () => jobs.documents(),
+    documents: query => jobs.documents(query),
 
     async history (ref, query) {
       const { id } = await find(ref)

@@ -1,4 +1,4 @@
-import type { Cluster, ClusterId } from '../../../schemas/cluster.js'
+import type { ClusterId, PlacementView } from '../../../schemas/cluster.js'
 import { closedReason, isOriginal, offerOf } from '../../../schemas/cluster-facts.js'
 import { MAX_QUANTITY } from '../../../schemas/primitives.js'
 import type { Offer } from '../../../schemas/job.js'
@@ -124,7 +124,7 @@ function capacityOf (
 }
 
 /** The cluster's own sums; where it reports none but lists workers, the sums over these. */
-function freeOf (cluster: Cluster, workers: WorkerCapacity[], reserved: Candidate['reserved']): Free {
+function freeOf (cluster: PlacementView, workers: WorkerCapacity[], reserved: Candidate['reserved']): Free {
   const summed = (key: 'cpu' | 'memory') =>
     workers.length === 0 ? null : workers.reduce((sum, { free }) => sum + free[key], 0)
   const less = (total: number | null, taken: number) => total === null ? null : toFigure(total - taken)

@@ -40,7 +40,7 @@ export function createEmbeddedScheduler (
     events: new EventEmitter(),
 
     async place (jobs, more) {
-      const [known, reserved] = await Promise.all([clusters.list({}), jobStore.reserved()])
+      const [known, reserved] = await Promise.all([clusters.placementViews(), jobStore.reserved()])
       const candidates = known.map(cluster => {
         const { cpu, memory } = reserved.get(cluster.id) ?? NOTHING
         const added = more?.get(cluster.id) ?? NOTHING

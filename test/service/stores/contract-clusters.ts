@@ -1,5 +1,6 @@
 import { ObjectId } from 'bson'
 import type { Test } from 'tap'
+import { PlacementView, type Cluster } from '../../../schemas/cluster.js'
 import type { Open } from './opened.js'
 import { aCommand, aJob, registered, saved } from './samples.js'
 
@@ -44,6 +45,40 @@ export function clusterContract (t: Test, open: Open): void {
       last_modified_timestamp: T0 / 1000
     })
     t.strictSame(await store.clusters.get(cluster.id), cluster)
+  })
+
+  t.test('placement gets its figures, and workers only of those that take something new', async t => {
+    const { store } = await open(t)
+    t.strictSame(await store.clusters.placementViews(), [])
+    const workers = [{ name: 'w1', cpu_cores: 4, memory_in_mb: 100, gpu: 'yes' }]
+    const figures = { total_cpu_cores: 4, memory_in_mb: 100, active_nodes: 1, technology: ['docker'], workers, warnings: ['w'] }
+    const clusters = []
+    for (const name of ['open', 'cordoned', 'draining', 'lost', 'flapping']) {
+      const cluster = await registered(store, name, T0)
+      await store.clusters.heartbeat(cluster.id, { ...figures, more: { big: 'x'.repeat(1000) } }, T0)
+      clusters.push(cluster)
+    }
+    const [, cordoned, draining, lost, flapping] = clusters as [unknown, Cluster, Cluster, Cluster, Cluster]
+    await store.clusters.update(cordoned.id, { scheduling: 'cordoned' })
+    await store.clusters.update(draining.id, { scheduling: 'draining' })
+    await store.clusters.update(lost.id, { lost_at: '2026-01-31T12:01:00.000Z' })
+    await store.clusters.update(flapping.id, { losses: 3, recovered_at: '2026-01-31T12:01:00.000Z' })
+    const views = await store.clusters.placementViews()
+    t.strictSame(views.map(({ cluster_name: name, workers: listed }) => [name, listed !== null]), [
+      ['open', true],
+      ['cordoned', false],
+      ['draining', false],
+      ['lost', false],
+      ['flapping', true]
+    ])
+    for (const view of views) {
+      const whole = (await store.clusters.get(view.id))! as unknown as Record<string, unknown>
+      for (const field of Object.keys(PlacementView.properties).filter(name => name !== 'workers')) {
+        t.strictSame((view as unknown as Record<string, unknown>)[field], whole[field], `${view.cluster_name} ${field}`)
+      }
+      t.notOk(JSON.stringify(view).includes('xxx'), 'nothing of a content that is not ours')
+    }
+    t.strictSame(views[0]!.workers, workers)
   })
 
   t.test('registering a known name keeps its id, its worker count and its figures', async t => {

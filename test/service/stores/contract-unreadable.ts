@@ -7,7 +7,7 @@ import { createCommitter } from '../../../services/job-lifecycle/commit.js'
 import { expireDue } from '../../../services/job-lifecycle/controllers/deadlines.js'
 import { placeUnplaced } from '../../../services/job-lifecycle/controllers/placement.js'
 import type { Open } from './opened.js'
-import { aCommand, aJob, on, registered, saved, undeployed } from './samples.js'
+import { aCommand, aJob, on, registered, saved, undeployed, documentsOf } from './samples.js'
 
 const DUE = '2026-01-31T12:00:00.000Z'
 const UNREADABLE = { code: 'job_unreadable', status: 500, hint: /Restore/ }
@@ -60,7 +60,7 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame(await paged<Job>(after => store.jobs.due({ before: DUE, limit: 2, ...(after && { after }) })), ids(good))
     t.strictSame(ids(await store.jobs.getMany(ids(jobs))), ids(good))
     t.strictSame(await store.jobs.list({ job_name: broken[0]!.job_name }), [])
-    const documents = (await store.jobs.documents()).map(text => (JSON.parse(text) as { _id: { $oid: string } })._id.$oid)
+    const documents = (await documentsOf(store)).map(text => (JSON.parse(text) as { _id: { $oid: string } })._id.$oid)
     for (const { id } of good) t.ok(documents.includes(id))
     t.strictSame(await store.jobs.instancesOn(clusterId), [{ job_id: placed.id, instance_number: 0, status: 'CLUSTER_SCHEDULED' }], 'what is read without documents is there')
 
@@ -169,6 +169,7 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame(ids(await store.clusters.at('hpi')), ids(good))
     t.strictSame(ids(await store.clusters.getMany(ids(clusters))), ids(good))
     t.strictSame((await store.clusters.signs()).map(({ id }) => id).sort(), ids(clusters))
+    t.equal((await store.clusters.placementViews()).filter(({ id }) => !broken.some(each => each.id === id)).length, (await store.clusters.list({})).length)
     for (const { id } of broken) await t.rejects(store.clusters.get(id), { code: 'cluster_unreadable', status: 500, message: /understood: (?!.*secret)/ })
     t.strictSame(opened.errors.map(({ details }) => (details as { cluster_id: string }).cluster_id).sort(), ids(broken))
     await store.clusters.heartbeat(broken[0]!.id, { warnings: [] }, now)

@@ -2,7 +2,7 @@ import { Double, ObjectId } from 'mongodb'
 import { eventually } from '../../support/waiting.js'
 import { onMongo, uri } from './on-mongo.js'
 import { keptLog, openedMongo, rawMongo } from './mongo-store.js'
-import { aJob, addressesOf, commit, registered, saved, undeployed, nextSubnet } from './samples.js'
+import { aJob, addressesOf, commit, registered, saved, undeployed, nextSubnet, documentsOf } from './samples.js'
 
 /** A database in which the original System Manager left its documents. */
 
@@ -122,7 +122,7 @@ onMongo('a job that another program puts there is read at once, and taken over s
   t.equal(await store.jobs.status(_id.toHexString()), 'NODE_SCHEDULED')
   await eventually(() => raw.jobs.findOne({ _id }), found => found?.system_manager !== undefined)
   t.strictSame((await store.jobs.list({})).map(({ job_name: name }) => name), ['late.b.c.d'])
-  t.equal((await store.jobs.documents()).length, 1)
+  t.equal((await documentsOf(store)).length, 1)
 })
 
 onMongo('addresses that were given back are used again at the end of the range, the original\'s too', async t => {

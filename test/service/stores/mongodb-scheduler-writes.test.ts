@@ -1,7 +1,7 @@
 import { ObjectId } from 'mongodb'
 import { onMongo, uri } from './on-mongo.js'
 import { openedMongo, rawMongo } from './mongo-store.js'
-import { aJob, anEvent, anInstance, commit, on, registered, saved } from './samples.js'
+import { aJob, anEvent, anInstance, commit, on, registered, saved, documentsOf } from './samples.js'
 
 /** The Cloud Scheduler writes jobs.jobs.status when it finds no cluster (contract section 4). */
 
@@ -21,7 +21,7 @@ onMongo('what the Cloud Scheduler wrote shows immediately, on what has no cluste
   })
   t.equal(await store.jobs.status(job.id), FOUND)
   t.equal((await store.jobs.list({ status: FOUND })).length, 1)
-  t.match(JSON.parse((await store.jobs.documents())[0]!), { status: FOUND })
+  t.match(JSON.parse((await documentsOf(store))[0]!), { status: FOUND })
 })
 
 onMongo('a change that was decided before it comes too late, and the next one is decided on it', async t => {

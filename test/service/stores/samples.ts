@@ -122,3 +122,8 @@ export async function nextSubnet ({ subnets }: Pick<Store, 'subnets'>, address =
   const taken = await subnets.take(address, 1e6, Date.now())
   return taken.outcome === 'given' ? taken.subnet : undefined
 }
+
+/** The documents of all jobs, as JSON. */
+export async function documentsOf ({ jobs }: Pick<Store, 'jobs'>): Promise<string[]> {
+  return (await jobs.documents({ limit: 10_000 })).map(({ text }) => text)
+}

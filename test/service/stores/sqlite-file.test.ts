@@ -11,7 +11,7 @@ import { openDatabase } from '../../../stores/sqlite/database.js'
 import { MIGRATIONS, migrate } from '../../../stores/sqlite/migrations.js'
 import { openSqliteStore } from '../../../stores/sqlite/open.js'
 import { spawnProgram } from '../../support/program.js'
-import { aJob, addressesOf, saved } from './samples.js'
+import { aJob, addressesOf, saved, documentsOf } from './samples.js'
 
 /** Runs a process that writes into the file, kills it once it has acknowledged `count` jobs; gives all it acknowledged. */
 async function writeAndKill (file: string, count: number): Promise<Array<{ id: string, address: string }>> {
@@ -158,7 +158,7 @@ t.test('a contract document that is not JSON is left out of the list, and logged
   const errors: Array<{ details: object, message: string }> = []
   const again = await openSqliteStore({ file, log: { info () {}, error: (details, message) => { errors.push({ details, message }) } } })
   t.teardown(() => again.close())
-  const documents = (await again.jobs.documents()).map(text => JSON.parse(text) as { job_name: string })
+  const documents = (await documentsOf(again)).map(text => JSON.parse(text) as { job_name: string })
   t.strictSame(documents.map(({ job_name: name }) => name), [whole.job_name])
   t.match(errors, [{ details: { job_id: broken.id, err: { message: 'its contract document is not JSON' } }, message: 'a stored job cannot be understood' }])
 })

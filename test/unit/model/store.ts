@@ -14,7 +14,7 @@ type Jobs = Pick<
 >
 type Clusters = Pick<
   ClusterStore,
-  'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'getMany' | 'signs' | 'at' | 'remove'
+  'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'getMany' | 'signs' | 'placementViews' | 'at' | 'remove'
 >
 
 const NEW_CLUSTER: Omit<
@@ -147,6 +147,7 @@ export class ModelStore {
     signs: async () => this.allClusters.map(({ lost_at: lostAt, evicted_at: evictedAt, ...sign }) => ({
       ...sign, lost: lostAt !== null, evicted: evictedAt !== null
     })),
+    placementViews: async () => this.allClusters,
     at: async place => this.allClusters.filter(({ id, cluster_name: name, cluster_location: location }) => [id, name, location].includes(place)),
     remove: async id => {
       this.outbox.delete(id)
