@@ -33,6 +33,23 @@ export function hasUnplaced (job: Pick<Job, 'desired_state' | 'instance_list'>):
 }
 
 /**
+ * Splits off what the document of a job need not carry: earlier descriptors that neither an instance has nor an update
+ * goes back to. In `job` they are null.
+ */
+export function withoutOldDescriptors (
+  job: Job
+): { job: Job, old: Array<{ generation: number, descriptor: Descriptor }> } {
+  const needed = new Set([job.rollout?.from_generation, ...job.instance_list.map(entry => entry.generation)])
+  const old = job.revisions.flatMap(({ generation, descriptor }) =>
+    descriptor && !needed.has(generation) ? { generation, descriptor } : []
+  )
+  if (old.length === 0) return { job, old }
+  const isOld = new Set(old.map(({ generation }) => generation))
+  const revisions = job.revisions.map(each => isOld.has(each.generation) ? { ...each, descriptor: null } : each)
+  return { job: { ...job, revisions }, old }
+}
+
+/**
  * An instance for the Cloud Scheduler to place. The Cloud Scheduler knows neither moves nor places other than the
  * descriptor's, so the embedded scheduler places moving instances and those that a move sent elsewhere.
  */

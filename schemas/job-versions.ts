@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Job, Revision } from './job.js'
-import { parseStored, shapeOf, toPort } from './primitives.js'
+import { Nullable, parseStored, shapeOf, toPort } from './primitives.js'
 
 /**
  * Stored jobs and their versions. A schema change that earlier documents do not satisfy needs a new version and a new
@@ -78,7 +78,9 @@ const STEPS: ReadonlyArray<(job: Fields) => Fields> = [
       offered: null,
       ...instance
     }))
-  })
+  }),
+  // The descriptor of a revision may be kept apart, which earlier versions would not find.
+  job => job
 ]
 
 /** The version that this server writes, and the highest one that it can read. */
@@ -99,7 +101,7 @@ const asJob = shapeOf(
   Type.Object({
     ...Job.properties,
     descriptor: StoredDescriptor,
-    revisions: Type.Array(Type.Object({ ...Revision.properties, descriptor: StoredDescriptor }))
+    revisions: Type.Array(Type.Object({ ...Revision.properties, descriptor: Nullable(StoredDescriptor) }))
   }),
   'a job'
 )

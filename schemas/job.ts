@@ -111,7 +111,10 @@ export const MAX_REMOVALS = 100
 /** An earlier descriptor of a job, for a rollback. */
 export const Revision = Type.Object({
   generation: Type.Integer(),
-  descriptor: Descriptor,
+  descriptor: Nullable(Type.Unsafe<Static<typeof Descriptor>>({
+    ...Descriptor,
+    description: 'null in lists once no instance and no update has it: GET /api/v1/jobs/:job shows it'
+  })),
   replaced_at: Timestamp,
   cause: Type.String({ description: 'Who or what replaced it' })
 })
@@ -252,7 +255,7 @@ export const Job = Type.Object({
     updated_at: '2026-01-31T12:00:09.000Z'
   }]
 })
-export type Revision = Omit<Static<typeof Revision>, 'descriptor'> & { descriptor: Descriptor }
+export type Revision = Omit<Static<typeof Revision>, 'descriptor'> & { descriptor: Descriptor | null }
 export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & {
   descriptor: Descriptor
   revisions: Revision[]

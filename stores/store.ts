@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Command, CommandDraft } from '../schemas/channel.js'
 import type { Cluster, ClusterId, PlacementView, Worker } from '../schemas/cluster.js'
+import type { Descriptor } from '../schemas/descriptor.js'
 import type { Job, JobId } from '../schemas/job.js'
 import type { JobEvent } from '../schemas/job-event.js'
 import type { Status } from '../schemas/status.js'
@@ -187,6 +188,11 @@ export interface JobStore {
   /** `job_unreadable` when its document cannot be understood; so do the other look-ups of one job. */
   get (id: JobId): Promise<Job | undefined>
   getMany (ids: JobId[]): Promise<Job[]>
+  /**
+   * Earlier descriptors of a job by their generation: those that are null in its `revisions`, since a change of the job
+   * needs them no more (`withoutOldDescriptors`).
+   */
+  oldDescriptors (id: JobId): Promise<Map<number, Descriptor>>
   /** The live job of this exact name, else the last undeployed one that can be understood. */
   byName (jobName: string): Promise<Job | undefined>
   /**

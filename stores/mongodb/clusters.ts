@@ -19,8 +19,8 @@ const REGISTERED: Filter<ClusterDocument> = { cluster_name: { $exists: true } }
 
 /** What placement does not need of a document, and may be large. */
 const WITHOUT_FREE_FORM = {
-  'clusterinfo': 0,
-  'more': 0,
+  clusterinfo: 0,
+  more: 0,
   'system_manager.warnings': 0,
   'system_manager.unknown_jobs': 0
 }

@@ -78,6 +78,8 @@ export interface JobRecord
   /** Per cluster, what is placed there and does not run yet. */
   on_the_way?: Array<{ cluster_id: ClusterId, cpu: number, memory: number }>
   last_event: number
+  /** Earlier descriptors that the job does not carry, as JSON: see `withoutOldDescriptors`. */
+  old?: Array<{ generation: number, descriptor: string }>
   /** The newest ones. */
   events: JobEvent[]
   /** Commands that this or an earlier revision causes, until they are in the outbox. */

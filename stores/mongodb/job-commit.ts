@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Job, JobId } from '../../schemas/job.js'
+import { withoutOldDescriptors } from '../../schemas/job-facts.js'
 import { addressesOf, fillAddresses } from '../address-space.js'
 import type { CommitOutcome, JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
@@ -95,7 +96,7 @@ export function createJobCommit (
     for (const step of steps) {
       const result = written.get(step)
       if (result === 'saved') {
-        outcomes[step.index] = { outcome: 'saved', job: step.next }
+        outcomes[step.index] = { outcome: 'saved', job: withoutOldDescriptors(step.next).job }
         const named = addressesOf(step.next)
         unused.push(...(step.stored?.system_manager?.addresses ?? []).filter(address => !named.has(address)))
         continue

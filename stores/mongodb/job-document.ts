@@ -2,7 +2,7 @@ import type { Job, JobId } from '../../schemas/job.js'
 import type { JobEvent } from '../../schemas/job-event.js'
 import { jobWithPlainId } from '../../schemas/job-document.js'
 import { readJob, storedJob } from '../../schemas/job-versions.js'
-import { hasUnplaced, reservationsOf, underscored } from '../../schemas/job-facts.js'
+import { hasUnplaced, reservationsOf, underscored, withoutOldDescriptors } from '../../schemas/job-facts.js'
 import { PLACEMENT_FAILURES, type PlacementFailure } from '../../schemas/status.js'
 import { addressesOf } from '../address-space.js'
 import type { JobDocument, JobRecord } from './collections.js'
@@ -10,7 +10,7 @@ import { fromOriginal } from './original-job.js'
 import { storableFields } from './storable.js'
 
 /** What a reader of jobs does not need of a document. */
-export const WITHOUT_HISTORY = { 'system_manager.events': 0, 'system_manager.drafts': 0 }
+export const WITHOUT_HISTORY = { 'system_manager.events': 0, 'system_manager.drafts': 0, 'system_manager.old': 0 }
 
 /** What a reader needs to know a status: ours, and that of the Cloud Scheduler. */
 export type StatusFields = Pick<JobDocument, 'status'> & { system_manager?: Pick<JobRecord, 'status' | 'unplaced'> }
@@ -46,8 +46,8 @@ export function toJob (document: JobDocument): Job {
   return { ...job, status: found, status_reason: reason, instance_list: instances }
 }
 
-/** Fields of ours that a revision sets, all but events and drafts, which it adds to. */
-export type RecordFields = Omit<JobRecord, 'events' | 'drafts'>
+/** Fields of ours that a revision sets, all but those that it adds to. */
+export type RecordFields = Omit<JobRecord, 'events' | 'drafts' | 'old'>
 
 /** The fields of the contract, which are at top level. */
 export function contractFields (job: Job): Record<string, unknown> {
@@ -75,7 +75,7 @@ export function recordFields (
   const retiring = [...new Set(job.retiring.map(entry => entry.cluster_id))]
   const onTheWay = [...reservationsOf(job)].map(([cluster_id, sum]) => ({ cluster_id, ...sum }))
   return {
-    job: storedJob(job),
+    job: storedJob(withoutOldDescriptors(job).job),
     change,
     fields,
     revision: job.revision,

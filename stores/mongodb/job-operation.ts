@@ -1,7 +1,7 @@
 import type { AnyBulkWriteOperation, PushOperator, UpdateFilter } from 'mongodb'
-import type { Job } from '../../schemas/job.js'
+import { MAX_REVISIONS, type Job } from '../../schemas/job.js'
 import { jobTexts } from '../../schemas/job-document.js'
-import { carriesDocument } from '../../schemas/job-facts.js'
+import { carriesDocument, withoutOldDescriptors } from '../../schemas/job-facts.js'
 import { toOffset } from '../address-space.js'
 import { MAX_EVENTS_PER_JOB, type JobChange } from '../store.js'
 import type { Draft, JobDocument, JobRecord } from './collections.js'
@@ -94,27 +94,23 @@ export function toOperation (
   })
   const newest = numbered(events, lastEvent).slice(-MAX_EVENTS_PER_JOB)
   const drafts = toDrafts(next, commands)
-  if (!stored) {
-    const document = {
-      _id: toObjectId(next.id),
-      ...fields,
-      system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) }
-    }
-    return { insertOne: { document } }
+  const old = withoutOldDescriptors(next).old.map(({ generation, descriptor }) => ({
+    generation,
+    descriptor: JSON.stringify(descriptor)
+  }))
+  const whole = {
+    ...record,
+    events: newest,
+    ...(drafts.length > 0 && { drafts }),
+    ...(old.length > 0 && { old })
   }
+  if (!stored) return { insertOne: { document: { _id: toObjectId(next.id), ...fields, system_manager: whole } } }
 
   const before = stored.system_manager
   // What the Cloud Scheduler may have written since it was read stands in the way, like a revision of ours.
   const filter = { _id: stored._id, 'system_manager.revision': before?.revision ?? null, status: stored.status ?? null }
   if (!before) {
-    return {
-      updateOne: {
-        filter,
-        update: {
-          $set: { ...fields, system_manager: { ...record, events: newest, ...(drafts.length > 0 && { drafts }) } }
-        }
-      }
-    }
+    return { updateOne: { filter, update: { $set: { ...fields, system_manager: whole } } } }
   }
   const gone = [
     ...before.fields.filter(name => !(name in fields)),
@@ -122,7 +118,8 @@ export function toOperation (
   ]
   const push = {
     ...(newest.length > 0 && { 'system_manager.events': { $each: newest, $slice: -MAX_EVENTS_PER_JOB } }),
-    ...(drafts.length > 0 && { 'system_manager.drafts': { $each: drafts } })
+    ...(drafts.length > 0 && { 'system_manager.drafts': { $each: drafts } }),
+    ...(old.length > 0 && { 'system_manager.old': { $each: old, $sort: { generation: 1 }, $slice: -MAX_REVISIONS } })
   }
   const update: UpdateFilter<JobDocument> = {
     $set: {

@@ -1,4 +1,5 @@
 import type { Filter, ObjectId } from 'mongodb'
+import type { Descriptor } from '../../schemas/descriptor.js'
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
 import { hasUnplaced } from '../../schemas/job-facts.js'
@@ -190,6 +191,12 @@ export function createJobStore (
     async getMany (ids) {
       const found = new Map((await page({ _id: { $in: ids.map(toObjectId) } })).map(job => [job.id, job]))
       return ids.map(id => found.get(id)).filter(job => job !== undefined)
+    },
+
+    async oldDescriptors (id) {
+      const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.old': 1 } })
+      const old = found?.system_manager?.old ?? []
+      return new Map(old.map(({ generation, descriptor }) => [generation, JSON.parse(descriptor) as Descriptor]))
     },
 
     byName: async jobName =>

@@ -1,7 +1,14 @@
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobTexts, jobWithOid } from '../../schemas/job-document.js'
 import { storedJob } from '../../schemas/job-versions.js'
-import { hasUnplaced, hostPortsOf, isReserving, reservationOf, underscored } from '../../schemas/job-facts.js'
+import {
+  hasUnplaced,
+  hostPortsOf,
+  isReserving,
+  reservationOf,
+  underscored,
+  withoutOldDescriptors
+} from '../../schemas/job-facts.js'
 import type { Status } from '../../schemas/status.js'
 import { MAX_EVENTS_PER_JOB, type CommitOutcome, type JobChange } from '../store.js'
 import type { AddressPool } from './addresses.js'
@@ -60,6 +67,9 @@ export function createJobCommit (
   const insertEvent = prepare('INSERT INTO events (job_id, id, doc) VALUES (?, ?, ?)')
   const trimEvents = prepare('DELETE FROM events WHERE job_id = ? AND id <= ?')
 
+  const insertOld = prepare('INSERT OR REPLACE INTO descriptors (job_id, generation, doc) VALUES (?, ?, ?)')
+  const trimOld = prepare('DELETE FROM descriptors WHERE job_id = ? AND generation < ?')
+
   function commit ({ job, events, commands }: JobChange): CommitOutcome {
     const stored = selectStored.get(job.id)
     if ((stored?.revision ?? 0) !== job.revision) return { outcome: 'stale' }
@@ -68,9 +78,12 @@ export function createJobCommit (
     const settled = addresses.settle(job)
     if (settled.outcome !== 'settled') return settled
 
-    const saved = { ...settled.job, revision: job.revision + 1 }
+    const complete = { ...settled.job, revision: job.revision + 1 }
+    const { job: saved, old } = withoutOldDescriptors(complete)
     const lastEvent = (stored?.last_event ?? 0) + events.length
     saveJob(saved, stored, liveName, lastEvent)
+    for (const { generation, descriptor } of old) insertOld.run(job.id, generation, JSON.stringify(descriptor))
+    if (old.length > 0) trimOld.run(job.id, saved.revisions.at(-1)!.generation)
     saveInstances(saved)
     saveRetiring(saved)
     for (const [index, event] of events.entries()) {
@@ -78,7 +91,7 @@ export function createJobCommit (
     }
     if (lastEvent > MAX_EVENTS_PER_JOB) trimEvents.run(job.id, lastEvent - MAX_EVENTS_PER_JOB)
 
-    const textFor = jobTexts(saved)
+    const textFor = jobTexts(complete)
     for (const command of commands) outbox.append(command, textFor)
     return { outcome: 'saved', job: saved }
   }

@@ -1,3 +1,4 @@
+import type { Descriptor } from '../../schemas/descriptor.js'
 import type { Job, JobId } from '../../schemas/job.js'
 import type { JobEvent } from '../../schemas/job-event.js'
 import { readJob } from '../../schemas/job-versions.js'
@@ -62,6 +63,9 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
   const selectEvents = prepare<{ id: number, doc: string }>(
     'SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?'
   )
+  const selectOld = prepare<{ generation: number, doc: string }>(
+    'SELECT generation, doc FROM descriptors WHERE job_id = ?'
+  )
   const selectPurgeable = prepare<{ id: string }>(`
     SELECT id FROM jobs WHERE status = 'UNDEPLOYED' AND updated_at < ? AND NOT EXISTS (
       SELECT 1 FROM json_each(iif(json_valid(doc), doc, '{}'), '$.removals') AS removal
@@ -106,6 +110,11 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     get: id => read(() => toJob(select.get(id))),
 
     getMany: ids => read(() => ids.map(id => toJobOfMany(select.get(id))).filter(job => job !== undefined)),
+
+    oldDescriptors: id =>
+      read(() =>
+        new Map(selectOld.all(id).map(({ generation, doc }) => [generation, JSON.parse(doc) as Descriptor]))
+      ),
 
     byName: jobName =>
       read(() =>

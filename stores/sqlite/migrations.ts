@@ -168,6 +168,14 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX instances_by_host_port ON instances (host_port, cluster_id) WHERE host_port IS NOT NULL;
   `,
   `
+  -- Earlier descriptors, which the documents of their jobs do not carry.
+  CREATE TABLE descriptors (
+    job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    generation INTEGER NOT NULL,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (job_id, generation)
+  ) STRICT, WITHOUT ROWID;
+
   CREATE INDEX jobs_by_namespace ON jobs (app_ns) WHERE status <> 'UNDEPLOYED';
 
   -- Subnets by their number, that of 172.18.0.64 being 1. Those given out before have no row.

@@ -113,7 +113,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems('job_ref_malformed', 'job_not_found', 'job_name_ambiguous')
       }
     }
-  }, async ({ params }) => app.jobLifecycle.jobs.find(params.job))
+  }, async ({ params }) => app.jobLifecycle.jobs.findWhole(params.job))
 
   app.delete('/jobs/:job', {
     schema: {

@@ -1,5 +1,5 @@
 import { ApiError } from '../../../schemas/errors.js'
-import type { Job } from '../../../schemas/job.js'
+import type { Job, Revision } from '../../../schemas/job.js'
 import type { JobEvent } from '../../../schemas/job-event.js'
 import { underscored } from '../../../schemas/job-facts.js'
 import { isHexId } from '../../../schemas/primitives.js'
@@ -15,6 +15,8 @@ const NAME = /^[\w-]+([._][\w-]+){3,}$/
  */
 export interface JobFinder {
   find (ref: string): Promise<Job>
+  /** The same, with the descriptors of all its revisions. */
+  findWhole (ref: string): Promise<Job>
   status (ref: string): Promise<Status>
   /** Look-up for cluster managers (contract section 2). Undefined for an unknown name, which is no error there. */
   byNameForClusters (name: string): Promise<Job | undefined>
@@ -51,6 +53,14 @@ export function createJobFinder (jobs: JobStore): JobFinder {
 
   return {
     find,
+
+    async findWhole (ref) {
+      const job = await find(ref)
+      if (job.revisions.every(({ descriptor }) => descriptor)) return job
+      const old = await jobs.oldDescriptors(job.id)
+      const whole = ({ generation, descriptor }: Revision) => descriptor ?? old.get(generation) ?? null
+      return { ...job, revisions: job.revisions.map(each => ({ ...each, descriptor: whole(each) })) }
+    },
 
     async status (ref) {
       // A poll by id, the common case, reads no document.

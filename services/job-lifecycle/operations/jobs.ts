@@ -184,7 +184,9 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
         const revision = generation === undefined
           ? job.revisions[0]
           : job.revisions.find(kept => kept.generation === generation)
-        if (!revision) {
+        const descriptor = revision?.descriptor ??
+          (revision && (await jobs.oldDescriptors(job.id)).get(revision.generation))
+        if (!descriptor) {
           throw new ApiError(
             'revision_not_found',
             generation === undefined
@@ -193,8 +195,8 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
             { hint: 'GET /api/v1/jobs/:job lists its revisions' }
           )
         }
-        const mayStay = await staying(job, revision.descriptor)
-        return rolledBackTo(job, revision, { policy, cause: by.cause, mayStay })
+        const mayStay = await staying(job, descriptor)
+        return rolledBackTo(job, descriptor, { policy, cause: by.cause, mayStay })
       })
   }
 }

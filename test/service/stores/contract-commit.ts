@@ -5,6 +5,52 @@ import { aCommand, aJob, addressesOf, anEvent, commit, on, registered, saved, un
 
 /** Promises of JobStore.commit, events and purge. Addresses and commands have files of their own. */
 export function commitContract (t: Test, open: Open): void {
+  t.test('earlier descriptors are kept beside the job once nothing needs them', async t => {
+    const { store, reopen } = await open(t)
+    const job = aJob({ generation: 4 })
+    const [instance] = job.instance_list
+    const old = (generation: number) => ({ ...job.descriptor, image: `nginx:${generation}` })
+    const revision = (generation: number, isOld = false) => ({
+      generation,
+      descriptor: isOld ? null : old(generation),
+      replaced_at: job.created_at,
+      cause: 'user'
+    })
+    const rollout = {
+      from_generation: 3,
+      started_at: job.created_at,
+      deadline_at: job.created_at,
+      max_unavailable: 1,
+      max_surge: 0,
+      auto_rollback: true,
+      rollback: false
+    }
+    const first = await saved(store, {
+      ...job,
+      rollout,
+      revisions: [revision(3), revision(2), revision(1)],
+      instance_list: [{ ...instance!, generation: 2 }]
+    })
+    const kept = [revision(3), revision(2), revision(1, true)]
+    t.strictSame(first.revisions, kept, 'an update goes back to 3, an instance has 2')
+    t.strictSame((await store.jobs.get(job.id))!.revisions, kept)
+    t.strictSame(await store.jobs.oldDescriptors(job.id), new Map([[1, old(1)]]))
+
+    const second = await saved(store, { ...first, rollout: null, instance_list: [{ ...first.instance_list[0]!, generation: 4 }] })
+    t.strictSame(second.revisions, [revision(3, true), revision(2, true), revision(1, true)])
+    const again = await reopen()
+    t.strictSame((await again.jobs.list({}))[0]!.revisions, second.revisions)
+    t.strictSame(await again.jobs.oldDescriptors(job.id), new Map([1, 2, 3].map(generation => [generation, old(generation)])))
+
+    const many = Array.from({ length: 10 }, (_, index) => revision(13 - index, 13 - index < 4))
+    const third = await saved(again, { ...second, generation: 14, revisions: many })
+    const left = [...(await again.jobs.oldDescriptors(job.id)).keys()]
+    t.strictSame(left.filter(generation => generation > 4).sort((x, y) => x - y), [5, 6, 7, 8, 9, 10, 11, 12, 13])
+    t.ok(left.length <= 10, 'no more than there can be revisions')
+    t.strictSame(await again.jobs.oldDescriptors(aJob().id), new Map())
+    t.ok(third)
+  })
+
   t.test('a new job is stored as revision 1 and read back as it was given', async t => {
     const { store, reopen } = await open(t)
     const job = aJob({ descriptor: { ...aJob().descriptor, app_name: 'demo', x_unknown: { deep: [1, 'é', null] } } })

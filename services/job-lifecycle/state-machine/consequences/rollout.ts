@@ -79,11 +79,12 @@ function isDoubtful (job: Job, entry: Instance): boolean {
 export function rollBack (edit: JobEdit, rollout: NonNullable<Job['rollout']>, why: string): boolean {
   const { job, now } = edit
   const { generation: failedGeneration } = job
-  const good = job.revisions.find(({ generation }) => generation === rollout.from_generation)
+  const { from_generation: goodGeneration } = rollout
+  const good = job.revisions.find(({ generation }) => generation === goodGeneration)?.descriptor
   if (!good) return false
   keepRevision(job, `rolled back: ${why}`, now)
   // The address stays: the one before may belong to another job by now.
-  const { RR_ip: wished, ...content } = good.descriptor
+  const { RR_ip: wished, ...content } = good
   const address = job.service_ip_list[0]?.Address
   job.descriptor = wished === undefined || address === undefined ? content : { ...content, RR_ip: address }
   job.generation++
@@ -97,14 +98,14 @@ export function rollBack (edit: JobEdit, rollout: NonNullable<Job['rollout']>, w
   }
   edit.event(
     'rolled_back',
-    `generation ${failedGeneration} failed: ${why}; generation ${job.generation} restores generation ${good.generation}`
+    `generation ${failedGeneration} failed: ${why}; generation ${job.generation} restores generation ${goodGeneration}`
   )
 
   for (const entry of [...job.instance_list]) {
     const source = sourceOf(job, entry)
     // What was to move only because of the update stays where it is.
     if (source && entry.move?.why === 'update') callOffMove(edit, entry, source)
-    if (entry.cluster_id === '' || entry.generation === good.generation) entry.generation = job.generation
+    if (entry.cluster_id === '' || entry.generation === goodGeneration) entry.generation = job.generation
     entry.attempts = 0
   }
   return true

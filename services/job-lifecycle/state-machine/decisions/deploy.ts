@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { ObjectId } from 'bson'
 import type { ClusterId } from '../../../../schemas/cluster.js'
 import type { Descriptor } from '../../../../schemas/descriptor.js'
-import type { Job, Revision } from '../../../../schemas/job.js'
+import type { Job } from '../../../../schemas/job.js'
 import type { JobChange } from '../../../../stores/store.js'
 import { callOffMove } from '../consequences/moves.js'
 import { jobName } from '../../../../descriptor/name.js'
@@ -186,7 +186,7 @@ function askAnew (edit: JobEdit): void {
 /** Brings back an earlier descriptor of a job, in an update like any other. The number of instances stays. */
 export function rolledBackTo (
   job: Job,
-  { descriptor }: Revision,
+  descriptor: Descriptor,
   context: UpdateContext,
   at = new Date()
 ): JobChange | undefined {
