@@ -307,7 +307,7 @@ function definedOnly (env: NodeJS.ProcessEnv): Record<string, unknown> {
 /** The text of `--help`. */
 export function helpText (): string {
   const rows = Object.entries(Config.properties).map(([name, { default: value, description }]) =>
-    `  ${name.padEnd(22)} ${String(description)} (default: ${value === '' ? 'none' : String(value)})`
+    `  ${name.padEnd(27)} ${String(description)} (default: ${value === '' ? 'none' : String(value)})`
   )
   return `System Manager of EdgeIO: clusters register with it, users deploy services through it.
 
