@@ -44,13 +44,28 @@ async function start (config: Config) {
   }
 }
 
-/** Whether `--help` was given. Throws {@link ConfigError} for any other argument. */
-function asksForHelp (): boolean {
+/** What the arguments ask for. Throws {@link ConfigError} for any that are not known. */
+function readArguments (): { help: boolean, command: string[] } {
   try {
-    return parseArgs({ options: { help: { type: 'boolean', short: 'h' } } }).values.help ?? false
+    const { values, positionals } = parseArgs({
+      options: { help: { type: 'boolean', short: 'h' } },
+      allowPositionals: true
+    })
+    return { help: values.help ?? false, command: positionals }
   } catch (err) {
     throw new ConfigError((err as Error).message, { cause: err })
   }
+}
+
+/** Carries out a command on the files of the database. Gives what to tell the operator. */
+async function run ([name, file, ...others]: string[], config: Config): Promise<string> {
+  const { adoptDatabase, backupDatabase, restoreDatabase } = await import('./commands/database.js')
+  if (others.length === 0) {
+    if (name === 'backup' && file !== undefined) return await backupDatabase(config, file)
+    if (name === 'restore' && file !== undefined) return await restoreDatabase(config, file)
+    if (name === 'adopt-database' && file === undefined) return await adoptDatabase(config)
+  }
+  throw new ConfigError('Expected no command, or: backup FILE, restore FILE, adopt-database. See --help')
 }
 
 /** Errors that the operator can fix: a setting, an argument, the address, the database. Their message is enough. */
@@ -59,8 +74,11 @@ function isOperators (err: unknown): err is Error {
 }
 
 try {
-  if (asksForHelp()) process.stdout.write(helpText())
-  else await start(readConfig(process.env))
+  const { help, command } = readArguments()
+  const config = help ? undefined : readConfig(process.env)
+  if (!config) process.stdout.write(helpText())
+  else if (command.length > 0) process.stdout.write(`${await run(command, config)}\n`)
+  else await start(config)
 } catch (err) {
   process.stderr.write(`system-manager: ${isOperators(err) ? err.message : inspect(err)}\n`)
   process.exit(1)

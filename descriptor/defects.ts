@@ -33,7 +33,9 @@ export function unreadable (source: Source, defects: readonly Defect[], found = 
 export function invalid (source: Source, defects: readonly Defect[]): ApiError {
   const inOrder = [...defects].sort((a, b) => a.offset - b.offset)
   const violations = violationsOf(source, inOrder)
-  const hints = inOrder.flatMap(({ path = [], hint }) => hint === undefined ? [] : [`${fieldName(path)}: ${hint}`])
+  const hints = inOrder.flatMap(({ path = [], hint }) =>
+    hint === undefined ? [] : path.length === 0 ? [hint] : [`${fieldName(path)}: ${hint}`]
+  )
     .slice(0, MAX_HINTS)
   return new ApiError('descriptor_invalid', summary(violations, defects.length), {
     violations,

@@ -73,13 +73,13 @@ function readOrigin (entry: string): string {
   )
 }
 
-/** Whether a page comes from the host and port that the request was sent to. @param origin "null" for a hidden one. */
+/** Whether a page comes from the host and port that the request was sent to. */
 function isOwn (origin: string, host: string): boolean {
-  if (!URL.canParse(origin)) return false
+  if (!/^https?:\/\/[^\s/?#@\\,]+$/i.test(origin) || !URL.canParse(origin)) return false
   const { protocol, host: named } = new URL(origin)
   // Leaves out the port that is the default of the scheme, as browsers do.
   const here = `${protocol}//${host}`
-  return named !== '' && URL.canParse(here) && new URL(here).host === named
+  return URL.canParse(here) && new URL(here).host === named
 }
 
 /** The name in `Host`, without its port; what is no host stays as it is. */

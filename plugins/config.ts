@@ -312,6 +312,9 @@ export function helpText (): string {
   return `System Manager of EdgeIO: clusters register with it, users deploy services through it.
 
 Usage: system-manager [--help]
+       system-manager backup FILE        copy the embedded database into FILE, also while it is in use
+       system-manager restore FILE       make FILE the embedded database; the one before is put aside
+       system-manager adopt-database     go on with the files that are in DATA_DIR, knowingly: see docs/database.md
 
 Settings are environment variables:
 ${rows.join('\n')}

@@ -5,6 +5,7 @@ import fp from 'fastify-plugin'
 import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { ApiError, type ErrorCode } from '../schemas/errors.js'
 import { ref } from '../schemas/openapi.js'
+import { ONE_FILE } from './errors.js'
 import { decodeUtf8 } from '../descriptor/decode.js'
 import { MAX_DESCRIPTOR_BYTES } from '../descriptor/read.js'
 
@@ -77,6 +78,10 @@ export async function descriptorText (request: FastifyRequest): Promise<string> 
 
 async function filePart (request: FastifyRequest): Promise<string | undefined> {
   let found: string | undefined
+  function take (text: string): void {
+    if (found !== undefined) throw new ApiError('bad_request', 'The form has more than one file', { hint: ONE_FILE })
+    found = text
+  }
   try {
     for await (const part of request.parts()) {
       // curl -F 'file=<deploy.yaml' sends the content as a field instead of a file.
@@ -84,10 +89,10 @@ async function filePart (request: FastifyRequest): Promise<string | undefined> {
         if (part.valueTruncated) {
           throw new ApiError('body_too_large', `The field ${part.fieldname} is larger than 1 MiB`)
         }
-        if (part.fieldname === 'file' && typeof part.value === 'string') found = part.value
+        if (part.fieldname === 'file' && typeof part.value === 'string') take(part.value)
       } else {
         const content = await part.toBuffer()
-        if (part.fieldname === 'file') found = decodeUtf8(content)
+        if (part.fieldname === 'file') take(decodeUtf8(content))
       }
     }
   } catch (err) {

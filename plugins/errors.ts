@@ -6,6 +6,9 @@ import Negotiator from 'negotiator'
 import { ApiError, catalogue, type Problem, type Violation } from '../schemas/errors.js'
 import { dotted } from '../schemas/wording.js'
 
+/** What to do about a form with too much in it. */
+export const ONE_FILE = 'Send one file, as the part named file. It may hold several services'
+
 /** Seconds after which a client may repeat a request that got 503. */
 const RETRY_AFTER_S = 2
 
@@ -128,13 +131,16 @@ function toApiError (err: FastifyError): ApiError {
       return new ApiError('json_invalid', err.message, { cause: err })
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
     case 'FST_REQ_FILE_TOO_LARGE':
-      return new ApiError('body_too_large', err.message, { cause: err })
+      return new ApiError('body_too_large', err.message, {
+        hint: 'Send less, or in several requests: docs/security.md has the limit of each route',
+        cause: err
+      })
     case 'FST_PARTS_LIMIT':
     case 'FST_FILES_LIMIT':
     case 'FST_FIELDS_LIMIT': {
       const what = err.code === 'FST_FILES_LIMIT' ? 'more than one file' : 'too many parts'
       return new ApiError('bad_request', `The form has ${what}`, {
-        hint: 'Send one file, as the part named file. It may hold several services',
+        hint: ONE_FILE,
         cause: err
       })
     }

@@ -23,6 +23,9 @@ export interface Health {
 /** Milliseconds that one check may take. */
 const CHECK_MS = 2000
 
+/** Stored documents that a check names. */
+const MAX_NAMED = 20
+
 /** Least free space in bytes: below this, the embedded database is about to fail writes. */
 const LEAST_FREE_BYTES = 16 * 1024 * 1024
 
@@ -42,6 +45,13 @@ export default fp(async function health (app) {
     async store () {
       await store.check()
       return 'the database answers'
+    },
+
+    async documents () {
+      const found = store.unreadable()
+      if (found.length === 0) return 'every stored document that was read is understood'
+      const more = found.length > MAX_NAMED ? ` and ${found.length - MAX_NAMED} more` : ''
+      return `cannot be understood, and affects itself only: ${found.slice(0, MAX_NAMED).join(', ')}${more}`
     },
 
     async loops () {

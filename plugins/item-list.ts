@@ -24,49 +24,69 @@ interface ItemList<T extends Item> {
   page?: { after?: string, limit: number }
 }
 
-/** Items read at a time: each may have some hundred kB. */
-const PART = 32
+/**
+ * Bytes of a part, about. Nothing is known of the size of an item before the first one is read, so the first part is
+ * that alone.
+ */
+const PART_BYTES = 256 * 1024
+
+/** Items of a part, at most. */
+const PART = 128
+
+/** Milliseconds after which a client that takes nothing more of a list is cut off. */
+const STALLED_MS = 60_000
 
 /** Lists, of which a client with a slow connection must not keep more in memory than it has read. */
 export default fp(async function itemList (app) {
   app.decorateReply('sendItems', async function (this: FastifyReply, list) {
-    const texts = textsOf(list)
+    const parts = partsOf(list)
     // A failure until here is still answered as an error.
-    const first = await texts.next()
-    const second = await texts.next()
+    const { value: first } = await parts.next()
     this.type('application/json; charset=utf-8')
-    if (second.done) return this.send(first.value ?? '')
-    return this.send(Readable.from(joined(first.value ?? '', second.value, texts), { objectMode: false }))
+    if (!first || first.isLast) return this.send(first?.text ?? '')
+    this.raw.setTimeout(STALLED_MS, () => this.raw.destroy())
+    return this.send(Readable.from(joined(first.text, parts), { objectMode: false }))
   })
 }, { name: 'item-list' })
 
-async function * joined (first: string, second: string, rest: AsyncIterable<string>): AsyncIterable<string> {
-  yield first
-  yield second
-  yield * rest
+/** A part of the text of an answer. */
+interface Part {
+  text: string
+  isLast: boolean
 }
 
-/** The text of the answer, part by part. */
-async function * textsOf<T extends Item> ({ read, toText, page }: ItemList<T>): AsyncGenerator<string, undefined> {
-  const limit = page?.limit ?? Infinity
-  let text = page ? '{"items":[' : '['
-  let after = page?.after
-  let next: string | null = null
-  for (let sent = 0; ;) {
-    // One more than the page has shows whether there is another.
-    const asked = Math.min(PART, limit - sent + 1)
-    const found = await read({ limit: asked, ...(after !== undefined && { after }) })
-    const items = found.slice(0, limit - sent)
-    text += items.map((item, index) => `${sent + index > 0 ? ',' : ''}${toText(item)}`).join('')
-    sent += items.length
-    after = items.at(-1)?.id ?? after
-    if (found.length > items.length) next = after ?? null
-    if (found.length < asked || found.length > items.length) break
+async function * joined (first: string, rest: AsyncIterable<Part>): AsyncIterable<string> {
+  yield first
+  for await (const { text } of rest) {
     yield text
-    text = ''
     // Others have their turn, however fast the client is.
     await setImmediate()
   }
-  yield text + (page ? `],"next":${JSON.stringify(next)}}` : ']')
-  return undefined
+}
+
+async function * partsOf<T extends Item> ({ read, toText, page }: ItemList<T>): AsyncGenerator<Part, undefined> {
+  const limit = page?.limit ?? Infinity
+  let text = page ? '{"items":[' : '['
+  let after = page?.after
+  let size = 1
+  for (let sent = 0; ;) {
+    // One more than the page has shows whether there is another.
+    const asked = Math.min(size, limit - sent + 1)
+    const found = await read({ limit: asked, ...(after !== undefined && { after }) })
+    const items = found.slice(0, limit - sent)
+    const texts = items.map(toText)
+    text += texts.map((each, index) => `${sent + index > 0 ? ',' : ''}${each}`).join('')
+    sent += items.length
+    after = items.at(-1)?.id ?? after
+    const isMore = found.length > items.length
+    if (isMore || found.length < asked) {
+      const end = page ? `],"next":${JSON.stringify(isMore ? after ?? null : null)}}` : ']'
+      yield { text: text + end, isLast: true }
+      return undefined
+    }
+    yield { text, isLast: false }
+    const average = texts.reduce((sum, each) => sum + each.length, 0) / texts.length
+    size = Math.max(1, Math.min(PART, Math.floor(PART_BYTES / average)))
+    text = ''
+  }
 }

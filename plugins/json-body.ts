@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { ApiError } from '../schemas/errors.js'
 import { parseJson } from '../schemas/json-text.js'
 
 /**
@@ -7,6 +8,13 @@ import { parseJson } from '../schemas/json-text.js'
  * body; the schema of the route decides whether it needs one.
  */
 export default fp(async function jsonBody (app) {
+  app.addHook('onRequest', async ({ headers }) => {
+    const { 'content-encoding': encoding = 'identity' } = headers
+    if (encoding === 'identity') return
+    throw new ApiError('media_type_unsupported', `Content-Encoding ${encoding.slice(0, 100)} is not supported`, {
+      hint: 'Send the body uncompressed'
+    })
+  })
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string) =>
     jsonOf(body)

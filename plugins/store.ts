@@ -1,6 +1,6 @@
-import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { databaseIn } from '../stores/sqlite/marker.js'
 import { openSqliteStore } from '../stores/sqlite/open.js'
 import type { Store } from '../stores/store.js'
 import { ConfigError, type Config } from './config.js'
@@ -15,7 +15,7 @@ declare module 'fastify' {
 export default fp(async function store (app) {
   const uri = mongoUri(app.config)
   const store = uri === undefined
-    ? await openSqliteStore({ file: join(app.config.DATA_DIR, 'system-manager.db'), log: app.log })
+    ? await openSqliteStore({ file: databaseIn(app.config.DATA_DIR), log: app.log })
     : await openMongo(app, uri)
   app.decorate('store', store)
   app.addHook('onClose', () => store.close())

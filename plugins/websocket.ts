@@ -88,10 +88,15 @@ function boundFirstFrame (client: WebSocket, socket: Socket): void {
     bytes += chunk.length
     if (isOver || bytes <= FIRST_FRAME_BYTES) return
     stop()
-    client.close(1009, `the first frame has more than ${FIRST_FRAME_BYTES} bytes`)
+    refuse()
   }
+  const refuse = () => client.close(1009, `the first frame has more than ${FIRST_FRAME_BYTES} bytes`)
   socket.on('data', onData)
-  client.once('message', stop)
+  client.once('message', data => {
+    stop()
+    // It may have come together with the last of what was counted.
+    if ((data as Buffer).length > FIRST_FRAME_BYTES) refuse()
+  })
 }
 
 /**

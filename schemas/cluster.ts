@@ -37,7 +37,15 @@ export const ClusterRegistration = Type.Object({
   manager_port: Type.Optional(Nullable(Port)),
   network_component_port: Type.Optional(Nullable(Port)),
   cluster_info: Type.Optional(FreeForm()),
-  cluster_location: Type.Optional(Nullable(Type.String({ maxLength: 255 }))),
+  cluster_location: Type.Optional(
+    Nullable(
+      Type.String({
+        maxLength: 255,
+        pattern: `^$|${ONE_LINE}`,
+        description: 'Where the cluster is: up to 255 characters on one line, none of which changes its direction'
+      })
+    )
+  ),
   advertise_address: Type.Optional(
     Nullable(
       Type.String({
@@ -52,9 +60,13 @@ export const ClusterRegistration = Type.Object({
 export type ClusterRegistration = Static<typeof ClusterRegistration>
 
 /** A registration whose name and location have the one form by which they are found. */
-export function withNames (registration: ClusterRegistration): ClusterRegistration {
-  const { cluster_name: name, cluster_location: location } = registration
-  return { ...registration, cluster_name: toName(name), ...(location && { cluster_location: toName(location) }) }
+export function withNames (registration: object): object {
+  const { cluster_name: name, cluster_location: location } = registration as Record<string, unknown>
+  return {
+    ...registration,
+    ...(typeof name === 'string' && { cluster_name: toName(name) }),
+    ...(typeof location === 'string' && { cluster_location: toName(location) })
+  }
 }
 
 /** How large a heartbeat may be, in bytes: that of any cluster, what each instance placed there adds, the most. */

@@ -59,16 +59,14 @@ export function parseJson (text: string): unknown {
 
 /** Whether a field whose content is not ours may hold this value. */
 export function isFreeForm (value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return typeof value !== 'string' || fits(value)
   try {
-    return fits(JSON.stringify(value)) && !isDeeperThan(FREE_FORM.levels, JSON.stringify(value))
+    const text = JSON.stringify(value) ?? ''
+    return Buffer.byteLength(text) <= FREE_FORM.bytes && !isDeeperThan(FREE_FORM.levels, text)
   } catch {
     // It is so deep that the stack does not suffice.
     return false
   }
 }
-
-const fits = (text: string) => Buffer.byteLength(text) <= FREE_FORM.bytes
 
 TypeRegistry.Set('FreeForm', (_schema, value) => isFreeForm(value))
 

@@ -27,6 +27,8 @@ export interface Store {
    * What other processes on the same database did. Best effort: who listens also polls from time to time.
    */
   notifications: EventEmitter<StoreNotifications>
+  /** Stored documents that could not be understood since it was opened: "job 65a1b2c3d4e5f60718293a4b". */
+  unreadable (): string[]
   /** Rejects when the database does not answer. */
   check (): Promise<void>
   /** Writes what is pending, then lets go of the database. */

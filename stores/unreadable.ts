@@ -25,6 +25,8 @@ export interface DocumentReader {
   ofMany<T> (stored: Stored, read: () => T): T | undefined
   /** Logs that a document cannot be understood, once per revision. */
   report (stored: Stored, err: unknown): void
+  /** Those that were logged: "job 65a1…", at most {@link MAX_REPORTED}. */
+  reported (): string[]
 }
 
 /** Documents that are logged. Those beyond are not: a log entry for each read of each of them would fill the disk. */
@@ -44,6 +46,8 @@ export function createDocumentReader (log: UnreadableLog | undefined): DocumentR
 
   return {
     report,
+
+    reported: () => [...new Set([...reported].map(key => key.split(' ', 2).join(' ')))],
 
     one (stored, read) {
       try {

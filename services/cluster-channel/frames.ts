@@ -3,7 +3,7 @@ import type { Static } from '@sinclair/typebox'
 import { TypeCompiler, type TypeCheck } from '@sinclair/typebox/compiler'
 import type { ValueError } from '@sinclair/typebox/errors'
 import { clusterEvents, Frame } from '../../schemas/channel.js'
-import { HEARTBEAT_BYTES, withNames, type ClusterRegistration } from '../../schemas/cluster.js'
+import { HEARTBEAT_BYTES, withNames } from '../../schemas/cluster.js'
 import { ApiError } from '../../schemas/errors.js'
 import { MAX_LEVELS, parseJson } from '../../schemas/json-text.js'
 import { complaintOf as wordsOf } from '../../schemas/wording.js'
@@ -61,7 +61,9 @@ export function checkFrame (frame: unknown): ClusterFrame | Complaint {
   if (!envelope.Check(frame)) {
     return { code: 'frame_malformed', message: 'expected an object {"event": name, "data": object}' }
   }
-  const { event, data } = frame
+  const { event } = frame
+  const isObject = typeof frame.data === 'object' && frame.data !== null && !Array.isArray(frame.data)
+  const data = event === 'cs1' && isObject ? withNames(frame.data as object) : frame.data
   const check = checks.get(event)
   if (!check) {
     return {
@@ -72,7 +74,7 @@ export function checkFrame (frame: unknown): ClusterFrame | Complaint {
   }
   const error = check.Errors(data).First()
   if (error) return { code: 'data_invalid', message: complaintAbout(error), event }
-  return { event, data: event === 'cs1' ? withNames(data as ClusterRegistration) : data } as ClusterFrame
+  return { event, data } as ClusterFrame
 }
 
 /** The complaint about a frame that failed with this error; what is our own fault gives nothing away. */

@@ -2,6 +2,9 @@ import { Worker, type Heartbeat } from '../../schemas/cluster.js'
 import { freeFormWarning, isFreeForm } from '../../schemas/json-text.js'
 import type { ClusterFigures } from '../../stores/store.js'
 
+/** Characters that all workers together may have in fields that are not ours, as JSON. */
+const MAX_OF_WORKERS = 256 * 1024
+
 /** Most warnings about the figures of one heartbeat. */
 const MAX_WARNINGS = 20
 
@@ -11,8 +14,9 @@ const MAX_WARNINGS = 20
  */
 export function figuresOf (body: Heartbeat): { figures: Omit<ClusterFigures, 'warnings'>, warnings: string[] } {
   const warnings: string[] = []
-  const isAccepted = (field: string, value: unknown) => {
-    if (isFreeForm(value)) return true
+  const room = { bytes: MAX_OF_WORKERS }
+  const isAccepted = (field: string, value: unknown, left = { bytes: Infinity }) => {
+    if (isFreeForm(value) && (left.bytes -= JSON.stringify(value ?? null).length) >= 0) return true
     if (warnings.length < MAX_WARNINGS) warnings.push(freeFormWarning(field))
     return false
   }
@@ -23,9 +27,10 @@ export function figuresOf (body: Heartbeat): { figures: Omit<ClusterFigures, 'wa
     memory_in_mb: body.cumulative_memory_in_mb,
     active_nodes: body.number_of_nodes,
     technology: body.technology,
-    workers: body.workers?.map((worker, index) =>
-      isAccepted(`workers[${index}]`, othersOf(worker)) ? worker : withoutOthers(worker)
-    ),
+    workers: body.workers?.map((worker, index) => {
+      const others = othersOf(worker)
+      return others === undefined || isAccepted(`workers[${index}]`, others, room) ? worker : withoutOthers(worker)
+    }),
     more: isAccepted('more', body.more) ? body.more : undefined
   }
   const told = Object.entries(figures).filter(([, value]) => value !== undefined && value !== null)

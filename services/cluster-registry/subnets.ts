@@ -33,14 +33,24 @@ export function createSubnets (store: SubnetStore, most: number): Subnets {
       })
     },
 
-    list: query => store.list(query),
+    async list (query) {
+      if (query.after !== undefined) check(query.after)
+      return await store.list(query)
+    },
 
     async release (subnet) {
-      if (!isIpv4(subnet)) throw new ApiError('address_malformed', `${JSON.stringify(subnet)} is not an IPv4 address`)
+      check(subnet)
       if (await store.release(subnet)) return
       throw new ApiError('subnet_not_found', `The subnet ${subnet} is not given out`, {
         hint: 'GET /api/v1/subnets lists those that are, by their first address'
       })
     }
   }
+}
+
+function check (subnet: string): void {
+  if (isIpv4(subnet)) return
+  throw new ApiError('address_malformed', `${JSON.stringify(subnet)} is not an IPv4 address`, {
+    hint: 'A subnet is named by its first address, such as 172.18.0.64'
+  })
 }

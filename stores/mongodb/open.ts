@@ -57,6 +57,7 @@ export async function openMongoStore (
     channels: createChannelStore(connection, notifications),
     leases: createLeaseStore(connection),
     notifications: notifications.events,
+    unreadable: connection.documents.reported,
     check: connection.check,
     async close () {
       // Refuses what comes from now on, and waits for what is under way.

@@ -1,19 +1,26 @@
-import { mkdir } from 'node:fs/promises'
+import { constants, existsSync, statSync } from 'node:fs'
+import { access, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { ApiError } from '../../schemas/errors.js'
+import { reasonIn } from '../../schemas/wording.js'
 import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
+import { createCheckpoints, type Checkpoints } from './checkpoints.js'
 import { openDatabase, type Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
+import { lookAt, newId, openIdentity, refusalOf } from './identity.js'
+import { readMarker, writeMarker } from './marker.js'
 import { createGroupCommit, type GroupCommit } from './group-commit.js'
 import { migrate } from './migrations.js'
 
 /** Where the store says what it did without being asked. A Fastify logger fits. */
 export interface StoreLog extends UnreadableLog {
   info (details: object, message: string): void
+  warn (details: object, message: string): void
 }
 
 /** The one connection to the file of the database. */
-export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit, 'write' | 'attempt' | 'commits'> {
+export interface Connection
+  extends Pick<Database, 'prepare' | 'backup'>, Pick<GroupCommit, 'write' | 'attempt' | 'commits'> {
   documents: DocumentReader
   /** Runs `fn` immediately. It sees what is committed, since a batch of writes is synchronous. */
   read<T> (fn: () => T): Promise<T>
@@ -21,34 +28,68 @@ export interface Connection extends Pick<Database, 'prepare'>, Pick<GroupCommit,
   close (): Promise<void>
 }
 
+/** Largest database, bytes, that is checked at the start when a server died with it: that takes a second. */
+const CHECKED_BYTES = 512 * 1024 * 1024
+
 /**
  * Opens the file, creating it and its folder, brings its schema up to date and keeps it locked for this process.
- * Throws `store_unavailable`, saying which file and why: in use by another process, not a database, of a newer version.
+ * Throws `store_unavailable`, saying which file and why: in use by another process, not a database, of a newer version,
+ * damaged, or not the one that was here last.
+ * @param options.adopt Takes the database for what it is, and makes it the one that was here last.
  */
-export async function openConnection ({ file, log }: { file: string, log?: StoreLog }): Promise<Connection> {
+export async function openConnection (
+  { file, log, adopt = false }: { file: string, log?: StoreLog, adopt?: boolean }
+): Promise<Connection> {
   const folder = dirname(file)
-  await mkdir(folder, { recursive: true }).catch((err: Error) => {
-    throw new ApiError('store_unavailable', `The folder ${folder} for the database cannot be made: ${err.message}`, {
-      cause: err
-    })
+  await makeFolder(folder).catch((err: Error) => {
+    throw unusable(`The folder ${folder} for the database cannot be made: ${err.message}`, err)
+  })
+  const cannotBeUsed = (why: string, cause?: unknown) =>
+    unusable(`The database ${file} cannot be used: ${why}`, cause)
+  const marker = await readMarker(file).catch((err: Error) => {
+    if (!adopt) throw cannotBeUsed(err.message, err)
+    return undefined
+  })
+  const refusal = adopt ? undefined : refusalOf(lookAt(file, marker))
+  if (refusal !== undefined) throw cannotBeUsed(refusal)
+  await access(folder, constants.W_OK).catch((err: Error) => {
+    throw unusable(`The folder ${folder} of the database is read-only: ${err.message}`, err)
   })
   const db = openDatabase(file)
+  let checkpoints: Checkpoints
   try {
     const { from, to } = migrate(db)
     if (from !== to) log?.info({ file, from, to }, 'the schema of the embedded database was brought up to date')
+    const identity = openIdentity(db)
+    if (identity.before?.running) checkPages(db, file, log)
+    if (!identity.before || adopt) {
+      const id = marker?.count === 0 && !adopt ? marker.id : newId()
+      await writeMarker(file, { id, count: 0 })
+      identity.begin(id)
+    }
+    checkpoints = createCheckpoints(db, file, identity, err =>
+      log?.warn({ err }, 'the marker beside the embedded database could not be written')
+    )
+    await checkpoints.begin()
   } catch (err) {
     db.close()
-    throw new ApiError('store_unavailable', `The database ${file} cannot be used: ${(err as Error).message}`, {
-      cause: err
-    })
+    throw cannotBeUsed((err as Error).message, err)
   }
-  const group = createGroupCommit(db)
+  const group = createGroupCommit(db, checkpoints.committed)
   let closed: Promise<void> | undefined
+
+  async function close (): Promise<void> {
+    await group.drained()
+    const noted = checkpoints.end()
+    db.close()
+    await noted()
+  }
 
   return {
     prepare: db.prepare,
     write: group.write,
     attempt: group.attempt,
+    backup: db.backup,
     documents: createDocumentReader(log),
 
     get commits () {
@@ -65,8 +106,36 @@ export async function openConnection ({ file, log }: { file: string, log?: Store
     },
 
     close () {
-      closed ??= group.drained().then(() => db.close())
+      closed ??= close()
       return closed
     }
   }
+}
+
+function unusable (message: string, cause: unknown): ApiError {
+  return new ApiError('store_unavailable', message, { cause })
+}
+
+/** mkdir with `recursive` never ends where no folder can be made in one that is there, as in /proc. */
+async function makeFolder (folder: string): Promise<void> {
+  if (existsSync(folder)) return
+  const parent = dirname(folder)
+  if (parent !== folder) await makeFolder(parent)
+  await mkdir(folder).catch((err: NodeJS.ErrnoException) => {
+    if (err.code !== 'EEXIST') throw err
+  })
+}
+
+/** Throws for a database with a damaged page. */
+function checkPages (db: Database, file: string, log: StoreLog | undefined): void {
+  const { size } = statSync(file)
+  if (size > CHECKED_BYTES) {
+    log?.warn({ file, size }, 'a server died with this database, which is too large to be checked now: back it up')
+    return
+  }
+  const { quick_check: found } = db.prepare<{ quick_check: string }>('PRAGMA quick_check(1)').get()!
+  if (found !== 'ok') {
+    throw new Error(`it is damaged (${reasonIn(found)}). Restore a backup: system-manager restore FILE`)
+  }
+  log?.info({ file }, 'a server died with this database: its pages were checked, and are in order')
 }

@@ -38,8 +38,9 @@ interface QueuedWrite {
 /**
  * One fsync for many writers: what is written in one turn of the event loop shares a transaction.
  * All writes of the connection go through here.
+ * @param committed Called after each commit; should it throw, what was written counts as failed.
  */
-export function createGroupCommit (db: Database): GroupCommit {
+export function createGroupCommit (db: Database, committed: () => void = () => {}): GroupCommit {
   const begin = db.prepare('BEGIN IMMEDIATE')
   const commit = db.prepare('COMMIT')
   const rollback = db.prepare('ROLLBACK')
@@ -90,6 +91,7 @@ export function createGroupCommit (db: Database): GroupCommit {
       }
       commit.run()
       commits++
+      committed()
       for (const confirm of confirmations) confirm()
     } catch (err) {
       for (const { reject } of batch) reject(asStoreFailure(err))

@@ -168,6 +168,14 @@ export const MIGRATIONS: readonly string[] = [
   CREATE INDEX instances_by_host_port ON instances (host_port, cluster_id) WHERE host_port IS NOT NULL;
   `,
   `
+  -- Also in the marker beside the file. running: a server has it open, or died with it.
+  CREATE TABLE identity (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    id TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    running INTEGER NOT NULL
+  ) STRICT;
+
   -- Earlier descriptors, which the documents of their jobs do not carry.
   CREATE TABLE descriptors (
     job_id TEXT NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { Store } from '../store.js'
 import { createAddressPool } from './addresses.js'
+import { backupSocketOf, serveBackups } from './backup.js'
 import { createChannelStore } from './channels.js'
 import { createClusterStore } from './clusters.js'
 import { openConnection, type StoreLog } from './connection.js'
@@ -23,6 +24,10 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
   await connection.write(() => {
     freeLeases.run()
   }, { durable: false })
+  const endBackups = await serveBackups(backupSocketOf(options.file), connection.backup).catch((err: unknown) => {
+    options.log?.warn({ err }, 'no backup can be made while this server runs')
+    return async () => {}
+  })
   return {
     clusters: createClusterStore(connection),
     jobs: createJobStore(connection, createAddressPool(connection), outbox),
@@ -32,10 +37,14 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
     leases: createLeaseStore(connection),
     // Nobody else can open the file.
     notifications: new EventEmitter(),
+    unreadable: connection.documents.reported,
     check: () =>
       connection.write(() => {
         probe.run()
       }, { durable: false }),
-    close: connection.close
+    async close () {
+      await endBackups()
+      await connection.close()
+    }
   }
 }

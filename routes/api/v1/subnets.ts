@@ -31,7 +31,7 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           'Subnets in order; `next` is the `after` of the next page, null on the last one',
           Type.Object({ items: Type.Array(Subnet), next: Nullable(Type.String()) })
         ),
-        ...problems('bad_request')
+        ...problems('bad_request', 'address_malformed')
       }
     }
   }, async ({ query: { after, limit = Limit.default } }) => {

@@ -25,7 +25,7 @@ export interface Deployer {
   deploy (descriptors: readonly Descriptor[], by: Requester): Promise<Deployed[]>
   /**
    * What {@link Deployer.deploy} would do with these descriptors. Writes nothing. Errors: `address_taken`,
-   * `limit_exceeded` for too many instances.
+   * `limit_exceeded`.
    */
   preview (descriptors: readonly Descriptor[], cause: string): Promise<Preview[]>
 }
@@ -49,31 +49,46 @@ export function createDeployer ({ jobs, committer: { commit, change }, limits, u
   limits: Limits
   updating: (job: Job, descriptor: Descriptor, cause: string) => Promise<JobChange | undefined>
 }): Deployer {
+  /** Deploys those of these descriptors that are not deployed yet, as far as one commit goes. */
+  async function commitOnce (
+    descriptors: readonly Descriptor[],
+    deployed: Map<Descriptor, Deployed>,
+    by: Requester
+  ): Promise<void> {
+    const rest = descriptors.filter(descriptor => !deployed.has(descriptor))
+    const pending: Array<{ descriptor: Descriptor, before: Job | undefined, change: JobChange }> = []
+    for (const [index, { before, change }] of (await deployer.preview(rest, by.cause)).entries()) {
+      const descriptor = rest[index]!
+      if (change) pending.push({ descriptor, before, change })
+      else if (before) deployed.set(descriptor, { job: before, outcome: 'unchanged' })
+    }
+    if (pending.length > 0) await by.confirm()
+    const changes = pending.map(({ change }) => change)
+    const outcomes = await limits.within(changes, () => commit(changes))
+    for (const [index, { descriptor, before }] of pending.entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.outcome === 'saved') {
+        deployed.set(descriptor, { job: outcome.job, outcome: before ? 'updated' : 'created' })
+      }
+    }
+    // What is deployed stays: who repeats the request finds it unchanged.
+    const failed = outcomes.find(({ outcome }) => outcome === 'failed')
+    if (failed?.outcome === 'failed') throw failed.error
+    const refusal = outcomes.map(refusalOf).find(found => found !== undefined)
+    if (refusal) throw descriptors.length === 1 ? refusal : await undone(refusal, [...deployed.values()], by.cause)
+  }
+
   const deployer: Deployer = {
     async deploy (descriptors, by) {
       const deployed = new Map<Descriptor, Deployed>()
       for (let tries = 0; tries < MAX_TRIES; tries++) {
-        const rest = descriptors.filter(descriptor => !deployed.has(descriptor))
-        const pending: Array<{ descriptor: Descriptor, before: Job | undefined, change: JobChange }> = []
-        for (const [index, { before, change }] of (await deployer.preview(rest, by.cause)).entries()) {
-          const descriptor = rest[index]!
-          if (change) pending.push({ descriptor, before, change })
-          else if (before) deployed.set(descriptor, { job: before, outcome: 'unchanged' })
+        try {
+          await commitOnce(descriptors, deployed, by)
+        } catch (err) {
+          // Another request may have created meanwhile what there is no room for a second time.
+          if (tries === 0 && err instanceof ApiError && err.code === 'limit_exceeded') continue
+          throw err
         }
-        if (pending.length > 0) await by.confirm()
-        const changes = pending.map(({ change }) => change)
-        const outcomes = await limits.within(changes, () => commit(changes))
-        for (const [index, { descriptor, before }] of pending.entries()) {
-          const outcome = outcomes[index]
-          if (outcome?.outcome === 'saved') {
-            deployed.set(descriptor, { job: outcome.job, outcome: before ? 'updated' : 'created' })
-          }
-        }
-        // What is deployed stays: who repeats the request finds it unchanged.
-        const failed = outcomes.find(({ outcome }) => outcome === 'failed')
-        if (failed?.outcome === 'failed') throw failed.error
-        const refusal = outcomes.map(refusalOf).find(found => found !== undefined)
-        if (refusal) throw descriptors.length === 1 ? refusal : await undone(refusal, [...deployed.values()], by.cause)
         if (deployed.size === descriptors.length) return descriptors.map(descriptor => deployed.get(descriptor)!)
       }
       throw new ApiError('conflict', `${descriptors.map(jobName).join(', ')} kept changing`, { hint: 'Try again' })
@@ -88,6 +103,7 @@ export function createDeployer ({ jobs, committer: { commit, change }, limits, u
         return { before: known, change: await updating(known, descriptor, cause) }
       }))
       await refuseTaken(previews)
+      await limits.check(previews.flatMap(({ change }) => change ?? []))
       return previews
     }
   }

@@ -124,9 +124,17 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
     },
 
     async scale (ref, replicas, by) {
-      const larger = scaled(await finder.find(ref), replicas, by.cause)
-      const change = () => changeLive(ref, by, job => scaled(job, replicas, by.cause))
-      return await limits.within(larger ? [larger] : [], change)
+      const scale = async () => {
+        const larger = scaled(await finder.find(ref), replicas, by.cause)
+        return await limits.within(larger ? [larger] : [], () =>
+          changeLive(ref, by, job => scaled(job, replicas, by.cause))
+        )
+      }
+      // Another request may have scaled it meanwhile.
+      return await scale().catch((err: unknown) => {
+        if (err instanceof ApiError && err.code === 'limit_exceeded') return scale()
+        throw err
+      })
     },
 
     async move (ref, { from, to, instanceNumber, order = 'start-first' }, by) {

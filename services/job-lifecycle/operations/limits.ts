@@ -12,7 +12,9 @@ export interface Limits {
    * Refuses changes for which their namespaces have no room (`limit_exceeded`), and keeps it for them while `run`
    * commits them.
    */
-  within<T> (changes: ReadonlyArray<Pick<JobChange, 'job'>>, run: () => Promise<T>): Promise<T>
+  within<T> (changes: readonly Change[], run: () => Promise<T>): Promise<T>
+  /** The same, for changes that are only looked at. */
+  check (changes: readonly Change[]): Promise<void>
 }
 
 export type LimitSettings = Pick<
@@ -28,8 +30,8 @@ interface Ledger {
   countedAt: number
   /** What this process has committed since. What was undeployed since is not taken off. */
   since: NamespaceUse
-  /** What this process is about to commit. */
-  underWay: NamespaceUse
+  /** What this process is about to commit, by the name of the job: of several requests for one, the largest counts. */
+  underWay: Map<string, { asked: NamespaceUse, requests: number }>
 }
 
 const KINDS = ['jobs', 'addresses'] as const
@@ -49,7 +51,7 @@ export function createLimits (jobs: Pick<JobStore, 'used'>, settings: LimitSetti
 
   function ledgerOf (namespace: string): Ledger {
     const ledger = ledgers.get(namespace) ??
-      { counted: Promise.resolve(nothing()), countedAt: -Infinity, since: nothing(), underWay: nothing() }
+      { counted: Promise.resolve(nothing()), countedAt: -Infinity, since: nothing(), underWay: new Map() }
     ledgers.delete(namespace)
     ledgers.set(namespace, ledger)
     if (ledgers.size > MAX_LEDGERS) ledgers.delete(ledgers.keys().next().value!)
@@ -66,8 +68,8 @@ export function createLimits (jobs: Pick<JobStore, 'used'>, settings: LimitSetti
     })
   }
 
-  /** Takes the room in a namespace. `limit_exceeded` where a count that began since leaves none. */
-  async function take (namespace: string, asked: NamespaceUse): Promise<Ledger> {
+  /** Passes where there is room. `limit_exceeded` where a count that began since leaves none. */
+  async function room (namespace: string, wishes: readonly Wish[]): Promise<Ledger> {
     const begun = performance.now()
     const ledger = ledgerOf(namespace)
     if (begun - ledger.countedAt > COUNT_MS) recount(namespace, ledger)
@@ -75,20 +77,19 @@ export function createLimits (jobs: Pick<JobStore, 'used'>, settings: LimitSetti
       const { counted: count } = ledger
       const counted = await count
       if (count !== ledger.counted) continue
-      const used = (kind: typeof KINDS[number]) => counted[kind] + ledger.since[kind] + ledger.underWay[kind]
-      const excess = KINDS.find(kind => asked[kind] > 0 && used(kind) + asked[kind] > most[kind])
-      if (excess === undefined) {
-        add(ledger.underWay, asked, 1)
-        return ledger
-      }
+      const used = sumOf([counted, ledger.since, ...[...ledger.underWay.values()].map(({ asked }) => asked)])
+      // What another request asks for already for the same job is no more by this one.
+      const asked = sumOf(wishes.map(wish => beyond(wish.asked, ledger.underWay.get(wish.jobName)?.asked)))
+      const excess = KINDS.find(kind => asked[kind] > 0 && used[kind] + asked[kind] > most[kind])
+      if (excess === undefined) return ledger
       if (ledger.countedAt >= begun) {
         throw new ApiError(
           'limit_exceeded',
-          `${namespace} has ${used(excess)} ${excess} of at most ${most[excess]}, the request asks for ` +
+          `${namespace} has ${used[excess]} ${excess} of at most ${most[excess]}, the request asks for ` +
             `${asked[excess]} more`,
           {
             hint: 'Undeploy what is not needed',
-            excess: { limit: most[excess], used: used(excess), asked: asked[excess] }
+            excess: { limit: most[excess], used: used[excess], asked: asked[excess] }
           }
         )
       }
@@ -96,19 +97,35 @@ export function createLimits (jobs: Pick<JobStore, 'used'>, settings: LimitSetti
     }
   }
 
-  async function within<T> (changes: ReadonlyArray<Pick<JobChange, 'job'>>, run: () => Promise<T>): Promise<T> {
-    const taken: Array<[Ledger, NamespaceUse]> = []
+  /** Takes the room for wishes. @returns Gives it back; `isDone` where they were committed. */
+  function take (ledger: Ledger, wishes: readonly Wish[]): (isDone: boolean) => void {
+    for (const { jobName, asked } of wishes) {
+      const entry = ledger.underWay.get(jobName) ?? { asked: nothing(), requests: 0 }
+      entry.asked = sumOf([entry.asked, beyond(asked, entry.asked)])
+      entry.requests++
+      ledger.underWay.set(jobName, entry)
+    }
+    return isDone => {
+      for (const { jobName, asked } of wishes) {
+        const entry = ledger.underWay.get(jobName)!
+        if (--entry.requests === 0) ledger.underWay.delete(jobName)
+        if (isDone) ledger.since = sumOf([ledger.since, asked])
+      }
+    }
+  }
+
+  async function within<T> (changes: readonly Change[], run: () => Promise<T>): Promise<T> {
+    const taken: Array<(isDone: boolean) => void> = []
     let isDone = false
     try {
-      for (const [namespace, asked] of askedBy(changes)) taken.push([await take(namespace, asked), asked])
+      for (const [namespace, wishes] of wishesOf(changes)) {
+        taken.push(take(await room(namespace, wishes), wishes))
+      }
       const result = await run()
       isDone = true
       return result
     } finally {
-      for (const [ledger, asked] of taken) {
-        add(ledger.underWay, asked, -1)
-        if (isDone) add(ledger.since, asked, 1)
-      }
+      for (const giveBack of taken) giveBack(isDone)
     }
   }
 
@@ -123,19 +140,42 @@ export function createLimits (jobs: Pick<JobStore, 'used'>, settings: LimitSetti
       })
     },
 
+    async check (changes) {
+      for (const [namespace, wishes] of wishesOf(changes)) await room(namespace, wishes)
+    },
+
     within
   }
 }
 
 const nothing = (): NamespaceUse => ({ jobs: 0, addresses: 0 })
 
-function add (sum: NamespaceUse, asked: NamespaceUse, sign: 1 | -1): void {
-  for (const kind of KINDS) sum[kind] += sign * asked[kind]
+function sumOf (uses: readonly NamespaceUse[]): NamespaceUse {
+  return uses.reduce(
+    (sum, { jobs, addresses }) => ({ jobs: sum.jobs + jobs, addresses: sum.addresses + addresses }),
+    nothing()
+  )
 }
 
-/** What changes ask for beyond what their jobs have, by namespace: those that ask for nothing are left out. */
-function askedBy (changes: ReadonlyArray<Pick<JobChange, 'job'>>): Map<string, NamespaceUse> {
-  const asked = new Map<string, NamespaceUse>()
+/** What is asked for beyond what is already. */
+function beyond (asked: NamespaceUse, already = nothing()): NamespaceUse {
+  return {
+    jobs: Math.max(0, asked.jobs - already.jobs),
+    addresses: Math.max(0, asked.addresses - already.addresses)
+  }
+}
+
+type Change = Pick<JobChange, 'job'>
+
+/** What a change asks for beyond what its job has. */
+interface Wish {
+  jobName: string
+  asked: NamespaceUse
+}
+
+/** By namespace, without changes that ask for nothing. */
+function wishesOf (changes: readonly Change[]): Map<string, Wish[]> {
+  const wishes = new Map<string, Wish[]>()
   for (const { job } of changes) {
     const isNew = job.revision === 0 || job.status === 'UNDEPLOYED'
     let addresses = 0
@@ -144,9 +184,9 @@ function askedBy (changes: ReadonlyArray<Pick<JobChange, 'job'>>): Map<string, N
       return ''
     })
     if (!isNew && addresses === 0) continue
-    const sum = asked.get(job.descriptor.app_ns) ?? nothing()
-    add(sum, { jobs: Number(isNew), addresses }, 1)
-    asked.set(job.descriptor.app_ns, sum)
+    const { app_ns: namespace } = job.descriptor
+    const wish = { jobName: job.job_name, asked: { jobs: Number(isNew), addresses } }
+    wishes.set(namespace, [...wishes.get(namespace) ?? [], wish])
   }
-  return asked
+  return wishes
 }

@@ -93,6 +93,22 @@ t.test('a GET whose client goes within the body is no error of the server', asyn
   t.same(log.filter(({ level }) => level >= 40), [])
 })
 
+t.test('what is compressed is refused by name, and so are two fields named file', async t => {
+  const server = await startServer(t)
+  const compressed = await server.fetch('/api/v1/jobs', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'content-encoding': 'gzip' },
+    body: 'x'
+  })
+  t.equal(compressed.status, 415)
+  t.match(await compressed.json(), { code: 'media_type_unsupported', detail: 'Content-Encoding gzip is not supported' })
+  const body = new FormData()
+  for (const name of ['one', 'two']) body.append('file', yamlDescriptor(name))
+  const two = await server.fetch('/api/deploy', { method: 'POST', body })
+  t.match([two.status, await two.text()], [400, /^bad_request: The form has more than one file/])
+  t.same(await server.json('/api/jobs'), [])
+})
+
 t.test('HEAD changes nothing', async t => {
   const server = await startServer(t)
   await server.fetch('/api/deploy', asForm(yamlDescriptor()))

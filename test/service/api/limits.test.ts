@@ -56,6 +56,16 @@ t.test('a namespace has at most MAX_ADDRESSES_PER_NAMESPACE addresses, also when
   t.match(await deploy(name.split('.')[2]!, 1), { status: 409, asked: 2 }, 'deployed again')
 })
 
+t.test('several requests for one job count as the largest of them', async t => {
+  const server = await startServer(t, { MAX_ADDRESSES_PER_NAMESPACE: 11, MAX_JOBS_PER_NAMESPACE: 1 })
+  const deploy = () => ask(server, '/api/v1/jobs', asYaml(yamlDescriptor('one')))
+  t.same(new Set((await Promise.all(Array.from({ length: 10 }, deploy))).map(({ status }) => status)), new Set([200, 201]))
+  const scaled = await Promise.all(Array.from({ length: 10 }, () => scale(server, 'demo.default.one.test', 10)))
+  t.same(new Set(scaled.map(({ status }) => status)), new Set([200]))
+  t.same(await server.store.jobs.used('default'), { jobs: 1, addresses: 11 })
+  t.match(await scale(server, 'demo.default.one.test', 11), { status: 409, limit: 11, used: 11, asked: 1 })
+})
+
 t.test('a namespace has at most MAX_JOBS_PER_NAMESPACE jobs; those that it has can be changed', async t => {
   const server = await startServer(t, { MAX_JOBS_PER_NAMESPACE: 3 })
   t.match(await ask(server, '/api/v1/applications', asYaml(application(4, 1))), {
@@ -66,6 +76,7 @@ t.test('a namespace has at most MAX_JOBS_PER_NAMESPACE jobs; those that it has c
     asked: 4,
     detail: 'crowd has 0 jobs of at most 3, the request asks for 4 more'
   })
+  t.match(await ask(server, '/api/v1/jobs/plan', asYaml(application(4, 1))), { status: 409, code: 'limit_exceeded' }, 'planned')
   t.match(await ask(server, '/api/v1/applications', asYaml(application(3, 1))), { status: 201 })
   t.match(await ask(server, '/api/v1/applications', asYaml(application(3, 1))), { status: 200 }, 'the same again')
   t.match(await ask(server, '/api/v1/applications', asYaml(application(3, 2))), { status: 200 }, 'changed')
@@ -96,6 +107,7 @@ t.test('each call for a subnet gives another one, up to SUBNETS_PER_ADDRESS; ope
   t.equal(await release('172.18.0.64'), '404 subnet_not_found')
   t.equal(await release('172.18.9.0'), '404 subnet_not_found')
   t.equal(await release('hpi'), '400 address_malformed')
+  t.equal((await server.fetch('/api/v1/subnets?after=hpi')).status, 400)
   t.match(await take(), /^200 .*172.18.0.192/)
   t.match(await take(), /^429 /)
 })

@@ -68,6 +68,14 @@ t.test('before cs1 only small frames are read, after it those that the cluster h
   await until(() => unknown.received().includes('sc1'))
   unknown.socket.write(frame(1, 'x'.repeat(200 * 1024), { claimedLength: 8 * 2 ** 20 }))
   t.equal(await unknown.closeCode(), 1009)
+  const cs1 = JSON.stringify({ event: 'cs1', data: { cluster_name: 'x', padding: '' } })
+  for (const [size, code] of [[128 * 1024 + 1, 1009], [128 * 1024, undefined]] as const) {
+    const peer = await openPeer(t, server.channel)
+    peer.raw(cs1.replace('""', `"${'x'.repeat(size - cs1.length)}"`))
+    await peer.next('sc1')
+    if (code === undefined) t.ok(await peer.next('sc2'))
+    else t.equal((await peer.closed).code, code)
+  }
   const peer = await register(t, server.channel)
   peer.send('information', { padding: 'x'.repeat(256 * 1024) })
   t.match(await peer.next('error'), { code: 'frame_too_large' })

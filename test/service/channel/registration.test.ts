@@ -85,6 +85,10 @@ t.test('what is wrong in cs1 is named with its field and what was expected', asy
     ...['', ' \u00a0', 'a\u0085', 'a\u202eb', '\u2066a', '\u200ea', '\u061ca', 'a\u2028b', 'a\ud800', '\udc00'].map(name =>
       [{ cluster_name: name }, /^data\.cluster_name: expected 1 to 255 characters on one line, none of which/] as const
     ),
+    ...['a\nb', '\u202ea', '\ud800', ' '.repeat(3) + '\u0000'].map(place =>
+      [{ cluster_name: 'hpi', cluster_location: place }, /^data\.cluster_location: expected/] as const
+    ),
+    [{ cluster_name: '\ufb2c'.repeat(255) }, /^data\.cluster_name: expected 1 to 255/],
     [{ cluster_name: 'hpi', manager_port: 0 }, /^data\.manager_port: expected 1 to 65535, as a number or in digits or null/],
     [{ cluster_name: 'hpi', last_seq: -1 }, /^data\.last_seq: expected a whole number/]
   ] as const) {

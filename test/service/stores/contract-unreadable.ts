@@ -171,6 +171,7 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame((await store.clusters.signs()).map(({ id }) => id).sort(), ids(clusters))
     t.equal((await store.clusters.placementViews()).filter(({ id }) => !broken.some(each => each.id === id)).length, (await store.clusters.list({})).length)
     for (const { id } of broken) await t.rejects(store.clusters.get(id), { code: 'cluster_unreadable', status: 500, message: /understood: (?!.*secret)/ })
+    t.strictSame(store.unreadable().sort(), ids(broken).map(id => `cluster ${id}`))
     t.strictSame(opened.errors.map(({ details }) => (details as { cluster_id: string }).cluster_id).sort(), ids(broken))
     await store.clusters.heartbeat(broken[0]!.id, { warnings: [] }, now)
     t.equal((await store.clusters.get(broken[0]!.id))!.id, broken[0]!.id, 'what a heartbeat brings anew is mended by it')
