@@ -60,10 +60,13 @@ function readArguments (): { help: boolean, command: string[] } {
 /** Carries out a command on the files of the database. Gives what to tell the operator. */
 async function run ([name, file, ...others]: string[], config: Config): Promise<string> {
   const { adoptDatabase, backupDatabase, restoreDatabase } = await import('./commands/database.js')
-  if (others.length === 0) {
-    if (name === 'backup' && file !== undefined) return await backupDatabase(config, file)
-    if (name === 'restore' && file !== undefined) return await restoreDatabase(config, file)
+  try {
+    if (name === 'backup' && file !== undefined && others.length === 0) return await backupDatabase(config, file)
+    if (name === 'restore' && file !== undefined && others.length === 0) return await restoreDatabase(config, file)
     if (name === 'adopt-database' && file === undefined) return await adoptDatabase(config)
+  } catch (err) {
+    // Files that are not there, a disk that is full: its message is enough.
+    throw new ConfigError((err as Error).message, { cause: err })
   }
   throw new ConfigError('Expected no command, or: backup FILE, restore FILE, adopt-database. See --help')
 }

@@ -7,7 +7,8 @@ import { ConfigError, type Config } from '../plugins/config.js'
 import { reasonIn } from '../schemas/wording.js'
 import { askForBackup, backupSocketOf, writeBackup } from '../stores/sqlite/backup.js'
 import { openConnection } from '../stores/sqlite/connection.js'
-import { databaseIn, logOf, markerOf, syncFolder } from '../stores/sqlite/marker.js'
+import { makeFolder, syncFolder } from '../stores/sqlite/folder.js'
+import { databaseIn, logOf, markerOf } from '../stores/sqlite/marker.js'
 
 /** Commands on the files of the embedded database. Each gives what to tell the operator, or throws. */
 
@@ -29,6 +30,7 @@ export async function backupDatabase (settings: Settings, target: string): Promi
 export async function restoreDatabase (settings: Settings, source: string): Promise<string> {
   const file = fileOf(settings)
   checkPages(source)
+  await makeFolder(dirname(file))
   const aside = await putAside(file)
   const draft = `${file}.partial`
   await copyFile(source, draft)

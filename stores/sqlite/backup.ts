@@ -6,7 +6,7 @@ import { createConnection, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { syncFolder } from './marker.js'
+import { syncFolder } from './folder.js'
 
 /**
  * Backups while a server has the database open, which it has for itself alone: another process of the same user asks

@@ -1,5 +1,4 @@
-import { constants, existsSync, statSync } from 'node:fs'
-import { access, mkdir } from 'node:fs/promises'
+import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ApiError } from '../../schemas/errors.js'
 import { reasonIn } from '../../schemas/wording.js'
@@ -7,6 +6,7 @@ import { createDocumentReader, type DocumentReader, type UnreadableLog } from '.
 import { createCheckpoints, type Checkpoints } from './checkpoints.js'
 import { openDatabase, type Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
+import { checkWritable, makeFolder } from './folder.js'
 import { lookAt, newId, openIdentity, refusalOf } from './identity.js'
 import { readMarker, writeMarker } from './marker.js'
 import { createGroupCommit, type GroupCommit } from './group-commit.js'
@@ -41,20 +41,16 @@ export async function openConnection (
   { file, log, adopt = false }: { file: string, log?: StoreLog, adopt?: boolean }
 ): Promise<Connection> {
   const folder = dirname(file)
-  await makeFolder(folder).catch((err: Error) => {
-    throw unusable(`The folder ${folder} for the database cannot be made: ${err.message}`, err)
-  })
+  await makeFolder(folder)
   const cannotBeUsed = (why: string, cause?: unknown) =>
-    unusable(`The database ${file} cannot be used: ${why}`, cause)
+    new ApiError('store_unavailable', `The database ${file} cannot be used: ${why}`, { cause })
   const marker = await readMarker(file).catch((err: Error) => {
     if (!adopt) throw cannotBeUsed(err.message, err)
     return undefined
   })
   const refusal = adopt ? undefined : refusalOf(lookAt(file, marker))
   if (refusal !== undefined) throw cannotBeUsed(refusal)
-  await access(folder, constants.W_OK).catch((err: Error) => {
-    throw unusable(`The folder ${folder} of the database is read-only: ${err.message}`, err)
-  })
+  await checkWritable(folder, file)
   const db = openDatabase(file)
   let checkpoints: Checkpoints
   try {
@@ -110,20 +106,6 @@ export async function openConnection (
       return closed
     }
   }
-}
-
-function unusable (message: string, cause: unknown): ApiError {
-  return new ApiError('store_unavailable', message, { cause })
-}
-
-/** mkdir with `recursive` never ends where no folder can be made in one that is there, as in /proc. */
-async function makeFolder (folder: string): Promise<void> {
-  if (existsSync(folder)) return
-  const parent = dirname(folder)
-  if (parent !== folder) await makeFolder(parent)
-  await mkdir(folder).catch((err: NodeJS.ErrnoException) => {
-    if (err.code !== 'EEXIST') throw err
-  })
 }
 
 /** Throws for a database with a damaged page. */

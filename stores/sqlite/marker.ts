@@ -3,6 +3,7 @@ import { open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Type, type Static } from '@sinclair/typebox'
 import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { syncFolder } from './folder.js'
 
 /**
  * What is noted beside a database, so that another file, an older one or half of one is not taken for it.
@@ -54,10 +55,4 @@ async function replaceFile (file: string, text: string): Promise<void> {
   }
   await rename(`${file}.new`, file)
   await syncFolder(dirname(file))
-}
-
-/** What was renamed in a folder is so after a power cut. */
-export async function syncFolder (folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  await handle.sync().finally(() => handle.close())
 }

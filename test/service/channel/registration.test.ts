@@ -141,10 +141,13 @@ t.test('a newer session replaces the older with 4001, whose late frames and clos
 t.test('frames that wait when a newer session takes over are dropped', async t => {
   const server = await startChannel(t)
   const older = await register(t, server.channel)
+  const peer = await openPeer(t, server.channel)
+  await peer.next('sc1')
   // More than are written to disk in the time that a registration takes.
   const flood = 900
   for (let i = 0; i < flood; i++) older.send('nodes', { delta: 1 })
-  const newer = await register(t, server.channel)
+  peer.send('cs1', { cluster_name: 'hpi' })
+  const newer = { ...peer, id: (await peer.next('sc2') as { id: string }).id }
   t.equal((await older.closed).code, 4001)
   newer.send('information', { cpu_cores: 1 })
   await until(async () => (await server.cluster(newer.id)).total_cpu_cores === 1)
