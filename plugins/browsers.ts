@@ -14,6 +14,9 @@ declare module 'fastify' {
 /** Names of this machine, in the form that URLs give them. */
 const OWN_HOSTS = ['localhost', '127.0.0.1', '[::1]']
 
+/** Values of `Host` that are remembered, so that not each request costs the parsing of one. */
+const MAX_KNOWN = 100
+
 /** What browsers say of the sender of a request that they need not name by `Origin`, if it is another site. */
 const FOREIGN_SITES = ['cross-site', 'same-site']
 
@@ -32,6 +35,9 @@ export default fp(async function browsers (app) {
   const origins = listOf(ALLOWED_ORIGINS).map(entry => readOrigin(entry))
   const hosts = isLoopback(MY_HOST) ? [...OWN_HOSTS, ...listOf(ALLOWED_HOSTS.toLowerCase())] : undefined
 
+  /** Values of `Host` that were found to be ours. */
+  const known = new Set<string>()
+
   function isForeign ({ method, url = '', headers }: Parameters<typeof app.foreign>[0]): boolean {
     const { origin, host = '' } = headers
     if (origin !== undefined) return !isOwn(origin, host) && !origins.includes(origin.toLowerCase())
@@ -43,11 +49,12 @@ export default fp(async function browsers (app) {
   function foreign (request: Parameters<typeof app.foreign>[0]): ApiError | undefined {
     const { origin, host } = request.headers
     // HTTP/1.0 has no Host, and no browser speaks it.
-    if (hosts && host !== undefined && !hosts.includes(hostnameOf(host))) {
+    if (hosts && host !== undefined && !known.has(host) && !hosts.includes(hostnameOf(host))) {
       return new ApiError('host_unknown', `The server is not known as ${JSON.stringify(host.slice(0, 255))}`, {
         hint: 'Use localhost, or add the name to ALLOWED_HOSTS'
       })
     }
+    if (host !== undefined && known.size < MAX_KNOWN) known.add(host)
     if (!isForeign(request)) return undefined
     const sender = origin === undefined ? 'A page of another site' : `A page of ${JSON.stringify(origin.slice(0, 255))}`
     return new ApiError('origin_foreign', `${sender} may not use this server`, {
@@ -56,10 +63,7 @@ export default fp(async function browsers (app) {
   }
 
   app.decorate('foreign', foreign)
-  app.addHook('onRequest', async ({ raw }) => {
-    const refusal = foreign(raw)
-    if (refusal) throw refusal
-  })
+  app.addHook('onRequest', ({ raw }, _reply, done) => done(foreign(raw)))
 }, { name: 'browsers', dependencies: ['config', 'errors'] })
 
 const listOf = (text: string) => text.split(',').map(entry => entry.trim()).filter(entry => entry !== '')

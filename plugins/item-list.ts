@@ -40,31 +40,32 @@ const STALLED_MS = 60_000
 export default fp(async function itemList (app) {
   app.decorateReply('sendItems', async function (this: FastifyReply, list) {
     const parts = partsOf(list)
-    // A failure until here is still answered as an error.
-    const { value: first } = await parts.next()
+    // A failure until here is still answered as an error, and a list that is not long as a whole.
+    let text = ''
+    let next = await parts.next()
+    while (!next.done && text.length < PART_BYTES) {
+      text += next.value
+      next = await parts.next()
+    }
     this.type('application/json; charset=utf-8')
-    if (!first || first.isLast) return this.send(first?.text ?? '')
+    if (next.done) return this.send(text)
     this.raw.setTimeout(STALLED_MS, () => this.raw.destroy())
-    return this.send(Readable.from(joined(first.text, parts), { objectMode: false }))
+    return this.send(Readable.from(joined(text, next.value, parts), { objectMode: false }))
   })
 }, { name: 'item-list' })
 
-/** A part of the text of an answer. */
-interface Part {
-  text: string
-  isLast: boolean
-}
-
-async function * joined (first: string, rest: AsyncIterable<Part>): AsyncIterable<string> {
+async function * joined (first: string, second: string, rest: AsyncIterable<string>): AsyncIterable<string> {
   yield first
-  for await (const { text } of rest) {
+  yield second
+  for await (const text of rest) {
     yield text
     // Others have their turn, however fast the client is.
     await setImmediate()
   }
 }
 
-async function * partsOf<T extends Item> ({ read, toText, page }: ItemList<T>): AsyncGenerator<Part, undefined> {
+/** The text of the answer, part by part. */
+async function * partsOf<T extends Item> ({ read, toText, page }: ItemList<T>): AsyncGenerator<string, undefined> {
   const limit = page?.limit ?? Infinity
   let text = page ? '{"items":[' : '['
   let after = page?.after
@@ -81,10 +82,10 @@ async function * partsOf<T extends Item> ({ read, toText, page }: ItemList<T>): 
     const isMore = found.length > items.length
     if (isMore || found.length < asked) {
       const end = page ? `],"next":${JSON.stringify(isMore ? after ?? null : null)}}` : ']'
-      yield { text: text + end, isLast: true }
+      yield text + end
       return undefined
     }
-    yield { text, isLast: false }
+    yield text
     const average = texts.reduce((sum, each) => sum + each.length, 0) / texts.length
     size = Math.max(1, Math.min(PART, Math.floor(PART_BYTES / average)))
     text = ''

@@ -1,4 +1,3 @@
-import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { ApiError } from '../schemas/errors.js'
 import { parseJson } from '../schemas/json-text.js'
@@ -8,17 +7,23 @@ import { parseJson } from '../schemas/json-text.js'
  * body; the schema of the route decides whether it needs one.
  */
 export default fp(async function jsonBody (app) {
-  app.addHook('onRequest', async ({ headers }) => {
+  app.addHook('onRequest', ({ headers }, _reply, done) => {
     const { 'content-encoding': encoding = 'identity' } = headers
-    if (encoding === 'identity') return
-    throw new ApiError('media_type_unsupported', `Content-Encoding ${encoding.slice(0, 100)} is not supported`, {
-      hint: 'Send the body uncompressed'
-    })
+    if (encoding === 'identity') return done()
+    done(
+      new ApiError('media_type_unsupported', `Content-Encoding ${encoding.slice(0, 100)} is not supported`, {
+        hint: 'Send the body uncompressed'
+      })
+    )
   })
   app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, async (_request: FastifyRequest, body: string) =>
-    jsonOf(body)
-  )
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
+    try {
+      done(null, jsonOf(String(body)))
+    } catch (err) {
+      done(err as Error)
+    }
+  })
 }, { name: 'json-body' })
 
 /** The value of a body; undefined for an empty one. `json_invalid` for one that cannot be read. */

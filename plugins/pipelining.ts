@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import fp from 'fastify-plugin'
 
 /**
@@ -6,8 +5,9 @@ import fp from 'fastify-plugin'
  * of them at once, and keep every answer until its turn comes.
  */
 export default fp(async function pipelining (app) {
-  app.addHook('onRequest', async (_request, { raw }) => {
+  app.addHook('onRequest', (_request, { raw }, done) => {
     // It has a socket once its turn has come.
-    if (raw.socket === null) await once(raw, 'socket')
+    if (raw.socket === null) raw.once('socket', () => done())
+    else done()
   })
 }, { name: 'pipelining' })

@@ -59,6 +59,7 @@ export function parseJson (text: string): unknown {
 
 /** Whether a field whose content is not ours may hold this value. */
 export function isFreeForm (value: unknown): boolean {
+  if (value === undefined || value === null) return true
   try {
     const text = JSON.stringify(value) ?? ''
     return Buffer.byteLength(text) <= FREE_FORM.bytes && !isDeeperThan(FREE_FORM.levels, text)
