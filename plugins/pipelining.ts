@@ -10,4 +10,4 @@ export default fp(async function pipelining (app) {
     if (raw.socket === null) raw.once('socket', () => done())
     else done()
   })
-}, { name: 'pipelining' })
+}, { name: 'pipelining', dependencies: ['requester'] })

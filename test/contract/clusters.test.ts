@@ -10,13 +10,41 @@ const ok = text('ok')
 const heartbeats: Row[] = [
   ['POST /api/information/<cluster>', ok, asJson(ROOMY)],
   ['POST /api/information/<cluster>', ok, asJson({})],
-  ['POST /api/information/<cluster>', ok, asJson({ cpu_percent: null, memory_percent: null, cpu_cores: null, cumulative_memory_in_mb: null, number_of_nodes: null, jobs: null, technology: null, more: null })],
-  ['POST /api/information/<cluster>', ok, as('application/json', '{"jobs":[{"system_job_id":"<job>","status":"RUNNING"},{"system_job_id":7},null]}')],
+  [
+    'POST /api/information/<cluster>',
+    ok,
+    asJson({
+      cpu_percent: null,
+      memory_percent: null,
+      cpu_cores: null,
+      cumulative_memory_in_mb: null,
+      number_of_nodes: null,
+      jobs: null,
+      technology: null,
+      more: null
+    })
+  ],
+  [
+    'POST /api/information/<cluster>',
+    ok,
+    as('application/json', '{"jobs":[{"system_job_id":"<job>","status":"RUNNING"},{"system_job_id":7},null]}')
+  ],
   ['GET /api/job/status/<job>', text('RUNNING\n')],
   [`POST /api/information/${UNKNOWN}`, unknown, asJson(ROOMY)],
   ['POST /api/information/42', malformed, asJson(ROOMY)],
-  ['POST /api/information/<cluster>', text('bad_request: The body is not valid\n  cpu_cores: expected a number of at least 0 or null, got the number -1\n', 400), asJson({ cpu_cores: -1 })],
-  ['POST /api/information/<cluster>', text('json_invalid: The body is not valid JSON: …', 400), as('application/json', '{"cpu_cores":NaN}')]
+  [
+    'POST /api/information/<cluster>',
+    text(
+      'bad_request: The body is not valid\n  cpu_cores: expected a number of at least 0 or null, got the number -1\n',
+      400
+    ),
+    asJson({ cpu_cores: -1 })
+  ],
+  [
+    'POST /api/information/<cluster>',
+    text('json_invalid: The body is not valid JSON: …', 400),
+    as('application/json', '{"cpu_cores":NaN}')
+  ]
 ]
 
 const results: Row[] = [

@@ -60,7 +60,13 @@ t.test('an update that fails is rolled back and shows why', async t => {
   t.notOk(after.descriptor.cmd)
   t.equal(image(after), image(before))
   t.same(places(after), [hpi.id])
-  t.match(after.revisions.map(({ generation, descriptor }) => [generation, descriptor?.cmd]), [[2, ['broken']], [1, undefined]])
+  t.match(
+    after.revisions.map(({ generation, descriptor }) => [generation, descriptor?.cmd]),
+    [
+      [2, ['broken']],
+      [1, undefined]
+    ]
+  )
   t.match((await events()).filter(({ type }) => type === 'rolled_back'), [{ message: /generation 2 failed: instance 0 is FAILED/ }])
 })
 

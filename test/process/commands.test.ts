@@ -58,11 +58,14 @@ t.test('a folder that is removed while the server runs makes it not ready, and w
   const refused = await fetch(`${server.url}/api/v1/jobs`, asYaml(yamlDescriptor('two')))
   t.equal(refused.status, 503)
   t.match(await refused.json(), { code: 'store_unavailable', detail: /was removed or replaced while it was in use/ })
-  const { status, checks } = await (await fetch(`${server.url}/readyz`)).json() as {
+  const { status, checks } = (await (await fetch(`${server.url}/readyz`)).json()) as {
     status: string
-    checks: Array<{ name: string, ok: boolean }>
+    checks: Array<{ name: string; ok: boolean }>
   }
   t.equal(status, 'not_ready')
-  t.same(checks.filter(({ ok }) => !ok).map(({ name }) => name), ['store', 'data_folder'])
+  t.same(
+    checks.filter(({ ok }) => !ok).map(({ name }) => name),
+    ['store', 'data_folder']
+  )
   t.equal(await server.end('SIGTERM'), 0)
 })

@@ -10,10 +10,12 @@ function depthOf (value: unknown): number {
 }
 
 t.test('the depth of a text is that of its value, whatever its strings hold', async t => {
-  fc.assert(fc.property(fc.json(), text => {
-    const depth = depthOf(JSON.parse(text))
-    return !isDeeperThan(depth, text) && (depth === 0 || isDeeperThan(depth - 1, text))
-  }))
+  fc.assert(
+    fc.property(fc.json(), text => {
+      const depth = depthOf(JSON.parse(text))
+      return !isDeeperThan(depth, text) && (depth === 0 || isDeeperThan(depth - 1, text))
+    })
+  )
   for (const text of ['"[[["', '"\\"[[["', '"\\\\"', '"[', '{"a":"\\\\\\"]"}', '"']) {
     t.equal(isDeeperThan(1, text), false, text)
   }
@@ -35,7 +37,14 @@ t.test('a field of any content has a depth of 32 and 64 KiB', async t => {
     t.equal(isFreeForm(value), true)
   }
   const deepest = Array.from({ length: 100_000 }).reduce<unknown>(inner => [inner], 1)
-  for (const value of ['x'.repeat(65_535), '\u0001'.repeat(20_000), 'é'.repeat(32_769), { a: 'x'.repeat(65_530) }, JSON.parse(levels(33)), deepest]) {
+  for (const value of [
+    'x'.repeat(65_535),
+    '\u0001'.repeat(20_000),
+    'é'.repeat(32_769),
+    { a: 'x'.repeat(65_530) },
+    JSON.parse(levels(33)),
+    deepest
+  ]) {
     t.equal(isFreeForm(value), false)
   }
 })

@@ -54,7 +54,9 @@ t.test('a heartbeat over HTTP may be the larger the more instances are placed on
   })
   t.equal(deployed.status, 201)
   const until = Date.now() + 10_000
-  while (!(await beat(290)).startsWith('200') && Date.now() < until) await new Promise(resolve => setTimeout(resolve, 50))
+  while (!(await beat(290)).startsWith('200') && Date.now() < until) {
+    await new Promise(resolve => setTimeout(resolve, 50))
+  }
   t.equal(await beat(290), '200 ok')
   t.match(await beat(310), /^413 body_too_large: expected a heartbeat of at most 311296 bytes/)
 })

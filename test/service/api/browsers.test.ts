@@ -9,7 +9,9 @@ const ask = (port: number, method: string, path: string, headers: Record<string,
   new Promise<string>((resolve, reject) => {
     const asked = request({ port, host: '127.0.0.1', path, method, headers }, response => {
       let text = ''
-      response.on('data', chunk => { text += String(chunk) })
+      response.on('data', chunk => {
+        text += String(chunk)
+      })
       response.on('end', () => resolve(`${response.statusCode} ${text}`))
     })
     asked.on('error', reject)
@@ -73,7 +75,7 @@ t.test('clients other than browsers, pages of the server and links to its pages 
     { origin: 'http://localhost:3000', 'sec-fetch-site': 'cross-site' },
     { 'sec-fetch-site': 'same-origin' },
     { 'sec-fetch-site': 'none', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
-  ]) t.match(await ask(port, 'GET', '/api/jobs', headers), /^200 /, JSON.stringify(headers))
+  ]) { t.match(await ask(port, 'GET', '/api/jobs', headers), /^200 /, JSON.stringify(headers)) }
   const link = { 'sec-fetch-site': 'cross-site', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
   for (const path of ['/', '/docs', '/docs/errors']) t.match(await ask(port, 'GET', path, link), /^200 /, path)
   t.match(await ask(port, 'POST', '/', link), /^403 /)
@@ -127,6 +129,8 @@ t.test('pages tell browsers what they may do; other answers need no such headers
 
 t.test('an origin that is none is named at the start', async t => {
   for (const origin of ['example.com', 'https://example.com/path', 'file://x', '*']) {
-    await t.rejects(startServer(t, { ALLOWED_ORIGINS: origin }), { message: new RegExp(`"${origin.replace('*', '\\*')}" is no origin`) })
+    await t.rejects(startServer(t, { ALLOWED_ORIGINS: origin }), {
+      message: new RegExp(`"${origin.replace('*', '\\*')}" is no origin`)
+    })
   }
 })

@@ -71,7 +71,11 @@ t.test('a path that has routes of other methods is 405 and says which', async t 
     ['POST', '/docs/static/logo.svg', 'HEAD, GET']
   ] as const) {
     const answer = await server.fetch(`${path}?a=b`, { method })
-    t.same([answer.status, new Set(answer.headers.get('allow')?.split(', '))], [405, new Set(allow.split(', '))], `${method} ${path}`)
+    t.same(
+      [answer.status, new Set(answer.headers.get('allow')?.split(', '))],
+      [405, new Set(allow.split(', '))],
+      `${method} ${path}`
+    )
     if (method !== 'HEAD') t.match(await answer.text(), /method_not_allowed/)
   }
   for (const path of ['/no-such-route', '/api/v2/jobs', '/docs/static/no-such-file']) {
@@ -112,7 +116,9 @@ t.test('what is compressed is refused by name, and so are two fields named file'
 t.test('HEAD changes nothing', async t => {
   const server = await startServer(t)
   await server.fetch('/api/deploy', asForm(yamlDescriptor()))
-  for (const path of ['/api/delete/demo.default.service1.test', '/api/net/subnet']) t.equal((await server.fetch(path, { method: 'HEAD' })).status, 405)
+  for (const path of ['/api/delete/demo.default.service1.test', '/api/net/subnet']) {
+    t.equal((await server.fetch(path, { method: 'HEAD' })).status, 405)
+  }
   t.equal((await server.json('/api/jobs')).length, 1)
   t.same(await server.json('/api/net/subnet'), { subnet_addr: '172.18.0.0' })
   t.equal((await server.fetch('/status', { method: 'HEAD' })).status, 200)

@@ -8,7 +8,7 @@ const application = (services: number, replicas: number) =>
 
 async function ask (server: TestServer, path: string, init: RequestInit): Promise<Record<string, unknown>> {
   const answer = await server.fetch(path, init)
-  return { ...await answer.json() as Record<string, unknown>, status: answer.status }
+  return { ...((await answer.json()) as Record<string, unknown>), status: answer.status }
 }
 
 const scale = (server: TestServer, job: string, replicas: number) =>
@@ -18,22 +18,25 @@ const scale = (server: TestServer, job: string, replicas: number) =>
     body: JSON.stringify({ replicas })
   })
 
-t.test('one request asks for at most MAX_INSTANCES_PER_REQUEST instances, and takes no address if for more', async t => {
-  const server = await startServer(t)
-  t.match(await ask(server, '/api/v1/applications', asYaml(application(65, 1000))), {
-    status: 409,
-    code: 'limit_exceeded',
-    limit: 5000,
-    used: 0,
-    asked: 65_000,
-    detail: 'One request may ask for 5000 instances, this one for 65000'
-  })
-  const answer = await server.fetch('/api/deploy', asYaml(application(6, 1000)))
-  t.match([answer.status, await answer.text()], [409, /^limit_exceeded: One request may ask for 5000 instances/])
-  t.match(await ask(server, '/api/v1/jobs/plan', asYaml(application(6, 1000))), { code: 'limit_exceeded' })
-  t.same(await server.store.jobs.used('crowd'), { jobs: 0, addresses: 0 })
-  t.match(await ask(server, '/api/v1/applications', asYaml(application(5, 1000))), { status: 201 })
-})
+t.test(
+  'one request asks for at most MAX_INSTANCES_PER_REQUEST instances, and takes no address if for more',
+  async t => {
+    const server = await startServer(t)
+    t.match(await ask(server, '/api/v1/applications', asYaml(application(65, 1000))), {
+      status: 409,
+      code: 'limit_exceeded',
+      limit: 5000,
+      used: 0,
+      asked: 65_000,
+      detail: 'One request may ask for 5000 instances, this one for 65000'
+    })
+    const answer = await server.fetch('/api/deploy', asYaml(application(6, 1000)))
+    t.match([answer.status, await answer.text()], [409, /^limit_exceeded: One request may ask for 5000 instances/])
+    t.match(await ask(server, '/api/v1/jobs/plan', asYaml(application(6, 1000))), { code: 'limit_exceeded' })
+    t.same(await server.store.jobs.used('crowd'), { jobs: 0, addresses: 0 })
+    t.match(await ask(server, '/api/v1/applications', asYaml(application(5, 1000))), { status: 201 })
+  }
+)
 
 t.test('a namespace has at most MAX_ADDRESSES_PER_NAMESPACE addresses, also when many ask at once', async t => {
   const server = await startServer(t, { MAX_ADDRESSES_PER_NAMESPACE: 30 })
@@ -41,7 +44,10 @@ t.test('a namespace has at most MAX_ADDRESSES_PER_NAMESPACE addresses, also when
     ask(server, '/api/v1/jobs', asYaml(yamlDescriptor(name, `replicas: ${replicas}\n`)))
   const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => deploy(`s${i}`, 4)))
   t.equal(answers.filter(({ status }) => status === 201).length, 6)
-  t.match(answers.find(({ status }) => status === 409), { code: 'limit_exceeded', limit: 30, used: 30, asked: 5 })
+  t.match(
+    answers.find(({ status }) => status === 409),
+    { code: 'limit_exceeded', limit: 30, used: 30, asked: 5 }
+  )
   t.same(await server.store.jobs.used('default'), { jobs: 6, addresses: 30 })
 
   const name = String(answers.find(({ status }) => status === 201)!.job_name)
@@ -59,7 +65,10 @@ t.test('a namespace has at most MAX_ADDRESSES_PER_NAMESPACE addresses, also when
 t.test('several requests for one job count as the largest of them', async t => {
   const server = await startServer(t, { MAX_ADDRESSES_PER_NAMESPACE: 11, MAX_JOBS_PER_NAMESPACE: 1 })
   const deploy = () => ask(server, '/api/v1/jobs', asYaml(yamlDescriptor('one')))
-  t.same(new Set((await Promise.all(Array.from({ length: 10 }, deploy))).map(({ status }) => status)), new Set([200, 201]))
+  t.same(
+    new Set((await Promise.all(Array.from({ length: 10 }, deploy))).map(({ status }) => status)),
+    new Set([200, 201])
+  )
   const scaled = await Promise.all(Array.from({ length: 10 }, () => scale(server, 'demo.default.one.test', 10)))
   t.same(new Set(scaled.map(({ status }) => status)), new Set([200]))
   t.same(await server.store.jobs.used('default'), { jobs: 1, addresses: 11 })
@@ -76,7 +85,11 @@ t.test('a namespace has at most MAX_JOBS_PER_NAMESPACE jobs; those that it has c
     asked: 4,
     detail: 'crowd has 0 jobs of at most 3, the request asks for 4 more'
   })
-  t.match(await ask(server, '/api/v1/jobs/plan', asYaml(application(4, 1))), { status: 409, code: 'limit_exceeded' }, 'planned')
+  t.match(
+    await ask(server, '/api/v1/jobs/plan', asYaml(application(4, 1))),
+    { status: 409, code: 'limit_exceeded' },
+    'planned'
+  )
   t.match(await ask(server, '/api/v1/applications', asYaml(application(3, 1))), { status: 201 })
   t.match(await ask(server, '/api/v1/applications', asYaml(application(3, 1))), { status: 200 }, 'the same again')
   t.match(await ask(server, '/api/v1/applications', asYaml(application(3, 2))), { status: 200 }, 'changed')
@@ -89,11 +102,10 @@ t.test('each call for a subnet gives another one, up to SUBNETS_PER_ADDRESS; ope
     const answer = await server.fetch('/api/net/subnet')
     return `${answer.status} ${await answer.text()}`
   }
-  t.same([await take(), await take(), await take()], [
-    '200 {"subnet_addr":"172.18.0.0"}',
-    '200 {"subnet_addr":"172.18.0.64"}',
-    '200 {"subnet_addr":"172.18.0.128"}'
-  ])
+  t.same(
+    [await take(), await take(), await take()],
+    ['200 {"subnet_addr":"172.18.0.0"}', '200 {"subnet_addr":"172.18.0.64"}', '200 {"subnet_addr":"172.18.0.128"}']
+  )
   t.match(await take(), /^429 subnet_limit: 127.0.0.1 has 3 subnets, and may have 3\n/)
   const { items, next } = await server.json('/api/v1/subnets?limit=2')
   t.match(items, [{ subnet: '172.18.0.0', address: '127.0.0.1', given_at: /^20/ }, { subnet: '172.18.0.64' }])

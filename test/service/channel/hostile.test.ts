@@ -33,34 +33,47 @@ t.test('JSON of 64 levels and more is refused, before and after registration', a
   await until(async () => (await server.cluster(peer.id)).more !== null)
 })
 
-t.test('a field of a heartbeat that is too deep or too large is left out with a warning, and the rest counts', async t => {
-  const server = await startChannel(t)
-  const peer = await register(t, server.channel)
-  const worker = { name: 'w1', cpu_cores: 1, memory_in_mb: 1 }
-  peer.send('information', {
-    cpu_cores: 7,
-    more: JSON.parse(levels(33)),
-    workers: [{ ...worker, gpu: 'x'.repeat(2 ** 16) }, { ...worker, name: 'w2', gpu: 'yes' }]
-  })
-  t.match(await peer.next('error'), {
-    code: 'heartbeat_entry_invalid',
-    message: 'workers[0]: expected at most 32 levels of objects and arrays, 64 KiB as JSON; it was left out; ' +
-      'more: expected at most 32 levels of objects and arrays, 64 KiB as JSON; it was left out'
-  })
-  const { total_cpu_cores: cores, more, workers, warnings } = await server.cluster(peer.id)
-  t.same([cores, more, workers, warnings.length], [7, null, [worker, { ...worker, name: 'w2', gpu: 'yes' }], 2])
-})
-
-t.test('a cluster_info that is too deep or too large does not register, over the channel and over Socket.IO', async t => {
-  const server = await startChannel(t)
-  for (const info of [JSON.parse(levels(33)), 'x'.repeat(2 ** 16 + 1)]) {
-    const peer = await openPeer(t, server.channel)
-    peer.send('cs1', { cluster_name: 'hpi', cluster_info: info })
-    await peer.next('sc1')
-    t.match(await peer.next('error'), { code: 'data_invalid', message: /^data.cluster_info: expected JSON: .*|at most 32 levels/ })
-    t.equal((await peer.closed).code, 4000)
+t.test(
+  'a field of a heartbeat that is too deep or too large is left out with a warning, and the rest counts',
+  async t => {
+    const server = await startChannel(t)
+    const peer = await register(t, server.channel)
+    const worker = { name: 'w1', cpu_cores: 1, memory_in_mb: 1 }
+    peer.send('information', {
+      cpu_cores: 7,
+      more: JSON.parse(levels(33)),
+      workers: [
+        { ...worker, gpu: 'x'.repeat(2 ** 16) },
+        { ...worker, name: 'w2', gpu: 'yes' }
+      ]
+    })
+    t.match(await peer.next('error'), {
+      code: 'heartbeat_entry_invalid',
+      message:
+        'workers[0]: expected at most 32 levels of objects and arrays, 64 KiB as JSON; it was left out; ' +
+        'more: expected at most 32 levels of objects and arrays, 64 KiB as JSON; it was left out'
+    })
+    const { total_cpu_cores: cores, more, workers, warnings } = await server.cluster(peer.id)
+    t.same([cores, more, workers, warnings.length], [7, null, [worker, { ...worker, name: 'w2', gpu: 'yes' }], 2])
   }
-})
+)
+
+t.test(
+  'a cluster_info that is too deep or too large does not register, over the channel and over Socket.IO',
+  async t => {
+    const server = await startChannel(t)
+    for (const info of [JSON.parse(levels(33)), 'x'.repeat(2 ** 16 + 1)]) {
+      const peer = await openPeer(t, server.channel)
+      peer.send('cs1', { cluster_name: 'hpi', cluster_info: info })
+      await peer.next('sc1')
+      t.match(await peer.next('error'), {
+        code: 'data_invalid',
+        message: /^data.cluster_info: expected JSON: .*|at most 32 levels/
+      })
+      t.equal((await peer.closed).code, 4000)
+    }
+  }
+)
 
 t.test('before cs1 only small frames are read, after it those that the cluster has reason for', async t => {
   const server = await startChannel(t)
@@ -205,18 +218,33 @@ t.test('an offer of HTTP/2 with a request is ignored, with a body too, and the c
     asked.end(body)
   })
   t.same(await ask('GET', '/status'), [200, 'ok'])
-  t.same(await ask('POST', `/api/information/${id}`, JSON.stringify({ cpu_cores: 7 }) + ' '.repeat(200_000)), [200, 'ok'])
+  t.same(await ask('POST', `/api/information/${id}`, JSON.stringify({ cpu_cores: 7 }) + ' '.repeat(200_000)), [
+    200,
+    'ok'
+  ])
   t.equal((await server.cluster(id)).total_cpu_cores, 7)
   t.equal((await ask('GET', '/register'))[0], 426)
 })
 
-t.test('requests that offer HTTP/2 and do not wait for the answer to the last one are all answered, in order', async t => {
-  const { port } = await startChannel(t)
-  const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
-  const ask = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
-  const peer = await openRaw(t, port, [
-    ask('/api/jobs', offer), ask('/status', offer), ask('/status'), ask('/register', offer), ask('/none', offer), ask('/status')
-  ].join(''))
-  await until(() => peer.received().match(/HTTP\/1.1 /g)?.length === 6, '6 answers')
-  t.same(peer.received().match(/(?<=HTTP\/1.1 )\d+/g), ['200', '200', '200', '426', '404', '200'])
-})
+t.test(
+  'requests that offer HTTP/2 and do not wait for the answer to the last one are all answered, in order',
+  async t => {
+    const { port } = await startChannel(t)
+    const offer = 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n'
+    const ask = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
+    const peer = await openRaw(
+      t,
+      port,
+      [
+        ask('/api/jobs', offer),
+        ask('/status', offer),
+        ask('/status'),
+        ask('/register', offer),
+        ask('/none', offer),
+        ask('/status')
+      ].join('')
+    )
+    await until(() => peer.received().match(/HTTP\/1.1 /g)?.length === 6, '6 answers')
+    t.same(peer.received().match(/(?<=HTTP\/1.1 )\d+/g), ['200', '200', '200', '426', '404', '200'])
+  }
+)

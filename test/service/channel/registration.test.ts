@@ -82,14 +82,21 @@ t.test('what is wrong in cs1 is named with its field and what was expected', asy
   for (const [data, message] of [
     [{}, /^data\.cluster_name: expected/],
     [{ cluster_name: 5 }, /^data\.cluster_name: expected 1 to 255 characters/],
-    ...['', ' \u00a0', 'a\u0085', 'a\u202eb', '\u2066a', '\u200ea', '\u061ca', 'a\u2028b', 'a\ud800', '\udc00'].map(name =>
-      [{ cluster_name: name }, /^data\.cluster_name: expected 1 to 255 characters on one line, none of which/] as const
+    ...['', ' \u00a0', 'a\u0085', 'a\u202eb', '\u2066a', '\u200ea', '\u061ca', 'a\u2028b', 'a\ud800', '\udc00'].map(
+      name =>
+        [
+          { cluster_name: name },
+          /^data\.cluster_name: expected 1 to 255 characters on one line, none of which/
+        ] as const
     ),
-    ...['a\nb', '\u202ea', '\ud800', ' '.repeat(3) + '\u0000'].map(place =>
-      [{ cluster_name: 'hpi', cluster_location: place }, /^data\.cluster_location: expected/] as const
+    ...['a\nb', '\u202ea', '\ud800', ' '.repeat(3) + '\u0000'].map(
+      place => [{ cluster_name: 'hpi', cluster_location: place }, /^data\.cluster_location: expected/] as const
     ),
     [{ cluster_name: '\ufb2c'.repeat(255) }, /^data\.cluster_name: expected 1 to 255/],
-    [{ cluster_name: 'hpi', manager_port: 0 }, /^data\.manager_port: expected 1 to 65535, as a number or in digits or null/],
+    [
+      { cluster_name: 'hpi', manager_port: 0 },
+      /^data\.manager_port: expected 1 to 65535, as a number or in digits or null/
+    ],
     [{ cluster_name: 'hpi', last_seq: -1 }, /^data\.last_seq: expected a whole number/]
   ] as const) {
     const peer = await openPeer(t, channel)
@@ -103,10 +110,17 @@ t.test('what is wrong in cs1 is named with its field and what was expected', asy
 t.test('however a name is written, it is one cluster, and found as its descriptor writes it', async t => {
   const server = await startChannel(t)
   const before = await register(t, server.channel, { cluster_name: ' Köln \u{1F680}' })
-  const first = await registerRoomy(t, server, { cluster_name: 'Ko\u0308ln \u{1F680} ', cluster_location: 'Düsseldorf ' })
+  const first = await registerRoomy(t, server, {
+    cluster_name: 'Ko\u0308ln \u{1F680} ',
+    cluster_location: 'Düsseldorf '
+  })
   t.equal(first.id, before.id)
   t.match(await server.cluster(first.id), { cluster_name: 'Köln \u{1F680}', cluster_location: 'Düsseldorf' })
-  for (const [name, place] of [['a', 'Du\u0308sseldorf'], ['b', 'Ko\u0308ln \u{1F680}'], ['c', 'Düsseldorf']] as const) {
+  for (const [name, place] of [
+    ['a', 'Du\u0308sseldorf'],
+    ['b', 'Ko\u0308ln \u{1F680}'],
+    ['c', 'Düsseldorf']
+  ] as const) {
     const answer = await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor(name, `cluster_location: "${place}"\n`)))
     t.equal(answer.status, 201)
     t.match(await first.next('command'), { kind: 'deploy' }, place)

@@ -18,11 +18,16 @@ for (const [networks, addresses] of [
     const manager = await startClusterManager(t)
     for (const address of addresses) {
       const cs1 = { cluster_name: `at ${address}`, manager_port: manager.port, advertise_address: address }
-      await t.rejects(registerOverSocketIo(server.port, cs1), { message: /"address_refused".*is in none of CLUSTER_NETWORKS/ })
+      await t.rejects(registerOverSocketIo(server.port, cs1), {
+        message: /"address_refused".*is in none of CLUSTER_NETWORKS/
+      })
       const peer = await openPeer(t, server.channel)
       peer.send('cs1', cs1)
       t.match(await peer.next('sc1'), {})
-      t.match(await peer.next('error'), { code: 'address_refused', message: /^data.advertise_address: .* is in none of CLUSTER_NETWORKS$/ })
+      t.match(await peer.next('error'), {
+        code: 'address_refused',
+        message: /^data.advertise_address: .* is in none of CLUSTER_NETWORKS$/
+      })
       t.equal((await peer.closed).code, 4000)
       // It registered when CLUSTER_NETWORKS was another one.
       const { id } = await server.store.clusters.register({
@@ -45,7 +50,9 @@ for (const [networks, addresses] of [
 t.test('the metadata services of clouds are in no default network', async t => {
   const server = await startChannel(t)
   for (const address of ['fd00:ec2::254', 'fd20:ce::254', 'fd00:c1::a9fe:a9fe', '169.254.169.254', '100.100.100.200']) {
-    await t.rejects(registerOverSocketIo(server.port, { cluster_name: 'hpi', advertise_address: address }), { message: /address_refused/ })
+    await t.rejects(registerOverSocketIo(server.port, { cluster_name: 'hpi', advertise_address: address }), {
+      message: /address_refused/
+    })
   }
   await registerOverSocketIo(server.port, { cluster_name: 'hpi', advertise_address: 'fd00:ec3::1' })
 })
@@ -54,8 +61,15 @@ t.test('over the raw channel a cluster may come from anywhere; that is noted', a
   const server = await startChannel(t, { CLUSTER_NETWORKS: '10.0.0.0/8' })
   const { id } = await register(t, server.channel)
   t.match(await server.cluster(id), { delivery: 'channel', connected: true })
-  t.equal(server.log.filter(({ msg }) => msg === 'a cluster outside of CLUSTER_NETWORKS gets its commands over its channel only').length, 1)
-  await t.rejects(registerOverSocketIo(server.port, { cluster_name: 'tum' }), { message: /address_refused.*127.0.0.1 is in none/ })
+  t.equal(
+    server.log.filter(
+      ({ msg }) => msg === 'a cluster outside of CLUSTER_NETWORKS gets its commands over its channel only'
+    ).length,
+    1
+  )
+  await t.rejects(registerOverSocketIo(server.port, { cluster_name: 'tum' }), {
+    message: /address_refused.*127.0.0.1 is in none/
+  })
 })
 
 t.test('localhost and ::1 are contacted', async t => {
@@ -76,7 +90,9 @@ t.test('an advertised address is a host and nothing more, and a port that is mis
   const manager = await startClusterManager(t)
   for (const address of ['127.0.0.1/api/other?', 'user@127.0.0.1', '127.0.0.1:1#', '[::1', 'a b', '%31']) {
     const cs1 = { cluster_name: `at ${address}`, manager_port: manager.port, advertise_address: address }
-    await t.rejects(registerOverSocketIo(server.port, cs1), { message: /address_refused.*is neither an address nor a host name/ })
+    await t.rejects(registerOverSocketIo(server.port, cs1), {
+      message: /address_refused.*is neither an address nor a host name/
+    })
   }
   const id = await registerOverSocketIo(server.port, { cluster_name: 'no port' })
   const job = await server.command(id, ['deploy'])

@@ -58,7 +58,9 @@ t.test('a message over 128 KiB is 413, and nothing of it is kept', async t => {
   t.equal(peer.open.maxPayload, 128 * 1024)
   await peer.post('40/register,')
   await peer.poll()
-  const { status } = await peer.post(`42/register,["cs1",{"cluster_name":"hpi","cluster_info":"${'x'.repeat(128 * 1024)}"}]`)
+  const { status } = await peer.post(
+    `42/register,["cs1",{"cluster_name":"hpi","cluster_info":"${'x'.repeat(128 * 1024)}"}]`
+  )
   t.equal(status, 413)
   t.same((await server.json('/api/v1/clusters')).items, [])
 })

@@ -70,13 +70,20 @@ for (const [what, cs1, message] of [
   ['no name', [{ manager_port: 1 }], /^data\.cluster_name: expected/],
   ['a port out of range', [{ ...CS1, manager_port: 70000 }], /^data\.manager_port: expected/],
   ['a file', [Buffer.from('x')], /^data: expected an object|^data\.cluster_name: expected/],
-  ['far too many levels', [{ ...CS1, cluster_info: JSON.parse('['.repeat(500) + ']'.repeat(500)) }], /at most 32 levels/]
+  [
+    'far too many levels',
+    [{ ...CS1, cluster_info: JSON.parse('['.repeat(500) + ']'.repeat(500)) }],
+    /at most 32 levels/
+  ]
 ] as const) {
   t.test(`a cs1 with ${what} is answered with the reason and let go`, async t => {
     const server = await startChannel(t)
     const { port } = server
     const seen = await officialClient(t, port, ['polling'], ...cs1)
-    t.match(seen.slice(1), [['error', { code: 'data_invalid', message, event: 'cs1' }], ['disconnect', 'io server disconnect']])
+    t.match(seen.slice(1), [
+      ['error', { code: 'data_invalid', message, event: 'cs1' }],
+      ['disconnect', 'io server disconnect']
+    ])
     t.same(await clusters(server), [])
   })
 }

@@ -51,7 +51,14 @@ export function clusterContract (t: Test, open: Open): void {
     const { store } = await open(t)
     t.strictSame(await store.clusters.placementViews(), [])
     const workers = [{ name: 'w1', cpu_cores: 4, memory_in_mb: 100, gpu: 'yes' }]
-    const figures = { total_cpu_cores: 4, memory_in_mb: 100, active_nodes: 1, technology: ['docker'], workers, warnings: ['w'] }
+    const figures = {
+      total_cpu_cores: 4,
+      memory_in_mb: 100,
+      active_nodes: 1,
+      technology: ['docker'],
+      workers,
+      warnings: ['w']
+    }
     const clusters = []
     for (const name of ['open', 'cordoned', 'draining', 'lost', 'flapping']) {
       const cluster = await registered(store, name, T0)

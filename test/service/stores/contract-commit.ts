@@ -36,11 +36,18 @@ export function commitContract (t: Test, open: Open): void {
     t.strictSame((await store.jobs.get(job.id))!.revisions, kept)
     t.strictSame(await store.jobs.oldDescriptors(job.id), new Map([[1, old(1)]]))
 
-    const second = await saved(store, { ...first, rollout: null, instance_list: [{ ...first.instance_list[0]!, generation: 4 }] })
+    const second = await saved(store, {
+      ...first,
+      rollout: null,
+      instance_list: [{ ...first.instance_list[0]!, generation: 4 }]
+    })
     t.strictSame(second.revisions, [revision(3, true), revision(2, true), revision(1, true)])
     const again = await reopen()
     t.strictSame((await again.jobs.list({}))[0]!.revisions, second.revisions)
-    t.strictSame(await again.jobs.oldDescriptors(job.id), new Map([1, 2, 3].map(generation => [generation, old(generation)])))
+    t.strictSame(
+      await again.jobs.oldDescriptors(job.id),
+      new Map([1, 2, 3].map(generation => [generation, old(generation)]))
+    )
 
     const many = Array.from({ length: 10 }, (_, index) => revision(13 - index, 13 - index < 4))
     const third = await saved(again, { ...second, generation: 14, revisions: many })

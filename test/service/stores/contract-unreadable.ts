@@ -169,7 +169,10 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame(ids(await store.clusters.at('hpi')), ids(good))
     t.strictSame(ids(await store.clusters.getMany(ids(clusters))), ids(good))
     t.strictSame((await store.clusters.signs()).map(({ id }) => id).sort(), ids(clusters))
-    t.equal((await store.clusters.placementViews()).filter(({ id }) => !broken.some(each => each.id === id)).length, (await store.clusters.list({})).length)
+    t.equal(
+      (await store.clusters.placementViews()).filter(({ id }) => !broken.some(each => each.id === id)).length,
+      (await store.clusters.list({})).length
+    )
     for (const { id } of broken) await t.rejects(store.clusters.get(id), { code: 'cluster_unreadable', status: 500, message: /understood: (?!.*secret)/ })
     t.strictSame(store.unreadable().sort(), ids(broken).map(id => `cluster ${id}`))
     t.strictSame(opened.errors.map(({ details }) => (details as { cluster_id: string }).cluster_id).sort(), ids(broken))

@@ -118,7 +118,10 @@ export function addressesOf (job: Job): string[] {
 }
 
 /** The next subnet, for any address; undefined when all are given out. */
-export async function nextSubnet ({ subnets }: Pick<Store, 'subnets'>, address = '10.0.0.1'): Promise<string | undefined> {
+export async function nextSubnet (
+  { subnets }: Pick<Store, 'subnets'>,
+  address = '10.0.0.1'
+): Promise<string | undefined> {
   const taken = await subnets.take(address, 1e6, Date.now())
   return taken.outcome === 'given' ? taken.subnet : undefined
 }

@@ -156,7 +156,16 @@ t.test('a contract document that is not JSON is left out of the list, and logged
   db.prepare('UPDATE jobs SET contract = ? WHERE id = ?').run('{', broken.id)
   db.close()
   const errors: Array<{ details: object, message: string }> = []
-  const again = await openSqliteStore({ file, log: { info () {}, warn () {}, error: (details, message) => { errors.push({ details, message }) } } })
+  const again = await openSqliteStore({
+    file,
+    log: {
+      info () {},
+      warn () {},
+      error: (details, message) => {
+        errors.push({ details, message })
+      }
+    }
+  })
   t.teardown(() => again.close())
   const documents = (await documentsOf(again)).map(text => JSON.parse(text) as { job_name: string })
   t.strictSame(documents.map(({ job_name: name }) => name), [whole.job_name])

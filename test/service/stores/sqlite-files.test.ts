@@ -14,7 +14,7 @@ import { aJob, saved } from './samples.js'
 const NAME = 'system-manager.db'
 const NO_MONGO = { MONGO_URI: '', CLOUD_MONGO_URL: '' }
 
-async function folderOf (t: Test): Promise<{ folder: string, file: string }> {
+async function folderOf (t: Test): Promise<{ folder: string; file: string }> {
   const folder = await mkdtemp(join(tmpdir(), 'files-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return { folder, file: join(folder, NAME) }
@@ -40,50 +40,62 @@ async function killed (file: string): Promise<void> {
 const refused = (t: Test, file: string, message: RegExp) =>
   t.rejects(openSqliteStore({ file }), { code: 'store_unavailable', message }, String(message))
 
-t.test('a database that ends in any way, by a kill too, is opened again, also with a torn tail of its log', async t => {
-  const { file } = await folderOf(t)
-  for (let i = 0; i < 3; i++) await written(file)
-  for (let i = 0; i < 3; i++) await killed(file)
-  const log = (await readFile(`${file}-wal`)).length
-  await truncate(`${file}-wal`, Math.max(0, log - 100))
-  const store = await openSqliteStore({ file })
-  t.ok((await store.jobs.list({})).length > 0)
-  await store.close()
-  await written(file)
-})
-
-t.test('another database, a copy, an older one, and one without its log are refused, and adopted knowingly', async t => {
-  const { folder, file } = await folderOf(t)
-  const other = await folderOf(t)
-  await written(file)
-  await written(other.file)
-  const old = join(folder, 'old')
-  await copyFile(file, old)
-  await written(file)
-
-  const cases: Array<[RegExp, () => Promise<void>]> = [
-    [/is older than the one that was here last: what was acknowledged since would be lost/, () => copyFile(old, file)],
-    [/is not the one that was here last/, () => copyFile(other.file, file)],
-    [/is a copy, since .*\.marker is missing/, () => rm(`${file}.marker`)],
-    [/-wal is missing, which has what was acknowledged/, async () => {
-      await killed(file)
-      await rm(`${file}-wal`)
-    }],
-    [/its marker .*\.marker cannot be understood/, () => writeFile(`${file}.marker`, 'x')]
-  ]
-  for (const [message, spoil] of cases) {
-    await spoil()
-    await refused(t, file, message)
-    await refused(t, file, message)
-    await adoptDatabase({ DATA_DIR: folder, ...NO_MONGO })
+t.test(
+  'a database that ends in any way, by a kill too, is opened again, also with a torn tail of its log',
+  async t => {
+    const { file } = await folderOf(t)
+    for (let i = 0; i < 3; i++) await written(file)
+    for (let i = 0; i < 3; i++) await killed(file)
+    const log = (await readFile(`${file}-wal`)).length
+    await truncate(`${file}-wal`, Math.max(0, log - 100))
+    const store = await openSqliteStore({ file })
+    t.ok((await store.jobs.list({})).length > 0)
+    await store.close()
     await written(file)
   }
-  await rm(file)
-  await refused(t, file, /is missing, but .*\.marker shows that it was here\. Put it back, or remove the marker/)
-  await t.rejects(adoptDatabase({ DATA_DIR: folder, ...NO_MONGO }), { message: /There is no database/ })
-  await rm(`${file}.marker`)
-  await written(file)
-})
+)
+
+t.test(
+  'another database, a copy, an older one, and one without its log are refused, and adopted knowingly',
+  async t => {
+    const { folder, file } = await folderOf(t)
+    const other = await folderOf(t)
+    await written(file)
+    await written(other.file)
+    const old = join(folder, 'old')
+    await copyFile(file, old)
+    await written(file)
+
+    const cases: Array<[RegExp, () => Promise<void>]> = [
+      [
+        /is older than the one that was here last: what was acknowledged since would be lost/,
+        () => copyFile(old, file)
+      ],
+      [/is not the one that was here last/, () => copyFile(other.file, file)],
+      [/is a copy, since .*\.marker is missing/, () => rm(`${file}.marker`)],
+      [
+        /-wal is missing, which has what was acknowledged/,
+        async () => {
+          await killed(file)
+          await rm(`${file}-wal`)
+        }
+      ],
+      [/its marker .*\.marker cannot be understood/, () => writeFile(`${file}.marker`, 'x')]
+    ]
+    for (const [message, spoil] of cases) {
+      await spoil()
+      await refused(t, file, message)
+      await refused(t, file, message)
+      await adoptDatabase({ DATA_DIR: folder, ...NO_MONGO })
+      await written(file)
+    }
+    await rm(file)
+    await refused(t, file, /is missing, but .*\.marker shows that it was here\. Put it back, or remove the marker/)
+    await t.rejects(adoptDatabase({ DATA_DIR: folder, ...NO_MONGO }), { message: /There is no database/ })
+    await rm(`${file}.marker`)
+    await written(file)
+  }
+)
 
 t.test('what is refused is left as it is', async t => {
   const { file } = await folderOf(t)
@@ -108,7 +120,7 @@ t.test('a copy of all the files elsewhere is a database of its own', async t => 
 t.test('each checkpoint raises the count, so that a database from before it is known', async t => {
   const { folder, file } = await folderOf(t)
   const store = await openSqliteStore({ file })
-  const marker = async () => JSON.parse(await readFile(`${file}.marker`, 'utf8')) as { id: string, count: number }
+  const marker = async () => JSON.parse(await readFile(`${file}.marker`, 'utf8')) as { id: string; count: number }
   const first = await marker()
   await copyFile(file, join(folder, 'early'))
   for (let i = 0; i < 60; i++) {
@@ -127,9 +139,13 @@ t.test('a damaged page is found after a kill, before anything is served', async 
   await store.close()
   await killed(file)
   const pages = await readFile(file)
-  pages.fill(0x5A, 8 * 4096, 20 * 4096)
+  pages.fill(0x5a, 8 * 4096, 20 * 4096)
   await writeFile(file, pages)
-  await refused(t, file, /cannot be used: it is damaged \(.*\)\. Restore a backup: system-manager restore FILE|malformed/)
+  await refused(
+    t,
+    file,
+    /cannot be used: it is damaged \(.*\)\. Restore a backup: system-manager restore FILE|malformed/
+  )
 })
 
 t.test('files that are removed or replaced while in use make writes fail, and the check', async t => {
@@ -146,7 +162,10 @@ t.test('files that are removed or replaced while in use make writes fail, and th
     const store = await openSqliteStore({ file })
     await saved(store, aJob())
     await remove(file)
-    await t.rejects(saved(store, aJob()), { code: 'store_unavailable', message: /was removed or replaced while it was in use/ })
+    await t.rejects(saved(store, aJob()), {
+      code: 'store_unavailable',
+      message: /was removed or replaced while it was in use/
+    })
     await t.rejects(store.check(), { code: 'store_unavailable' })
     await store.close()
   }
@@ -167,7 +186,9 @@ t.test('a folder where none can be made fails at once', async t => {
 async function writeUntil (done: Promise<unknown>, store: Store): Promise<string[]> {
   const ids: string[] = []
   const state = { isOver: false }
-  const stop = () => { state.isOver = true }
+  const stop = () => {
+    state.isOver = true
+  }
   done.then(stop, stop)
   while (!state.isOver) ids.push((await saved(store, aJob())).id)
   return ids
@@ -183,8 +204,12 @@ t.test('a backup while a server writes is whole and has all that was acknowledge
   const during = await writeUntil(backup, store)
   t.match(await backup, /backup\.db has \d+ MB and is in order/)
   t.ok(during.length > 0, 'it went on writing')
-  await t.rejects(backupDatabase({ DATA_DIR: folder, ...NO_MONGO }, target), { message: /exists, and is not overwritten/ })
-  await t.rejects(restoreDatabase({ DATA_DIR: folder, ...NO_MONGO }, target), { message: /is in use by another System Manager/ })
+  await t.rejects(backupDatabase({ DATA_DIR: folder, ...NO_MONGO }, target), {
+    message: /exists, and is not overwritten/
+  })
+  await t.rejects(restoreDatabase({ DATA_DIR: folder, ...NO_MONGO }, target), {
+    message: /is in use by another System Manager/
+  })
   const late = (await saved(store, aJob())).id
   await store.close()
   t.notOk((await readdir(folder)).some(name => /partial|sock/.test(name)))
@@ -195,7 +220,10 @@ t.test('a backup while a server writes is whole and has all that was acknowledge
   )
   const again = await openSqliteStore({ file })
   const ids = new Set((await again.jobs.list({})).map(({ id }) => id))
-  t.same(before.filter(id => !ids.has(id)), [])
+  t.same(
+    before.filter(id => !ids.has(id)),
+    []
+  )
   t.notOk(ids.has(late), 'what came after it is not in it')
   await saved(again, aJob())
   await again.close()
@@ -222,7 +250,9 @@ t.test('what is no database is not restored, and MongoDB has tools of its own', 
   const bad = join(folder, 'bad')
   await writeFile(bad, 'this is no database')
   for (const source of [bad, join(folder, 'missing')]) {
-    await t.rejects(restoreDatabase({ DATA_DIR: folder, ...NO_MONGO }, source), { message: /is no database that can be used/ })
+    await t.rejects(restoreDatabase({ DATA_DIR: folder, ...NO_MONGO }, source), {
+      message: /is no database that can be used/
+    })
   }
   await written(file)
   const mongo = { DATA_DIR: folder, MONGO_URI: 'mongodb://x', CLOUD_MONGO_URL: '' }

@@ -9,7 +9,13 @@ import type { Edit, LoggedError, Opened } from './opened.js'
 export async function openFile (t: Test): Promise<Opened> {
   const file = join(t.testdir(), 'data', 'system-manager.db')
   const errors: LoggedError[] = []
-  const log = { info () {}, warn () {}, error: (details: object, message: string) => { errors.push({ details, message }) } }
+  const log = {
+    info () {},
+    warn () {},
+    error: (details: object, message: string) => {
+      errors.push({ details, message })
+    }
+  }
   let store: Store = await openSqliteStore({ file, log })
   t.teardown(() => store.close())
 

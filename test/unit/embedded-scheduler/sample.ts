@@ -9,7 +9,12 @@ export const PASS = { now: Date.UTC(2026, 0, 31, 12), graceMs: 45_000 }
 export const idOf = (n: number) => n.toString(16).padStart(24, '0')
 
 /** A cluster with 4 cores and 8000 MB free, last heard 5 s ago. Its id is made from `n`; its name is its location too. */
-export function candidate (n: number, name: string, more: Partial<Cluster> = {}, reserved = { cpu: 0, memory: 0 }): Candidate & { cluster: Cluster } {
+export function candidate (
+  n: number,
+  name: string,
+  more: Partial<Cluster> = {},
+  reserved = { cpu: 0, memory: 0 }
+): Candidate & { cluster: Cluster } {
   const { last_modified_timestamp: lastSign = silentFor(5) } = more
   return {
     silentMs: PASS.now - lastSign * 1000,

@@ -89,7 +89,14 @@ export function startManager (store: ModelStore, fence: number): Manager {
     log
   })
   return {
-    users: createJobOperations({ jobs, registry, committer, finder: createJobFinder(jobs), limits: createLimits(jobs, LIMITS), policy: POLICY }),
+    users: createJobOperations({
+      jobs,
+      registry,
+      committer,
+      finder: createJobFinder(jobs),
+      limits: createLimits(jobs, LIMITS),
+      policy: POLICY
+    }),
     operators: createClusterMaintenance({ jobs, clusters, registry, committer, log }),
     registry,
     reports,

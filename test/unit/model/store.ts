@@ -10,11 +10,32 @@ import { idOf } from '../embedded-scheduler/sample.js'
 /** What the lifecycle asks of the ports; a call of anything else fails. */
 type Jobs = Pick<
   JobStore,
-  'commit' | 'get' | 'getMany' | 'byName' | 'byAddress' | 'list' | 'unplaced' | 'due' | 'instancesOn' | 'contradicted' | 'reserved' | 'used'
+  | 'commit'
+  | 'get'
+  | 'getMany'
+  | 'byName'
+  | 'byAddress'
+  | 'list'
+  | 'unplaced'
+  | 'due'
+  | 'instancesOn'
+  | 'contradicted'
+  | 'reserved'
+  | 'used'
 >
 type Clusters = Pick<
   ClusterStore,
-  'register' | 'heartbeat' | 'touch' | 'get' | 'update' | 'list' | 'getMany' | 'signs' | 'placementViews' | 'at' | 'remove'
+  | 'register'
+  | 'heartbeat'
+  | 'touch'
+  | 'get'
+  | 'update'
+  | 'list'
+  | 'getMany'
+  | 'signs'
+  | 'placementViews'
+  | 'at'
+  | 'remove'
 >
 
 const NEW_CLUSTER: Omit<

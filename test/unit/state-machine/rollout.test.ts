@@ -140,7 +140,11 @@ t.test('a drain that finds no place does not hold up an update', async t => {
 
 t.test('a user goes back to a revision by an update like any other', async t => {
   const job = carriedOut(updated(runningJob([HPI]), { image: 'nginx:2' }))
-  const change = rolledBackTo(job, job.revisions[0]!.descriptor!, { policy: POLICY, cause: 'user', mayStay: () => true })
+  const change = rolledBackTo(job, job.revisions[0]!.descriptor!, {
+    policy: POLICY,
+    cause: 'user',
+    mayStay: () => true
+  })
   t.match(change?.job, { generation: 3, descriptor: { image: 'nginx:alpine' }, rollout: { rollback: false }, revisions: [{ generation: 2 }, { generation: 1 }] })
 })
 
@@ -253,7 +257,12 @@ t.test('the lowest numbers are updated first, those that are down before all', a
 t.test('a rollback by a user keeps the current number of instances', async t => {
   const job = carriedOut(updated(runningJob([HPI], { replicas: 1 }), { image: 'nginx:2', replicas: 1 }))
   const grown = stored(updated(job, { image: 'nginx:2', replicas: 2 }))
-  const change = rolledBackTo(grown, grown.revisions[0]!.descriptor!, { policy: POLICY, cause: 'user', mayStay: () => true }, T)
+  const change = rolledBackTo(
+    grown,
+    grown.revisions[0]!.descriptor!,
+    { policy: POLICY, cause: 'user', mayStay: () => true },
+    T
+  )
   t.match(change?.job, { replicas: 2, descriptor: { image: 'nginx:alpine', replicas: 2 }, rollout: { started_at: after(0) } })
 })
 
