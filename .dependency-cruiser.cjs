@@ -57,6 +57,12 @@ module.exports = {
       to: { path: '^(services|stores)/', dependencyTypesNot: ['type-only'] }
     },
     {
+      name: 'commands-are-for-the-process',
+      severity: 'error',
+      from: { pathNot: '^(server\\.ts$|commands/|test/)' },
+      to: { path: '^commands/' }
+    },
+    {
       name: 'state-machine-is-pure',
       comment: 'Decisions take what they need and give a change: no I/O, no loop, no setting.',
       severity: 'error',

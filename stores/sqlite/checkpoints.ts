@@ -16,7 +16,7 @@ export interface Checkpoints {
   end (): () => Promise<void>
 }
 
-/** @param noteFailed The marker could not be written: the next one makes up for it. */
+/** @param noteFailed A checkpoint failed, or its marker could not be written: the next one makes up for it. */
 export function createCheckpoints (
   db: Database,
   file: string,
@@ -54,7 +54,13 @@ export function createCheckpoints (
           hint: 'Stop the System Manager, put the files back, and start it again'
         })
       }
-      if (log.size >= LOG_BYTES) note(checkpoint())
+      if (log.size < LOG_BYTES) return
+      try {
+        note(checkpoint())
+      } catch (err) {
+        // What was committed is in the log all the same. The next commit tries it again.
+        noteFailed(err)
+      }
     },
 
     begin: () => note(checkpoint()),

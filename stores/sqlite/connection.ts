@@ -64,7 +64,7 @@ export async function openConnection (
       identity.begin(id)
     }
     checkpoints = createCheckpoints(db, file, identity, err =>
-      log?.warn({ err }, 'the marker beside the embedded database could not be written')
+      log?.warn({ err }, 'a checkpoint of the embedded database failed, or its marker')
     )
     await checkpoints.begin()
   } catch (err) {
