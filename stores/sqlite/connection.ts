@@ -24,8 +24,8 @@ export interface Connection
   documents: DocumentReader
   /** Runs `fn` immediately. It sees what is committed, since a batch of writes is synchronous. */
   read<T> (fn: () => T): Promise<T>
-  /** Commits what is queued, then closes the file. */
-  close (): Promise<void>
+  /** Refuses what comes from now on, commits what is queued, and closes the file once `other` work on it is done. */
+  close (other?: Promise<void>): Promise<void>
 }
 
 /** Largest database, bytes, that is checked at the start when a server died with it: that takes a second. */
@@ -74,8 +74,9 @@ export async function openConnection (
   const group = createGroupCommit(db, checkpoints.committed)
   let closed: Promise<void> | undefined
 
-  async function close (): Promise<void> {
+  async function close (other: Promise<void> | undefined): Promise<void> {
     await group.drained()
+    await other
     const noted = checkpoints.end()
     db.close()
     await noted()
@@ -101,8 +102,8 @@ export async function openConnection (
       }
     },
 
-    close () {
-      closed ??= close()
+    close (other) {
+      closed ??= close(other)
       return closed
     }
   }

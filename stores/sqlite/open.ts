@@ -42,9 +42,6 @@ export async function openSqliteStore (options: { file: string, log?: StoreLog }
       connection.write(() => {
         probe.run()
       }, { durable: false }),
-    async close () {
-      await endBackups()
-      await connection.close()
-    }
+    close: () => connection.close(endBackups())
   }
 }

@@ -17,6 +17,7 @@ t.test('a server that can do its work is ready, check by check', async t => {
   t.equal(status, 'ready')
   t.match(checks, [
     { name: 'store', ok: true, detail: 'the database answers' },
+    { name: 'documents', ok: true, detail: 'every stored document that was read is understood' },
     { name: 'loops', ok: true, detail: /^\d+ loops run$/ },
     { name: 'leadership', ok: true, detail: 'leads: reconciler, http-push' },
     { name: 'data_folder', ok: true, detail: / is writable, \d+ MB free$/ }

@@ -21,8 +21,9 @@ t.test('the metrics come in the text format of Prometheus, with those of the pro
 t.test('requests are counted by the pattern of their route, whatever the URL', async t => {
   const server = await startServer(t)
   for (const path of ['/api/job/status/a.b.c.d', '/api/job/status/e.f.g.h?x=1', '/no/such/route', '/%']) await server.fetch(path)
-  t.equal(await figure(server, 'edgeio_http_request_duration_seconds_count{method="GET",route="/api/job/status/:job",status="404"}'), 2)
-  t.equal(await figure(server, 'edgeio_http_request_duration_seconds_count{method="GET",route="none",status="404"}'), 1)
+  const counted = (route: string) => `edgeio_http_request_duration_seconds_count{method="GET",route="${route}",status="404"}`
+  await eventually(() => figure(server, counted('/api/job/status/:job')), count => count === 2)
+  t.equal(await figure(server, counted('none')), 1)
   const text = await server.text('/metrics')
   t.notMatch(text, 'a.b.c.d')
   t.notMatch(text, 'no/such')
@@ -32,7 +33,7 @@ t.test('two servers in one process do not share their figures', async t => {
   const [one, other] = [await startServer(t), await startServer(t)]
   await one.text('/status')
   const name = 'edgeio_http_request_duration_seconds_count{method="GET",route="/status",status="200"}'
-  t.equal(await figure(one, name), 1)
+  t.equal(await eventually(() => figure(one, name), seen => seen !== undefined), 1)
   t.equal(await figure(other, name), undefined)
 })
 
