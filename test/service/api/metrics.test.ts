@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import t from 'tap'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { connectCluster, ROOMY } from '../../support/raw-cluster.js'
@@ -30,7 +31,8 @@ t.test('requests are counted by the pattern of their route, whatever the URL', a
 })
 
 t.test('two servers in one process do not share their figures', async t => {
-  const [one, other] = [await startServer(t), await startServer(t)]
+  const one = await startServer(t)
+  const other = await startServer(t, { DATA_DIR: join(t.testdirName, 'other') })
   await one.text('/status')
   const name = 'edgeio_http_request_duration_seconds_count{method="GET",route="/status",status="200"}'
   t.equal(await eventually(() => figure(one, name), seen => seen !== undefined), 1)
