@@ -27,7 +27,8 @@ export async function startServer (t: Test, config: Partial<Config> = {}, { logg
   let store!: Store
   await server.register(async scope => {
     // Whatever the machine's environment says.
-    await app(scope, { config: { DATA_DIR: t.testdir(), ...config }, env: {} })
+    // Made only where none is given: it would take that of another server of the test away.
+    await app(scope, { config: { ...config, DATA_DIR: config.DATA_DIR ?? t.testdir() }, env: {} })
     store = scope.store
     look?.(scope)
   })
