@@ -68,6 +68,8 @@ export async function serveBackups (
   server.listen(path)
   await once(server, 'listening')
   await chmod(path, 0o600)
+  // A start that fails after this is not to go on for its sake.
+  server.unref()
   return async () => {
     server.close()
     for (const socket of undecided) socket.destroy()
