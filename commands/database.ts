@@ -1,13 +1,11 @@
 import { existsSync, statSync } from 'node:fs'
 import { copyFile, open, rename } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { DatabaseSync } from '@photostructure/sqlite'
 import { ConfigError, type Config } from '../plugins/config.js'
-import { reasonIn } from '../schemas/wording.js'
 import { askForBackup, backupSocketOf, writeBackup } from '../stores/sqlite/backup.js'
 import { openConnection } from '../stores/sqlite/connection.js'
 import { makeFolder, syncFolder } from '../stores/sqlite/folder.js'
+import { damageIn, inspect } from '../stores/sqlite/inspection.js'
 import { databaseIn, logOf, markerOf } from '../stores/sqlite/marker.js'
 
 /** Commands on the files of the embedded database. Each gives what to tell the operator, or throws. */
@@ -77,20 +75,16 @@ async function putAside (file: string): Promise<string[]> {
   return there.filter(each => each !== markerOf(file)).map(each => each + suffix)
 }
 
-/** Throws for a file that is no database, or a damaged one. Reads it without a lock. */
+/** Throws for a file that is no database of ours, or a damaged one. */
 function checkPages (file: string): void {
-  const url = pathToFileURL(resolve(file))
-  url.searchParams.set('immutable', '1')
-  let db: InstanceType<typeof DatabaseSync> | undefined
   try {
-    db = new DatabaseSync(url, { readOnly: true })
-    const found = String(Object.values(db.prepare('PRAGMA quick_check(1)').get() as object)[0])
-    if (found !== 'ok') throw new Error(reasonIn(found))
-    if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'jobs'").get()) throw new Error('it has no jobs')
+    inspect(resolve(file), db => {
+      const damage = damageIn(db)
+      if (damage !== undefined) throw new Error(damage)
+      if (!db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'jobs'").get()) throw new Error('it has no jobs')
+    })
   } catch (err) {
     throw new ConfigError(`${file} is no database that can be used: ${(err as Error).message}`)
-  } finally {
-    db?.close()
   }
 }
 

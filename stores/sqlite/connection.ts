@@ -1,12 +1,12 @@
 import { statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ApiError } from '../../schemas/errors.js'
-import { reasonIn } from '../../schemas/wording.js'
 import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
 import { createCheckpoints, type Checkpoints } from './checkpoints.js'
 import { openDatabase, type Database } from './database.js'
 import { asStoreFailure, closingError } from './failures.js'
 import { checkWritable, makeFolder } from './folder.js'
+import { damageIn } from './inspection.js'
 import { lookAt, newId, openIdentity, refusalOf } from './identity.js'
 import { readMarker, writeMarker } from './marker.js'
 import { createGroupCommit, type GroupCommit } from './group-commit.js'
@@ -116,9 +116,7 @@ function checkPages (db: Database, file: string, log: StoreLog | undefined): voi
     log?.warn({ file, size }, 'a server died with this database, which is too large to be checked now: back it up')
     return
   }
-  const { quick_check: found } = db.prepare<{ quick_check: string }>('PRAGMA quick_check(1)').get()!
-  if (found !== 'ok') {
-    throw new Error(`it is damaged (${reasonIn(found)}). Restore a backup: system-manager restore FILE`)
-  }
+  const damage = damageIn(db)
+  if (damage !== undefined) throw new Error(`it is damaged (${damage}). Restore a backup: system-manager restore FILE`)
   log?.info({ file }, 'a server died with this database: its pages were checked, and are in order')
 }

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { pathToFileURL } from 'node:url'
-import { DatabaseSync } from '@photostructure/sqlite'
 import type { Database } from './database.js'
+import { inspect } from './inspection.js'
 import { logOf, markerOf, type Marker } from './marker.js'
 
 /** What a database says of itself: its marker, and whether a server has it open or has died with it. */
@@ -34,19 +33,13 @@ export function lookAt (file: string, marker: Marker | undefined): Found {
   }
 }
 
-/** Read without a lock and without the log, so that nothing is changed: checkpoints bring the identity to the file. */
+/** Checkpoints bring the identity to the file. */
 function identityOfFile (file: string): Identity | undefined {
-  const url = pathToFileURL(file)
-  url.searchParams.set('immutable', '1')
-  let db: InstanceType<typeof DatabaseSync> | undefined
   try {
-    db = new DatabaseSync(url, { readOnly: true })
-    return toIdentity(db.prepare(SELECT).get() as Row | undefined)
+    return inspect(file, db => toIdentity(db.prepare(SELECT).get() as Row | undefined))
   } catch {
     // Whatever is wrong shows when it is opened.
     return undefined
-  } finally {
-    db?.close()
   }
 }
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { open, readFile, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Type, type Static } from '@sinclair/typebox'
-import { TypeCompiler } from '@sinclair/typebox/compiler'
+import { parseStored, shapeOf } from '../../schemas/primitives.js'
 import { syncFolder } from './folder.js'
 
 /**
@@ -16,7 +16,7 @@ const Marker = Type.Object({
 })
 export type Marker = Static<typeof Marker>
 
-const check = TypeCompiler.Compile(Marker)
+const asMarker = shapeOf(Marker, 'a marker')
 
 /** The database in a folder. */
 export const databaseIn = (folder: string) => join(folder, 'system-manager.db')
@@ -32,12 +32,10 @@ export async function readMarker (file: string): Promise<Marker | undefined> {
   if (!existsSync(markerOf(file))) return undefined
   const text = await readFile(markerOf(file), 'utf8')
   try {
-    const marker: unknown = JSON.parse(text)
-    if (check.Check(marker)) return marker
-  } catch {
-    // The same as any other text.
+    return asMarker(parseStored(text))
+  } catch (cause) {
+    throw new Error(`its marker ${markerOf(file)} cannot be understood: ${(cause as Error).message}`, { cause })
   }
-  throw new Error(`its marker ${markerOf(file)} cannot be understood`)
 }
 
 /** On disk when it resolves, as a whole or not at all. */

@@ -22,7 +22,8 @@ t.test('the metrics come in the text format of Prometheus, with those of the pro
 t.test('requests are counted by the pattern of their route, whatever the URL', async t => {
   const server = await startServer(t)
   for (const path of ['/api/job/status/a.b.c.d', '/api/job/status/e.f.g.h?x=1', '/no/such/route', '/%']) await server.fetch(path)
-  const counted = (route: string) => `edgeio_http_request_duration_seconds_count{method="GET",route="${route}",status="404"}`
+  const counted = (route: string) =>
+    `edgeio_http_request_duration_seconds_count{method="GET",route="${route}",status="404"}`
   await eventually(() => figure(server, counted('/api/job/status/:job')), count => count === 2)
   t.equal(await figure(server, counted('none')), 1)
   const text = await server.text('/metrics')
