@@ -154,8 +154,8 @@ export const Config = Type.Object({
     minimum: 1,
     maximum: 86400,
     description:
-      'Seconds without a sign of life after which a cluster is lost and its instances fail over; at least ' +
-        'CLUSTER_GRACE_S'
+      'Seconds without a sign of life after which a cluster is lost and its instances fail over, at least ' +
+        'CLUSTER_GRACE_S, which is the default where that is longer'
   }),
   EVICTION_HOLD_SHARE: Type.Number({
     default: 0.5,
@@ -291,7 +291,15 @@ export function readConfig (env: NodeJS.ProcessEnv, config: Partial<Config> = {}
     return `${name}=${shown} cannot be used: expected ${expectationOf(schema, value)}. ${schema.description ?? ''}`
   })
   if (complaints.length > 0) throw new ConfigError(complaints.join('\n'))
-  return Object.fromEntries(entries) as Config
+  const read = Object.fromEntries(entries) as Config
+  const { CLUSTER_GRACE_S: graceS, FAILOVER_AFTER_S: failoverS } = read
+  if (failoverS >= graceS) return read
+  // A cluster that is still active is not lost.
+  if (given.FAILOVER_AFTER_S === undefined) return { ...read, FAILOVER_AFTER_S: graceS }
+  const { description = '' } = Config.properties.FAILOVER_AFTER_S
+  throw new ConfigError(
+    `FAILOVER_AFTER_S=${failoverS} cannot be used: expected a number of at least ${graceS}. ${description}`
+  )
 }
 
 /** Keeps passwords out of logs and terminals. */

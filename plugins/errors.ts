@@ -9,6 +9,9 @@ import { dotted } from '../schemas/wording.js'
 /** What to do about a form with too much in it. */
 export const ONE_FILE = 'Send one file, as the part named file. It may hold several services'
 
+/** What to do about a content type that a route does not take. */
+export const TYPES_OF_ROUTES = 'GET /docs lists the content types of each route'
+
 /** Seconds after which a client may repeat a request that got 503. */
 const RETRY_AFTER_S = 2
 
@@ -147,7 +150,7 @@ function toApiError (err: FastifyError): ApiError {
     case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
     case 'FST_INVALID_MULTIPART_CONTENT_TYPE':
       return new ApiError('media_type_unsupported', undefined, {
-        hint: 'GET /docs lists the content types of each route',
+        hint: TYPES_OF_ROUTES,
         cause: err
       })
   }

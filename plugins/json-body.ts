@@ -1,10 +1,12 @@
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { TYPES_OF_ROUTES } from './errors.js'
 import { ApiError } from '../schemas/errors.js'
 import { parseJson } from '../schemas/json-text.js'
 
 /**
- * Parses JSON bodies. Many clients send the content type without a body, on a DELETE for example. That counts as no
- * body; the schema of the route decides whether it needs one.
+ * Parses JSON bodies. Many clients send a content type without a body, as `curl -X POST -d ''` does. That counts as no
+ * body, of whatever type; the schema of the route decides whether it needs one.
  */
 export default fp(async function jsonBody (app) {
   app.addHook('onRequest', ({ headers }, _reply, done) => {
@@ -17,14 +19,16 @@ export default fp(async function jsonBody (app) {
     )
   })
   app.removeContentTypeParser('application/json')
-  app.addContentTypeParser('application/json', { parseAs: 'string' }, (_request, body, done) => {
-    try {
-      done(null, jsonOf(String(body)))
-    } catch (err) {
-      done(err as Error)
-    }
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, readJson)
+  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+    done(body.length === 0 ? null : new ApiError('media_type_unsupported', undefined, { hint: TYPES_OF_ROUTES }))
   })
 }, { name: 'json-body' })
+
+/** A content type parser, for further types under which clients send JSON. */
+export async function readJson (_request: FastifyRequest, body: string): Promise<unknown> {
+  return jsonOf(body)
+}
 
 /** The value of a body; undefined for an empty one. `json_invalid` for one that cannot be read. */
 export function jsonOf (body: string): unknown {

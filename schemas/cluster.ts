@@ -3,10 +3,18 @@ import { FreeForm } from './json-text.js'
 import { Count, HexId, Nullable, ONE_LINE, OneOf, Quantity, shapeOf, Timestamp, toName } from './primitives.js'
 import { Status } from './status.js'
 
+/** A cluster, as users name it on a path or in a query. */
+export const ClusterPlace = Type.String({
+  minLength: 1,
+  maxLength: 255,
+  description: 'Id or name of the cluster, or its location if no other cluster is there',
+  examples: ['hpi']
+})
+
 /** The path of a message of a cluster. */
 export const ClusterRef = Type.Object({
   id: Type.String({
-    description: 'Id of the cluster, as in GET /api/v1/clusters',
+    ...ClusterPlace,
     examples: ['65a1b2c3d4e5f60718293a4b']
   })
 })

@@ -27,6 +27,7 @@ export const catalogue = {
   method_not_allowed: { status: 405, title: 'The path has no route of this method' },
   request_timeout: { status: 408, title: 'The request was not complete in time' },
   job_name_ambiguous: { status: 409, title: 'This name matches several jobs' },
+  cluster_location_ambiguous: { status: 409, title: 'Several clusters are at this location' },
   address_taken: { status: 409, title: 'The requested address belongs to another job' },
   job_not_running: { status: 409, title: 'The job is undeployed or being removed' },
   cluster_name_in_use: { status: 409, title: 'Another cluster manager is active under this name' },

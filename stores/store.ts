@@ -169,7 +169,8 @@ export interface HostPortUse {
 }
 
 export interface JobQuery {
-  status?: Status
+  /** Jobs with one of these; at least one. */
+  status?: readonly Status[]
   /** false: without UNDEPLOYED jobs. */
   undeployed?: boolean
   /** Jobs with an instance placed on this cluster, or retiring from it. */

@@ -3,6 +3,8 @@ import { ClusterRef } from '../../schemas/cluster.js'
 import { DeployResult } from '../../schemas/deploy-result.js'
 import { json, text, textErrors } from '../../schemas/openapi.js'
 
+const refErrors = ['cluster_id_malformed', 'cluster_not_found', 'cluster_location_ambiguous'] as const
+
 /** Largest result, bytes: it names every instance of a job that runs on a cluster. */
 const MAX_RESULT_BYTES = 1024 * 1024
 
@@ -11,6 +13,8 @@ const MAX_RESULT_BYTES = 1024 * 1024
  * route: HEAD is safe by definition (RFC 9110, section 9.2.1).
  */
 const routes: FastifyPluginAsyncTypebox = async app => {
+  const idOf = (ref: string) => app.clusterRegistry.idOf(ref, 'cluster_id_malformed')
+
   app.post('/result/cluster_deploy', {
     bodyLimit: MAX_RESULT_BYTES,
     schema: {
@@ -36,10 +40,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Add one worker node to the count',
       tags: ['edgeio clusters'],
       params: ClusterRef,
-      response: { 200: text('Counted', 'ok'), ...textErrors('cluster_id_malformed', 'cluster_not_found') }
+      response: { 200: text('Counted', 'ok'), ...textErrors(...refErrors) }
     }
   }, async ({ params }) => {
-    await app.clusterRegistry.addNodes(params.id, 1)
+    await app.clusterRegistry.addNodes(await idOf(params.id), 1)
     return 'ok'
   })
 
@@ -51,10 +55,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Subtract one worker node from the count, never below 0',
       tags: ['edgeio clusters'],
       params: ClusterRef,
-      response: { 200: text('Counted', 'ok'), ...textErrors('cluster_id_malformed', 'cluster_not_found') }
+      response: { 200: text('Counted', 'ok'), ...textErrors(...refErrors) }
     }
   }, async ({ params }) => {
-    await app.clusterRegistry.addNodes(params.id, -1)
+    await app.clusterRegistry.addNodes(await idOf(params.id), -1)
     return 'ok'
   })
 
@@ -74,10 +78,10 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           examples: ['3']
         })
       }),
-      response: { 200: text('Set', 'ok'), ...textErrors('bad_request', 'cluster_id_malformed', 'cluster_not_found') }
+      response: { 200: text('Set', 'ok'), ...textErrors('bad_request', ...refErrors) }
     }
   }, async ({ params }) => {
-    await app.clusterRegistry.setNodes(params.id, Number(params.count))
+    await app.clusterRegistry.setNodes(await idOf(params.id), Number(params.count))
     return 'ok'
   })
 

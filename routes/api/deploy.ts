@@ -14,6 +14,7 @@ const Deployed = Type.Object({
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(descriptorBody)
   // Any other content type, such as a form without a file, counts as "no file": 400 (contract section 1), not 415.
+  app.removeContentTypeParser('*')
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, _body, done) => done(null))
 
   app.post('/deploy', {

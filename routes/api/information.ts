@@ -8,13 +8,14 @@ import { text, textErrors } from '../../schemas/openapi.js'
 /** Heartbeats over HTTP (contract section 2). A larger one than the cluster may send is not parsed. */
 const routes: FastifyPluginAsyncTypebox = async app => {
   const { reports } = app.jobLifecycle
+  const idOf = (ref: string) => app.clusterRegistry.idOf(ref, 'cluster_id_malformed')
   app.removeContentTypeParser('application/json')
   app.addContentTypeParser('application/json', { parseAs: 'string', bodyLimit: HEARTBEAT_BYTES.most }, readHeartbeat)
 
   async function readHeartbeat (request: FastifyRequest, body: string): Promise<unknown> {
     const size = Buffer.byteLength(body)
     if (size > HEARTBEAT_BYTES.least) {
-      const most = await reports.mostBytes((request.params as { id: string }).id)
+      const most = await reports.mostBytes(await idOf((request.params as { id: string }).id))
       if (size > most) {
         throw new ApiError('body_too_large', `expected a heartbeat of at most ${most} bytes, got ${size}`, {
           hint: 'What a cluster may send rises with the number of instances that are placed there'
@@ -41,13 +42,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
           'json_invalid',
           'cluster_id_malformed',
           'cluster_not_found',
+          'cluster_location_ambiguous',
           'body_too_large',
           'media_type_unsupported'
         )
       }
     }
   }, async ({ params, body, log }) => {
-    const { warnings } = await app.jobLifecycle.reports.heartbeat(params.id, body)
+    const { warnings } = await reports.heartbeat(await idOf(params.id), body)
     if (warnings.length > 0) log.warn({ cluster: params.id, warnings }, 'entries of a heartbeat were skipped')
     return 'ok'
   })

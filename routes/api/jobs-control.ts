@@ -4,6 +4,7 @@ import type { Static } from '@sinclair/typebox'
 import { MAX_REPLICAS } from '../../schemas/descriptor.js'
 import { text, textErrors } from '../../schemas/openapi.js'
 import getBody, { askedFor } from '../../plugins/get-body.js'
+import { readJson } from '../../plugins/json-body.js'
 
 const JobId = Type.String({ minLength: 1, description: 'Job id or job name', examples: ['65a1b2c3d4e5f60718293a4b'] })
 const Place = (of: string) =>
@@ -42,11 +43,7 @@ const ReplicationRef = Type.Object({
 const routes: FastifyPluginAsyncTypebox = async app => {
   await app.register(getBody)
   // The default content type of `curl -d`; the body is JSON all the same.
-  app.addContentTypeParser(
-    'application/x-www-form-urlencoded',
-    { parseAs: 'string' },
-    app.getDefaultJsonParser('error', 'error')
-  )
+  app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, readJson)
   const ofJob = ['job_ref_malformed', 'job_not_found', 'job_name_ambiguous', 'job_not_running', 'conflict'] as const
   const bodyErrors = ['bad_request', 'json_invalid', 'media_type_unsupported'] as const
 

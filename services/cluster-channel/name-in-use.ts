@@ -21,14 +21,14 @@ export interface NameHolder {
  */
 export async function nameHolder (
   { registry, sessions, outbox }: {
-    registry: Pick<ClusterRegistry, 'at'>
+    registry: Pick<ClusterRegistry, 'named'>
     sessions: Pick<Sessions, 'of'>
     outbox: Pick<OutboxStore, 'position'>
   },
   { cluster_name: name, last_seq: lastSeq = 0 }: ClusterRegistration,
   patienceMs: number
 ): Promise<NameHolder | undefined> {
-  const cluster = (await registry.at(name)).find(known => known.cluster_name === name)
+  const cluster = await registry.named(name)
   const session = cluster && sessions.of(cluster.id)
   if (!session || !await session.answers(Math.min(ANSWER_MS, patienceMs / 2))) return undefined
   const { acked, last } = await outbox.position(cluster.id)

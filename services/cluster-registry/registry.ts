@@ -25,6 +25,9 @@ interface RegistryEvents {
 /**
  * Who the clusters are, their workers, and whether they are alive. Ids that are not 24 hex digits:
  * `cluster_id_malformed`; unknown ones: `cluster_not_found`.
+ *
+ * A `ref` is the id of a cluster, its name, or its location where no other cluster is there. A location of several:
+ * `cluster_location_ambiguous`.
  */
 export interface ClusterRegistry {
   events: EventEmitter<RegistryEvents>
@@ -50,9 +53,18 @@ export interface ClusterRegistry {
   addNodes (id: ClusterId, delta: number): Promise<number>
   setNodes (id: ClusterId, count: number): Promise<number>
   get (id: ClusterId): Promise<Cluster>
+  /** None: `cluster_not_found`. */
+  find (ref: string): Promise<Cluster>
+  /**
+   * The id that is meant. An id is given back as it is, though there may be no such cluster: messages of clusters cost
+   * no look-up. @param unknown Error for what is neither an id, a name nor a location.
+   */
+  idOf (ref: string, unknown?: 'cluster_not_found' | 'cluster_id_malformed'): Promise<ClusterId>
   /** In order of id. `active` keeps those with a sign of life within the grace time. */
   list (query?: { active?: boolean, after?: ClusterId, limit?: number }): Promise<Cluster[]>
-  /** The clusters with this location, name or id. */
+  /** The cluster of exactly this name, in its one form ({@link toName}). */
+  named (name: string): Promise<Cluster | undefined>
+  /** The clusters with this location, name or id; at least one. None: `cluster_not_found`. */
   at (place: string): Promise<Cluster[]>
   /** Forgets a cluster. */
   remove (id: ClusterId): Promise<void>
@@ -75,6 +87,29 @@ export function createClusterRegistry ({ clusters }: Pick<Store, 'clusters'>, li
     }
   }
 
+  async function named (name: string): Promise<Cluster | undefined> {
+    return (await clusters.at(name)).find(isNamed(name))
+  }
+
+  async function at (place: string): Promise<Cluster[]> {
+    const found = await clusters.at(toName(place))
+    if (found.length > 0) return found
+    throw new ApiError('cluster_not_found', `No cluster has the location, name or id ${place}`, {
+      hint: 'GET /api/v1/clusters lists them'
+    })
+  }
+
+  async function find (ref: string): Promise<Cluster> {
+    if (isHexId(ref)) return await clusters.get(ref) ?? fail(notFound(ref))
+    const found = await at(ref)
+    const [only, second] = found
+    const named = found.find(isNamed(toName(ref))) ?? (second ? undefined : only)
+    if (named) return named
+    throw new ApiError('cluster_location_ambiguous', `${found.length} clusters are at ${ref}`, {
+      hint: `Give the name or the id of one: ${found.slice(0, 5).map(({ cluster_name: name }) => name).join(', ')}`
+    })
+  }
+
   async function noteTakeover (cluster: Cluster, from: string, to: string): Promise<void> {
     const takeover = { at: new Date().toISOString(), from, to }
     await clusters.update(cluster.id, { takeover })
@@ -90,7 +125,7 @@ export function createClusterRegistry ({ clusters }: Pick<Store, 'clusters'>, li
     async register (registration, remoteAddress, over) {
       const now = Date.now()
       const ip = registration.advertise_address ?? withoutIpv4Mapping(remoteAddress)
-      const before = (await clusters.at(registration.cluster_name)).find(isNamed(registration.cluster_name))
+      const before = await named(registration.cluster_name)
       const isElsewhere = before !== undefined && before.ip !== ip
       const wasActive = before !== undefined && liveness.isActive(before)
       if (isElsewhere && wasActive && over === 'socket.io') {
@@ -157,9 +192,23 @@ export function createClusterRegistry ({ clusters }: Pick<Store, 'clusters'>, li
       return await clusters.get(id) ?? fail(notFound(id))
     },
 
+    find,
+
+    async idOf (ref, unknown = 'cluster_not_found') {
+      if (isHexId(ref)) return ref
+      try {
+        return (await find(ref)).id
+      } catch (err) {
+        if (err instanceof ApiError && err.code === 'cluster_not_found' && unknown !== err.code) checkId(ref)
+        throw err
+      }
+    },
+
     list: ({ active, ...page } = {}) => active ? listActive(page) : clusters.list(page),
 
-    at: place => clusters.at(toName(place)),
+    named,
+
+    at,
 
     async remove (id) {
       checkId(id)

@@ -75,7 +75,7 @@ export default fp(async function jobLifecycle (app) {
   const startLoop = loops.start
   const everyMs = Math.min(CHECK_MS, policy.scheduledMs, policy.stoppedMs, policy.moveMs)
   const graceMs = config.CLUSTER_GRACE_S * 1000
-  const failoverMs = Math.max(config.FAILOVER_AFTER_S * 1000, graceMs)
+  const failoverMs = config.FAILOVER_AFTER_S * 1000
   const hold = createEvictionHold({
     share: config.EVICTION_HOLD_SHARE,
     graceMs,

@@ -250,7 +250,7 @@ function listFilter (
 ): Filter<JobDocument> {
   // Also keeps away what has an id of another kind, which cannot be a job.
   const conditions: Array<Filter<JobDocument>> = [{ _id: { $gt: toObjectId(after ?? '') } }]
-  if (status !== undefined) conditions.push({ status })
+  if (status !== undefined) conditions.push({ status: { $in: [...status] } })
   if (undeployed === false) conditions.push({ status: { $ne: 'UNDEPLOYED' } })
   if (clusterId !== undefined) {
     conditions.push({ $or: [{ 'instance_list.cluster_id': clusterId }, { 'system_manager.retiring': clusterId }] })

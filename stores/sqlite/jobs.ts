@@ -199,7 +199,7 @@ function listQuery (
     conditions.push(condition)
     values.push(...given)
   }
-  if (status !== undefined) where('status = ?', status)
+  if (status !== undefined) where(`status IN (${status.map(() => '?').join(', ')})`, ...status)
   if (undeployed === false) where('status <> \'UNDEPLOYED\'')
   if (clusterId !== undefined) {
     where(

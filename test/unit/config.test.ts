@@ -23,6 +23,11 @@ t.test('a bad value is refused in one line that names the variable, the value an
     [{ CLUSTER_GRACE_S: '45s' }, /^CLUSTER_GRACE_S=45s cannot be used: expected a number of at least 1\./],
     [{ MY_PORT: '10000.5' }, /^MY_PORT=10000\.5 cannot be used: expected a whole number/],
     [{ MY_PORT: ' ' }, /^MY_PORT= {2}cannot be used: expected a whole number/],
+    [
+      { CLUSTER_GRACE_S: '300', FAILOVER_AFTER_S: '299' },
+      /^FAILOVER_AFTER_S=299 cannot be used: expected a number of at least 300\. Seconds without/
+    ],
+    [{ FAILOVER_AFTER_S: '44' }, /^FAILOVER_AFTER_S=44 cannot be used: expected a number of at least 45\./],
     [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL=loud cannot be used: expected one of fatal, error, warn/]
   ]
   for (const [env, message] of refusals) {
@@ -38,6 +43,12 @@ t.test('a bad value is refused in one line that names the variable, the value an
 
 t.test('all settings that cannot be used are named at once, a line each', async t => {
   t.throws(() => readConfig({ MY_PORT: 'http', LOG_LEVEL: 'loud' }), { message: /^MY_PORT=http [^\n]*\nLOG_LEVEL=loud [^\n]*$/ })
+})
+
+t.test('a cluster is lost no sooner than it is inactive: the failover waits for a longer grace', async t => {
+  t.equal(readConfig({ CLUSTER_GRACE_S: '300' }).FAILOVER_AFTER_S, 300)
+  t.equal(readConfig({ CLUSTER_GRACE_S: '30' }).FAILOVER_AFTER_S, 120)
+  t.equal(readConfig({ CLUSTER_GRACE_S: '300', FAILOVER_AFTER_S: '300' }).FAILOVER_AFTER_S, 300)
 })
 
 t.test('the help lists every setting with its default', async t => {

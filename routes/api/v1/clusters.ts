@@ -1,12 +1,12 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { ClusterView, Worker, type Cluster } from '../../../schemas/cluster.js'
+import { ClusterPlace, ClusterView, Worker, type Cluster } from '../../../schemas/cluster.js'
 import { warningsOf } from '../../../schemas/cluster-facts.js'
 import { json, Limit, problems, ref } from '../../../schemas/openapi.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 
-const ClusterRef = Type.Object({
-  cluster: Type.String({ description: 'Cluster id', examples: ['65a1b2c3d4e5f60718293a4b'] })
-})
+const ClusterRef = Type.Object({ cluster: ClusterPlace })
+
+const refErrors = ['cluster_not_found', 'cluster_location_ambiguous'] as const
 
 /** Clusters as resources. */
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -53,9 +53,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Get a cluster',
       tags: ['clusters'],
       params: ClusterRef,
-      response: { 200: json('The cluster', ref(ClusterView)), ...problems('cluster_id_malformed', 'cluster_not_found') }
+      response: { 200: json('The cluster', ref(ClusterView)), ...problems(...refErrors) }
     }
-  }, async ({ params }) => (await view([await app.clusterRegistry.get(params.cluster)]))[0])
+  }, async ({ params }) => (await view([await app.clusterRegistry.find(params.cluster)]))[0])
 
   app.get('/clusters/:cluster/nodes', {
     schema: {
@@ -71,11 +71,11 @@ const routes: FastifyPluginAsyncTypebox = async app => {
             counted: Type.Integer({ description: 'Workers counted by the cluster' })
           })
         ),
-        ...problems('cluster_id_malformed', 'cluster_not_found')
+        ...problems(...refErrors)
       }
     }
   }, async ({ params }) => {
-    const { workers, active_nodes: active, nodes } = await app.clusterRegistry.get(params.cluster)
+    const { workers, active_nodes: active, nodes } = await app.clusterRegistry.find(params.cluster)
     return { items: workers ?? [], counted: active ?? nodes }
   })
 
@@ -104,11 +104,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         params: ClusterRef,
         response: {
           200: json('The cluster', ref(ClusterView)),
-          ...problems('cluster_id_malformed', 'cluster_not_found', 'conflict')
+          ...problems(...refErrors, 'conflict')
         }
       }
-    }, async ({ params, requester }) =>
-      (await view([await app.jobLifecycle.clusters[action](params.cluster, requester)]))[0])
+    }, async ({ params, requester }) => {
+      const id = await app.clusterRegistry.idOf(params.cluster)
+      return (await view([await app.jobLifecycle.clusters[action](id, requester)]))[0]
+    })
   }
 
   app.delete('/clusters/:cluster', {
@@ -125,11 +127,12 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       }),
       response: {
         204: { description: 'Deleted', type: 'null' },
-        ...problems('bad_request', 'cluster_id_malformed', 'cluster_not_found', 'cluster_in_use')
+        ...problems('bad_request', ...refErrors, 'cluster_in_use')
       }
     }
   }, async ({ params, query, requester }, reply) => {
-    await app.jobLifecycle.clusters.remove(params.cluster, { force: query.force ?? false, by: requester })
+    const id = await app.clusterRegistry.idOf(params.cluster)
+    await app.jobLifecycle.clusters.remove(id, { force: query.force ?? false, by: requester })
     reply.code(204)
   })
 }

@@ -6,12 +6,13 @@ import descriptorBody, {
   descriptorsContent,
   descriptorText
 } from '../../../plugins/descriptor-body.js'
+import { ClusterPlace } from '../../../schemas/cluster.js'
 import { Job } from '../../../schemas/job.js'
 import { JobEvent } from '../../../schemas/job-event.js'
 import { json, Limit, problems, ref, Undeployment } from '../../../schemas/openapi.js'
 import { Plan } from '../../../schemas/plan.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
-import { Status } from '../../../schemas/status.js'
+import { Status, STATUSES } from '../../../schemas/status.js'
 import { readDescriptor, readDescriptors } from '../../../descriptor/read.js'
 
 const JobRef = Type.Object({
@@ -28,9 +29,19 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'List jobs',
       tags: ['jobs'],
       querystring: Type.Object({
-        status: Type.Optional(Status),
-        undeployed: Type.Optional(Type.Boolean({ default: true, description: 'false leaves out undeployed jobs' })),
-        cluster_id: Type.Optional(HexId),
+        status: Type.Optional(
+          Type.Array(Status, {
+            minItems: 1,
+            maxItems: STATUSES.length,
+            description: 'Any of these, as status=FAILED&status=DEAD or status=FAILED,DEAD'
+          })
+        ),
+        undeployed: Type.Optional(
+          Type.Boolean({ default: false, description: 'true lists undeployed jobs, too, as does status=UNDEPLOYED' })
+        ),
+        cluster_id: Type.Optional(
+          Type.String({ ...ClusterPlace, description: 'Id, name or location of a cluster with instances' })
+        ),
         job_name: Type.Optional(Type.String()),
         app_name: Type.Optional(Type.String()),
         app_ns: Type.Optional(Type.String()),
@@ -45,14 +56,21 @@ const routes: FastifyPluginAsyncTypebox = async app => {
             next: Nullable(Type.String({ description: 'Cursor of the next page, null on the last' }))
           })
         ),
-        ...problems('bad_request')
+        ...problems('bad_request', 'cluster_not_found', 'cluster_location_ambiguous')
       }
     }
-  }, async ({ query: { limit = Limit.default, after, ...filters } }, reply) => reply.sendItems({
-    read: page => app.jobLifecycle.jobs.list({ ...filters, ...page }),
-    toText: job => JSON.stringify(job),
-    page: { limit, ...(after !== undefined && { after }) }
-  }))
+  }, async ({ query: { limit = Limit.default, after, cluster_id: place, ...given } }, reply) => {
+    const filters = {
+      ...given,
+      undeployed: given.undeployed ?? given.status !== undefined,
+      ...(place !== undefined && { cluster_id: await app.clusterRegistry.idOf(place) })
+    }
+    return reply.sendItems({
+      read: page => app.jobLifecycle.jobs.list({ ...filters, ...page }),
+      toText: job => JSON.stringify(job),
+      page: { limit, ...(after !== undefined && { after }) }
+    })
+  })
 
   app.post('/jobs', {
     schema: {

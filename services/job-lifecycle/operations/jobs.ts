@@ -105,16 +105,6 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
     return job ?? await finder.find(ref)
   }
 
-  async function clustersAt (place: string): Promise<Cluster[]> {
-    const found = await registry.at(place)
-    if (found.length === 0) {
-      throw new ApiError('cluster_not_found', `No cluster has the location, name or id ${place}`, {
-        hint: 'GET /api/v1/clusters lists them'
-      })
-    }
-    return found
-  }
-
   return {
     ...createDeployer({ jobs, committer, limits, updating }),
 
@@ -138,8 +128,8 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
     },
 
     async move (ref, { from, to, instanceNumber, order = 'start-first' }, by) {
-      const targets = new Set((await clustersAt(to)).map(({ id }) => id))
-      const sources = from === undefined ? undefined : new Set((await clustersAt(from)).map(({ id }) => id))
+      const targets = new Set((await registry.at(to)).map(({ id }) => id))
+      const sources = from === undefined ? undefined : new Set((await registry.at(from)).map(({ id }) => id))
       return await changeLive(ref, by, job => {
         const meant = job.instance_list.filter(entry =>
           entry.cluster_id !== '' && entry.move === null &&
@@ -168,7 +158,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
     },
 
     async moveBetweenNodes (ref, { cluster, fromNode, toNode }, by) {
-      const clusters = await clustersAt(cluster)
+      const clusters = await registry.at(cluster)
       return await changeLive(ref, by, job => {
         const [there] = clusters.filter(({ id }) => job.instance_list.some(entry => entry.cluster_id === id))
         if (!there) {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { eventually } from '../../support/waiting.js'
 import { asForm, asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { startServer } from '../../support/server.js'
 
@@ -28,12 +29,15 @@ t.test('every error is a problem with a stable code', async t => {
     ['/api/v1/jobs?limit=many', {}, 400, 'bad_request'],
     ['/api/v1/jobs?colour=red', {}, 400, 'bad_request'],
     ['/api/v1/jobs?status=SLEEPING', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?status=', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?status=RUNNING,SLEEPING', {}, 400, 'bad_request'],
+    ['/api/v1/jobs?cluster_id=zzz', {}, 404, 'cluster_not_found'],
     ['/api/v1/jobs?after=x', {}, 400, 'bad_request'],
     ['/api/v1/jobs', { method: 'POST' }, 400, 'descriptor_missing'],
     ['/api/v1/jobs', { method: 'POST', body: 'x', headers: { 'content-type': 'image/png' } }, 415, 'media_type_unsupported'],
     ['/api/v1/jobs', asYaml('[1, 2]'), 400, 'descriptor_unreadable'],
     ['/api/v1/jobs', asYaml('app_name: x'), 400, 'descriptor_invalid'],
-    ['/api/v1/clusters/zzz', {}, 400, 'cluster_id_malformed'],
+    ['/api/v1/clusters/zzz', {}, 404, 'cluster_not_found'],
     ['/api/v1/clusters/ffffffffffffffffffffffff', {}, 404, 'cluster_not_found']
   ]
   for (const [path, init, status, code] of refusals) {
@@ -50,18 +54,27 @@ t.test('jobs are listed in pages, in order, and filtered', async t => {
   await server.fetch('/api/v1/jobs/demo.default.s2.test', { method: 'DELETE' })
   const seen: string[] = []
   let next: string | null = ''
+  const listed = [0, 1, 3, 4].map(i => `demo.default.s${i}.test`)
   while (next !== null) {
     const page: { items: Array<{ job_name: string }>, next: string | null } = await server.json(`/api/v1/jobs?limit=2${next && `&after=${next}`}`)
     t.ok(page.items.length <= 2)
     seen.push(...page.items.map(({ job_name }) => job_name))
     next = page.next
   }
-  t.same(seen, [0, 1, 2, 3, 4].map(i => `demo.default.s${i}.test`))
+  t.same(seen, listed, 'an undeployed job is not listed unless it is asked for')
   const names = async (query: string) => (await server.json(`/api/v1/jobs?${query}`)).items.map(({ job_name }: { job_name: string }) => job_name)
   t.same(await names('status=UNDEPLOYED'), ['demo.default.s2.test'])
-  t.equal((await names('undeployed=false')).length, 4)
+  t.same(await names('undeployed=false'), listed)
+  t.equal((await names('undeployed=true')).length, 5)
+  t.same(await names('status=UNDEPLOYED&undeployed=false'), [])
+  t.same(await names('status=RUNNING,UNDEPLOYED'), ['demo.default.s2.test'])
+  t.same(await names('status=RUNNING&status=UNDEPLOYED'), ['demo.default.s2.test'])
+  const placement = 'status=NoActiveClusterWithCapacity'
+  await eventually(() => names(placement), found => found.length === 4)
+  t.equal((await names(`${placement},UNDEPLOYED&limit=3`)).length, 3)
+  t.same(await names(`${placement},UNDEPLOYED&job_name=demo.default.s2.test`), ['demo.default.s2.test'])
   t.same(await names('job_name=demo.default.s4.test'), ['demo.default.s4.test'])
-  t.equal((await names('app_name=demo')).length, 5)
+  t.equal((await names('app_name=demo')).length, 4)
   t.same(await names('app_name=other'), [])
   t.same(await names('cluster_id=ffffffffffffffffffffffff'), [])
 })

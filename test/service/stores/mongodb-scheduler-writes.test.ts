@@ -20,7 +20,7 @@ onMongo('what the Cloud Scheduler wrote shows immediately, on what has no cluste
     instance_list: [{ status: 'RUNNING' }, { status: FOUND, status_reason: `the Cloud Scheduler found: ${FOUND}` }]
   })
   t.equal(await store.jobs.status(job.id), FOUND)
-  t.equal((await store.jobs.list({ status: FOUND })).length, 1)
+  t.equal((await store.jobs.list({ status: [FOUND] })).length, 1)
   t.match(JSON.parse((await documentsOf(store))[0]!), { status: FOUND })
 })
 
