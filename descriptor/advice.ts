@@ -11,6 +11,9 @@ const MAX_COMPARED = 200
 /** Most edits between the name of a field and a typing error for it. */
 const MAX_EDITS = 2
 
+/** Longest name of a field that has to be hit more closely. */
+const SHORT = 5
+
 const names: ReadonlySet<string> = new Set(NAME_PARTS)
 
 /** How to fix a wrong value, one sentence; undefined where the violation is enough. */
@@ -34,6 +37,43 @@ export function similarField (missing: string, unknown: readonly string[]): stri
     .filter(({ edits }) => edits <= MAX_EDITS)
     .sort((a, b) => a.edits - b.edits)[0]
   return near && `There is a field ${JSON.stringify(near.key)}: did you mean ${missing}?`
+}
+
+/** What users of other tools write for a field of ours. */
+const OTHER_WORDS: ReadonlyMap<string, string> = new Map(Object.entries({
+  env: 'environment',
+  envs: 'environment',
+  command: 'cmd',
+  resources: 'requirements',
+  cpu: 'requirements.cpu',
+  memory: 'requirements.memory',
+  location: 'cluster_location',
+  instances: 'replicas',
+  'requirements.cpus': 'requirements.cpu',
+  'requirements.vcpus': 'requirements.cpu',
+  'requirements.mem': 'requirements.memory',
+  'requirements.ram': 'requirements.memory'
+}))
+
+/** The fields of a descriptor by the path of the object that they are in, "" for the outermost one. */
+const OWN_FIELDS: ReadonlyMap<string, readonly string[]> = new Map(Object.entries({
+  '': Object.keys(Descriptor.properties),
+  requirements: Object.keys(Descriptor.properties.requirements.properties),
+  rollout: Object.keys(Descriptor.properties.rollout.properties)
+}))
+
+/** The field that is probably meant by one that is not known; undefined if it resembles none. */
+export function similarOwnField (parent: string, unknown: string): string | undefined {
+  const full = (key: string) => parent === '' ? key : `${parent}.${key}`
+  const other = OTHER_WORDS.get(full(simplified(unknown)))
+  if (other !== undefined) return other
+  const near = (OWN_FIELDS.get(parent) ?? []).find(own => {
+    const edits = editDistance(own, simplified(unknown), MAX_EDITS)
+    if (edits === 0) return true
+    // Another letter makes another word of a short one: a "mode" is no "node".
+    return own.length > SHORT ? edits <= MAX_EDITS : edits === 1 && own.length !== unknown.length
+  })
+  return near && full(near)
 }
 
 function nameAdvice (name: string): string | undefined {

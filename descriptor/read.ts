@@ -1,13 +1,14 @@
 import { MAX_SERVICES, type Descriptor } from '../schemas/descriptor.js'
-import { ApiError } from '../schemas/errors.js'
+import { ApiError, type Violation } from '../schemas/errors.js'
 import { checkDescriptor, type Finding } from './check.js'
-import { invalid, type Defect } from './defects.js'
+import { invalid, notADescriptor, violationsOf, type Defect } from './defects.js'
 import { jobName, NAME_PARTS } from './name.js'
 import { parseYaml } from './parse.js'
-import { fieldName, positionOf, positionsIn, type Path, type PositionedTree } from './positions.js'
+import { fieldName, MAX_VIOLATIONS, positionOf, positionsIn, type Path, type PositionedTree } from './positions.js'
 import { plainTrees } from './plain.js'
 import { servicesOf, type Service } from './services.js'
 import { fillNode, nodesDiffer, withDefaults, withoutBlanks } from './shorthand.js'
+import { doubtsAbout, oddSpaceIn, otherKindOf } from './warnings.js'
 import { kindOf } from '../schemas/wording.js'
 
 export { jobName }
@@ -18,10 +19,18 @@ export const MAX_DESCRIPTOR_BYTES = 1024 * 1024
 /** Largest descriptor of one service, bytes as JSON. The job document carries it wherever it goes. */
 const MAX_SERVICE_BYTES = 256 * 1024
 
-/** {@link readDescriptors} for a text with exactly one service: several are `descriptor_invalid`. */
-export function readDescriptor (text: string): Descriptor {
-  const [descriptor, ...others] = readDescriptors(text)
-  if (descriptor && others.length === 0) return descriptor
+/** A service as its descriptor says, and what its author may not have meant. */
+export interface ReadService {
+  descriptor: Descriptor
+  warnings: Violation[]
+}
+
+export const toDescriptor = ({ descriptor }: ReadService): Descriptor => descriptor
+
+/** {@link readServices} for a text with exactly one service: several are `descriptor_invalid`. */
+export function readService (text: string): ReadService {
+  const [service, ...others] = readServices(text)
+  if (service && others.length === 0) return service
   throw new ApiError('descriptor_invalid', `expected one service, got ${others.length + 1}`, {
     hint: 'POST /api/v1/applications takes several.'
   })
@@ -32,17 +41,20 @@ export function readDescriptor (text: string): Descriptor {
  * `microservices`, or of those in each of several YAML documents. Returns at least one, in the order of the text.
  * Completes their shorthand: drops blank optional fields, sets defaults, makes `node` and `requirements.node` equal.
  * Unknown fields stay as they are, in their order. Aliased and inherited values are shared, not copied.
+ * A warning about an inherited field is given once, with the first service that inherits it.
  *
  * @throws ApiError `descriptor_missing` for an empty text, `descriptor_unreadable` for a text that does not consist of
  * safe mappings, `descriptor_invalid` for wrong fields in any service. The latter two list every violation, up to a
  * bound, with line and column where known.
  */
-export function readDescriptors (text: string): Descriptor[] {
+export function readServices (text: string): ReadService[] {
   // Positions are counted without the byte order mark, as editors show them.
   const { source, documents } = parseYaml(text.startsWith('\uFEFF') ? text.slice(1) : text)
   const { trees, oddities } = plainTrees(source, documents)
 
-  const descriptors: Descriptor[] = []
+  const read: Array<{ descriptor: Descriptor, doubts: Defect[] }> = []
+  const causes: Defect[] = []
+  const doubted = new Set<string>()
   // One defect per field: an inherited field is wrong once, not in each service, and an oddity comes before findings.
   const defects = new Map(oddities.map(defect => [keyOf(defect), defect]))
   const add = (tree: PositionedTree, findings: readonly Finding[]) => {
@@ -67,28 +79,40 @@ export function readDescriptors (text: string): Descriptor[] {
       }])
     }
     for (const service of services) {
-      const { descriptor, findings } = readService(source.text, lineOf, tree, service)
+      const { descriptor, findings } = checkService(source.text, lineOf, tree, service)
       const inDocument = (finding: Finding) => ({ ...finding, path: service.pathOf(finding.path) })
       add(tree, [...findings, ...claims(service.fields, path => offsetOf(tree, service.pathOf(path)))].map(inDocument))
-      if (descriptor) descriptors.push(descriptor)
+      const doubts = doubtsAbout(service.fields, path => textOf(source.text, tree, service.pathOf(path)))
+        .map(({ path, message, isAboutName }) => {
+          const inTree = service.pathOf(path)
+          return { path: inTree, message, offset: (isAboutName ? nameOffset : offsetOf)(tree, inTree) }
+        })
+        .filter(doubt => !doubted.has(keyOf(doubt)))
+      for (const doubt of doubts) doubted.add(keyOf(doubt))
+      causes.push(...doubts.filter(({ path }) => oddSpaceIn(String(path.at(-1))) !== undefined))
+      if (descriptor) read.push({ descriptor, doubts })
     }
+    const other = defects.size > 0 ? otherKindOf(key => Object.hasOwn(tree.value, key)) : undefined
+    if (other) throw invalid(source, [notADescriptor(other, nameOffset(tree, [other.key]))])
   }
-  if (defects.size > 0) throw invalid(source, [...defects.values()])
-  return descriptors
+  if (defects.size > 0) throw invalid(source, [...defects.values()], causes)
+  let room = MAX_VIOLATIONS
+  return read.map(({ descriptor, doubts }) => {
+    const warnings = violationsOf(source, doubts.slice(0, room))
+    room -= warnings.length
+    return { descriptor, warnings }
+  })
 }
 
 /** Returns the descriptor only if there are no findings. Their paths are relative to the service. */
-function readService (
+function checkService (
   text: string,
   lineOf: (offset: number) => number,
   tree: PositionedTree,
   { fields, pathOf }: Service
 ): { descriptor?: Descriptor, findings: Finding[] } {
   const candidate = withDefaults(withoutBlanks(fields))
-  const { descriptor, findings } = checkDescriptor(candidate, path => {
-    const span = positionOf(tree, pathOf(path))?.value
-    return span ? text.slice(span.start, span.end) : undefined
-  })
+  const { descriptor, findings } = checkDescriptor(candidate, path => textOf(text, tree, pathOf(path)))
   const size = Buffer.byteLength(JSON.stringify(candidate))
   if (size > MAX_SERVICE_BYTES) {
     findings.push({
@@ -145,6 +169,16 @@ function offsetOf (tree: PositionedTree, path: Path): number {
   const position = positionOf(tree, path)
   if (!position) return (positionOf(tree, path.slice(0, -1))?.key ?? tree.span).start
   return position.value.end > position.value.start ? position.value.start : position.key.start
+}
+
+function nameOffset (tree: PositionedTree, path: Path): number {
+  return positionOf(tree, path)?.key.start ?? offsetOf(tree, path)
+}
+
+/** A value as it is written; undefined where it is not in the text. */
+function textOf (text: string, tree: PositionedTree, path: Path): string | undefined {
+  const span = positionOf(tree, path)?.value
+  return span && text.slice(span.start, span.end)
 }
 
 function keyOf ({ offset, path = [] }: Defect): string {

@@ -1,13 +1,13 @@
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import fp from 'fastify-plugin'
-import { Application } from '../schemas/application.js'
+import { Application, DeployedApplication } from '../schemas/application.js'
 import { Cluster, ClusterView, Heartbeat } from '../schemas/cluster.js'
 import { ApplicationDescriptor, Descriptor } from '../schemas/descriptor.js'
 import { Problem } from '../schemas/errors.js'
 import { Readiness } from '../schemas/health.js'
 import { DeployResult } from '../schemas/deploy-result.js'
-import { Job } from '../schemas/job.js'
+import { DeployedJob, Job } from '../schemas/job.js'
 import { JobEvent } from '../schemas/job-event.js'
 import { Plan } from '../schemas/plan.js'
 import { SchedulerResult } from '../schemas/scheduler.js'
@@ -25,8 +25,10 @@ export default fp(async function openapi (app) {
       Problem,
       DeployResult,
       Job,
+      DeployedJob,
       JobEvent,
       Application,
+      DeployedApplication,
       Plan,
       SchedulerResult,
       Readiness

@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Warnings } from './errors.js'
 import { HexId, Nullable, OneOf } from './primitives.js'
 import { Status } from './status.js'
 
@@ -70,3 +71,9 @@ export const Application = Type.Object({
   }]
 })
 export type Application = Static<typeof Application>
+
+/** The answer to a deploy. */
+export const DeployedApplication = Type.Object({ ...Application.properties, warnings: Warnings }, {
+  $id: 'DeployedApplication',
+  examples: [{ ...Application.examples[0], warnings: [] }]
+})

@@ -65,6 +65,11 @@ export const Violation = Type.Object({
 })
 export type Violation = Static<typeof Violation>
 
+/** What the author of a descriptor may not have meant, though it can be deployed. */
+export const Warnings = Type.Array(Violation, {
+  description: 'What its author may not have meant, such as a mistyped field; at most 50 in a file'
+})
+
 /** Problem details (RFC 9457), the shape of every error under /api/v1. */
 export const Problem = Type.Object({
   type: Type.String({

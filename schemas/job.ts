@@ -1,5 +1,6 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Descriptor } from './descriptor.js'
+import { Warnings } from './errors.js'
 import { HexId, Nullable, OneOf, Timestamp } from './primitives.js'
 import { Status, STATUSES } from './status.js'
 
@@ -255,6 +256,12 @@ export const Job = Type.Object({
     updated_at: '2026-01-31T12:00:09.000Z'
   }]
 })
+/** The answer to a deploy. */
+export const DeployedJob = Type.Object({ ...Job.properties, warnings: Warnings }, {
+  $id: 'DeployedJob',
+  examples: [{ ...Job.examples[0], warnings: [] }]
+})
+
 export type Revision = Omit<Static<typeof Revision>, 'descriptor'> & { descriptor: Descriptor | null }
 export type Job = Omit<Static<typeof Job>, 'descriptor' | 'revisions'> & {
   descriptor: Descriptor

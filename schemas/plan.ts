@@ -1,4 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
+import { Warnings } from './errors.js'
 import { Explanation } from './job.js'
 import { HexId, Nullable, OneOf } from './primitives.js'
 
@@ -52,7 +53,8 @@ export const Plan = Type.Object({
       'Which scheduler places the services when they are deployed. The plan is always that of the embedded one; the ' +
         'Cloud Scheduler may decide otherwise'
   }),
-  services: Type.Array(ServicePlan, { description: 'In the order of the file' })
+  services: Type.Array(ServicePlan, { description: 'In the order of the file' }),
+  warnings: Warnings
 }, {
   $id: 'Plan',
   examples: [{
@@ -79,6 +81,12 @@ export const Plan = Type.Object({
         clusters: [{ ...example, fits: true, score: 1, reason: 'hpi: chosen, 12 cores and 24000 MB free' }],
         omitted: 0
       }
+    }],
+    warnings: [{
+      field: 'replica',
+      message: 'there is no such field, and it is passed on as it is: did you mean replicas?',
+      line: 9,
+      column: 10
     }]
   }]
 })

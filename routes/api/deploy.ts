@@ -1,14 +1,16 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import descriptorBody, { deployErrors, descriptorsContent, descriptorText } from '../../plugins/descriptor-body.js'
 import { json, textErrors } from '../../schemas/openapi.js'
+import { Warnings } from '../../schemas/errors.js'
 import { HexId } from '../../schemas/primitives.js'
 import { Status } from '../../schemas/status.js'
-import { readDescriptors } from '../../descriptor/read.js'
+import { readServices, toDescriptor } from '../../descriptor/read.js'
 
 const Deployed = Type.Object({
   job_id: HexId,
   job_name: Type.String({ examples: ['demo.default.service1.test'] }),
-  status: Status
+  status: Status,
+  warnings: Type.Optional(Warnings)
 })
 
 const routes: FastifyPluginAsyncTypebox = async app => {
@@ -38,9 +40,14 @@ const routes: FastifyPluginAsyncTypebox = async app => {
     // The reader of descriptors checks the body: it knows lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async request => {
-    const descriptors = readDescriptors(await descriptorText(request))
-    const deployed = await app.jobLifecycle.jobs.deploy(descriptors, request.requester)
-    const answers = deployed.map(({ job }) => ({ job_id: job.id, job_name: job.job_name, status: job.status }))
+    const services = readServices(await descriptorText(request))
+    const deployed = await app.jobLifecycle.jobs.deploy(services.map(toDescriptor), request.requester)
+    const answers = deployed.map(({ job }, index) => {
+      const { warnings } = services[index]!
+      const answer = { job_id: job.id, job_name: job.job_name, status: job.status }
+      // The contract's answer has no such field.
+      return warnings.length > 0 ? { ...answer, warnings } : answer
+    })
     return answers.length === 1 ? answers[0]! : answers
   })
 }

@@ -1,8 +1,8 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import descriptorBody, { deployErrors, descriptorsContent, descriptorText } from '../../../plugins/descriptor-body.js'
-import { Application } from '../../../schemas/application.js'
+import { Application, DeployedApplication } from '../../../schemas/application.js'
 import { json, problems, ref, Undeployment } from '../../../schemas/openapi.js'
-import { readDescriptors } from '../../../descriptor/read.js'
+import { readServices, toDescriptor } from '../../../descriptor/read.js'
 
 const ApplicationRef = Type.Object({ app: Type.String({ description: 'app_name.app_ns', examples: ['demo.default'] }) })
 
@@ -20,23 +20,24 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['applications'],
       body: descriptorsContent,
       response: {
-        200: json('The application, which already had services', ref(Application)),
+        200: json('The application, which already had services', ref(DeployedApplication)),
         201: {
-          ...json('A new application', ref(Application)),
+          ...json('A new application', ref(DeployedApplication)),
           headers: { location: { type: 'string', description: 'Path of the application' } }
         },
         ...problems(...deployErrors)
       }
     },
-    // readDescriptors checks the body: it reports lines and columns.
+    // readServices checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
+    const services = readServices(await descriptorText(request))
     const { application, isNew } = await app.jobLifecycle.applications.deploy(
-      readDescriptors(await descriptorText(request)),
+      services.map(toDescriptor),
       request.requester
     )
     if (isNew) reply.code(201).header('location', `/api/v1/applications/${application.name}`)
-    return application
+    return { ...application, warnings: services.flatMap(({ warnings }) => warnings) }
   })
 
   app.get('/applications/:app', {

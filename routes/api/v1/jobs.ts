@@ -7,13 +7,13 @@ import descriptorBody, {
   descriptorText
 } from '../../../plugins/descriptor-body.js'
 import { ClusterPlace } from '../../../schemas/cluster.js'
-import { Job } from '../../../schemas/job.js'
+import { DeployedJob, Job } from '../../../schemas/job.js'
 import { JobEvent } from '../../../schemas/job-event.js'
 import { json, Limit, problems, ref, Undeployment } from '../../../schemas/openapi.js'
 import { Plan } from '../../../schemas/plan.js'
 import { HexId, Nullable } from '../../../schemas/primitives.js'
 import { Status, STATUSES } from '../../../schemas/status.js'
-import { readDescriptor, readDescriptors } from '../../../descriptor/read.js'
+import { readService, readServices, toDescriptor } from '../../../descriptor/read.js'
 
 const JobRef = Type.Object({
   job: Type.String({ description: 'Job id or job name', examples: ['demo.default.service1.test'] })
@@ -83,22 +83,22 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       tags: ['jobs'],
       body: descriptorContent,
       response: {
-        200: json('The job of this name, updated or unchanged', ref(Job)),
+        200: json('The job of this name, updated or unchanged', ref(DeployedJob)),
         201: {
-          ...json('A new job, or one that is deployed again', ref(Job)),
+          ...json('A new job, or one that is deployed again', ref(DeployedJob)),
           headers: { location: { type: 'string', description: 'Path of the job' } }
         },
         ...problems(...deployErrors)
       }
     },
-    // readDescriptor checks the body: it reports lines and columns.
+    // readService checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
   }, async (request, reply) => {
-    const descriptor = readDescriptor(await descriptorText(request))
+    const { descriptor, warnings } = readService(await descriptorText(request))
     const [deployed] = await app.jobLifecycle.jobs.deploy([descriptor], request.requester)
     const { job, outcome } = deployed!
     if (outcome === 'created') reply.code(201).header('location', `/api/v1/jobs/${job.id}`)
-    return job
+    return { ...job, warnings }
   })
 
   app.post('/jobs/plan', {
@@ -115,9 +115,13 @@ const routes: FastifyPluginAsyncTypebox = async app => {
         ...problems(...descriptorErrors)
       }
     },
-    // readDescriptors checks the body: it reports lines and columns.
+    // readServices checks the body: it reports lines and columns.
     validatorCompiler: () => value => ({ value })
-  }, async request => app.jobLifecycle.planner.plan(readDescriptors(await descriptorText(request)), 'user'))
+  }, async request => {
+    const services = readServices(await descriptorText(request))
+    const plan = await app.jobLifecycle.planner.plan(services.map(toDescriptor), 'user')
+    return { ...plan, warnings: services.flatMap(({ warnings }) => warnings) }
+  })
 
   app.get('/jobs/:job', {
     schema: {

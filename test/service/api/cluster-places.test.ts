@@ -10,7 +10,11 @@ const HEARTBEAT = { method: 'POST', headers: { 'content-type': 'application/json
 t.test('a cluster is named by its id, its name or its location on every route', async t => {
   const server = await startServer(t)
   const { id } = await connectCluster(t, server.url, { cluster_name: 'Straße 1', cluster_location: 'Potsdam' })
-  for (const [place, what] of [[id, 'id'], [encodeURIComponent('Straße 1'), 'name'], ['Potsdam', 'location']] as const) {
+  for (const [place, what] of [
+    [id, 'id'],
+    [encodeURIComponent('Straße 1'), 'name'],
+    ['Potsdam', 'location']
+  ] as const) {
     const get = async (path: string) => {
       const answer = await server.fetch(path)
       t.equal(answer.status, 200, `${path}, by its ${what}`)
@@ -20,7 +24,11 @@ t.test('a cluster is named by its id, its name or its location on every route', 
     t.match(await view(), { id, cluster_name: 'Straße 1' })
     t.equal((await server.fetch(`/api/information/${place}`, HEARTBEAT)).status, 200)
     t.match(JSON.parse(await get(`/api/v1/clusters/${place}/nodes`)), { items: [], counted: ROOMY.number_of_nodes })
-    for (const [action, scheduling] of [['cordon', 'cordoned'], ['drain', 'draining'], ['uncordon', 'active']]) {
+    for (const [action, scheduling] of [
+      ['cordon', 'cordoned'],
+      ['drain', 'draining'],
+      ['uncordon', 'active']
+    ]) {
       t.equal((await server.fetch(`/api/v1/clusters/${place}/${action}`, { method: 'POST' })).status, 200)
       t.match(await view(), { scheduling })
     }
@@ -31,7 +39,10 @@ t.test('a cluster is named by its id, its name or its location on every route', 
   }
   await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))
   const jobsAt = async (place: string): Promise<Job[]> => (await server.json(`/api/v1/jobs?cluster_id=${place}`)).items
-  await eventually(() => jobsAt('Potsdam'), jobs => jobs.length === 1)
+  await eventually(
+    () => jobsAt('Potsdam'),
+    jobs => jobs.length === 1
+  )
   for (const place of [id, 'Stra%C3%9Fe%201']) t.equal((await jobsAt(place)).length, 1)
   t.equal((await server.fetch('/api/v1/clusters/Potsdam', { method: 'DELETE' })).status, 409, 'a job is placed there')
   t.equal((await server.fetch('/api/v1/clusters/Potsdam?force=true', { method: 'DELETE' })).status, 204)
@@ -57,5 +68,5 @@ t.test('a name goes before a location, and a location of several is no name for 
     t.equal(answer.status, 409, path)
     t.match(await answer.text(), /cluster_location_ambiguous[^]*2 clusters are at Potsdam[^]*hpi, eth/)
   }
-  for (const { id } of [hpi, tum, eth]) t.match(await server.json(`/api/v1/clusters/${id}`), { scheduling: 'active', nodes: 0 })
+  for (const { id } of [hpi, tum, eth]) { t.match(await server.json(`/api/v1/clusters/${id}`), { scheduling: 'active', nodes: 0 }) }
 })

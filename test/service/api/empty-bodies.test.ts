@@ -16,7 +16,10 @@ t.test('an empty body is none, whatever content type a client gives it', async t
   await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))
   const job = '/api/v1/jobs/demo.default.service1.test'
   for (const type of TYPES) {
-    await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor().replace('alpine', encodeURIComponent(type).slice(0, 9))))
+    await server.fetch(
+      '/api/v1/jobs',
+      asYaml(yamlDescriptor().replace('alpine', encodeURIComponent(type).slice(0, 9)))
+    )
     const sent = { method: 'POST', headers: { 'content-type': type } }
     const chunked = { ...sent, body: new ReadableStream({ start: stream => stream.close() }), duplex: 'half' as const }
     for (const init of [sent, chunked]) {

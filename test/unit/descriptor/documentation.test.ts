@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import t from 'tap'
 import { Descriptor } from '../../../schemas/descriptor.js'
-import { readDescriptors } from '../../../descriptor/read.js'
+import { readDescriptors } from './sample.js'
 
 const root = new URL('../../../', import.meta.url)
 const documentation = readFileSync(new URL('docs/descriptor.md', root), 'utf8')

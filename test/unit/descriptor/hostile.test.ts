@@ -1,7 +1,7 @@
 import t from 'tap'
-import { MAX_DESCRIPTOR_BYTES, readDescriptor } from '../../../descriptor/read.js'
+import { MAX_DESCRIPTOR_BYTES } from '../../../descriptor/read.js'
 import { ApiError } from '../../../schemas/errors.js'
-import { least, refusal } from './sample.js'
+import { least, readDescriptor, refusal } from './sample.js'
 
 /** Far above what any of these takes, far below what the unguarded parser takes for the worst. */
 const BOUND_MS = 5000

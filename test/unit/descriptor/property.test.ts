@@ -3,8 +3,7 @@ import fc from 'fast-check'
 import { stringify } from 'yaml'
 import { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
-import { readDescriptor } from '../../../descriptor/read.js'
-import { leastRead } from './sample.js'
+import { leastRead, readDescriptor } from './sample.js'
 
 /** Keys that mean something here, so that they cannot be unknown fields. */
 const taken = new Set([...Object.keys(Descriptor.properties), '_id', 'job_name', 'status', 'service_ip_list', 'instance_list', 'system_manager', 'microservices'])

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { readFileSync } from 'node:fs'
-import { jobName, readDescriptor } from '../../../descriptor/read.js'
-import { complaints, least, leastRead, refusal } from './sample.js'
+import { jobName } from '../../../descriptor/read.js'
+import { complaints, least, leastRead, readDescriptor, refusal } from './sample.js'
 
 const example = (name: string): string => readFileSync(new URL(`../../../examples/${name}`, import.meta.url), 'utf8')
 

@@ -1,4 +1,5 @@
-import { readDescriptor } from '../../../descriptor/read.js'
+import { readService, readServices, toDescriptor } from '../../../descriptor/read.js'
+import type { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
 
 /** The least that makes a descriptor, five lines. */
@@ -19,6 +20,12 @@ export const leastRead = {
   api_version: 'v0.1',
   image_runtime: 'docker'
 }
+
+/** The descriptor of the one service in a text. */
+export const readDescriptor = (text: string): Descriptor => toDescriptor(readService(text))
+
+/** The descriptors of all services in a text. */
+export const readDescriptors = (text: string): Descriptor[] => readServices(text).map(toDescriptor)
 
 /** The ApiError that reading this text ends in; anything else is an error of the test. */
 export function refusal (text: string): ApiError {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { MAX_SERVICES } from '../../../schemas/descriptor.js'
-import { MAX_DESCRIPTOR_BYTES, readDescriptor, readDescriptors } from '../../../descriptor/read.js'
-import { complaints, least, leastRead, refusal } from './sample.js'
+import { MAX_DESCRIPTOR_BYTES } from '../../../descriptor/read.js'
+import { complaints, least, leastRead, readDescriptor, readDescriptors, refusal } from './sample.js'
 
 /** A document of an application; the services begin on line 5. */
 const application = (services: string, more = ''): string => `app_name: demo

@@ -1,6 +1,5 @@
 import t from 'tap'
-import { readDescriptor } from '../../../descriptor/read.js'
-import { complaints, least, refusal } from './sample.js'
+import { complaints, least, readDescriptor, refusal } from './sample.js'
 
 function unreadable (text: string): string[] {
   const { code } = refusal(text)

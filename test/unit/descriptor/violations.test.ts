@@ -1,6 +1,5 @@
 import t from 'tap'
-import { readDescriptor } from '../../../descriptor/read.js'
-import { complaints, least, refusal } from './sample.js'
+import { complaints, least, readDescriptor, refusal } from './sample.js'
 
 /** The complaint about one more field, and the hint that comes with it. */
 function about (field: string): { complaint: string | undefined, hint: string | undefined } {

@@ -19,7 +19,7 @@ export interface Planner {
    * each job up to the first step of an update, and one pass of the embedded scheduler over the current figures. Other
    * jobs that wait for room are not taken into account. The errors are those of a deploy.
    */
-  plan (descriptors: readonly Descriptor[], cause: string): Promise<Plan>
+  plan (descriptors: readonly Descriptor[], cause: string): Promise<Omit<Plan, 'warnings'>>
 }
 
 export function createPlanner ({ preview, scheduler, clusters, decidedBy }: Pick<Deployer, 'preview'> & {
