@@ -71,6 +71,14 @@ async function run ([name, file, ...others]: string[], config: Config): Promise<
   throw new ConfigError('Expected no command, or: backup FILE, restore FILE, adopt-database. See --help')
 }
 
+/** Prints for a reader that may have enough before the end, as `head` has. */
+function print (text: string): void {
+  process.stdout.on('error', (err: NodeJS.ErrnoException) => {
+    if (err.code !== 'EPIPE') throw err
+  })
+  process.stdout.write(text)
+}
+
 /** Errors that the operator can fix: a setting, an argument, the address, the database. Their message is enough. */
 function isOperators (err: unknown): err is Error {
   return err instanceof ConfigError || (err instanceof ApiError && err.code === 'store_unavailable')
@@ -79,8 +87,8 @@ function isOperators (err: unknown): err is Error {
 try {
   const { help, command } = readArguments()
   const config = help ? undefined : readConfig(process.env)
-  if (!config) process.stdout.write(helpText())
-  else if (command.length > 0) process.stdout.write(`${await run(command, config)}\n`)
+  if (!config) print(helpText())
+  else if (command.length > 0) print(`${await run(command, config)}\n`)
   else await start(config)
 } catch (err) {
   process.stderr.write(`system-manager: ${isOperators(err) ? err.message : inspect(err)}\n`)

@@ -3,7 +3,15 @@
 #   ./start-up.sh            the server; its settings are environment variables, --help lists them
 #   ./start-up.sh --demo     the server with two simulated clusters, and a service deployed to them
 set -euo pipefail
-cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
+
+# The project's folder, also where this is started by a symlink. macOS has no readlink -f.
+self=${BASH_SOURCE[0]}
+while [[ -L $self ]]; do
+  folder=$(dirname -- "$self")
+  self=$(readlink -- "$self")
+  if [[ $self != /* ]]; then self=$folder/$self; fi
+done
+cd -- "$(dirname -- "$self")"
 
 # If stdin is closed, the next file to be opened would become stdin.
 { : <&0; } 2>/dev/null || exec </dev/null
@@ -12,22 +20,35 @@ cd -- "$(dirname -- "${BASH_SOURCE[0]}")"
 source scripts/prepare.sh
 
 demo=''
+help=''
 arguments=()
 for argument in "$@"; do
-  if [[ $argument == --demo ]]; then demo=1; else arguments+=("$argument"); fi
+  case $argument in
+    --demo) demo=1 ;;
+    --help | -h) help=1 ;;
+    *) arguments+=("$argument") ;;
+  esac
 done
+
+if [[ -n $help ]]; then
+  cat <<'END'
+Usage: ./start-up.sh           install and build what is missing or out of date, and start the server
+       ./start-up.sh --demo    also start two simulated clusters, and deploy a service to them
+
+What it starts:
+
+END
+fi
 
 prepare_install
 prepare_build
+
+if [[ -n $help ]]; then exec node dist/server.js --help; fi
 
 # The expansion with + is for bash 3 and 4.3, where an empty array counts as unset.
 if [[ -z $demo ]]; then
   exec node dist/server.js ${arguments[@]+"${arguments[@]}"}
 fi
-
-for argument in ${arguments[@]+"${arguments[@]}"}; do
-  if [[ $argument == --help || $argument == -h ]]; then exec node dist/server.js --help; fi
-done
 
 port=${MY_PORT:-10000}
 if [[ $port == 0 ]]; then

@@ -77,8 +77,48 @@ prepare_installed() {
 prepare_install_now() {
   if prepare_installed; then return; fi
   prepare_say 'installing dependencies, which takes a moment'
-  prepare_quietly npm ci --no-audit --no-fund --loglevel=error
+  prepare_offline || prepare_quietly npm ci --no-audit --no-fund --loglevel=error
   touch node_modules/.package-lock.json
+}
+
+# Seconds for which the registry is waited for.
+PREPARE_REGISTRY_S=12
+
+# Where the registry cannot be reached, says so, which npm itself would do after minutes, and installs from npm's cache;
+# if that does not suffice, ends the script. Fails where the registry can be reached, or refuses.
+prepare_offline() {
+  local answer code=0
+  answer=$(prepare_within "$PREPARE_REGISTRY_S" \
+    npm view yaml name --prefer-online --fetch-retries=0 --fetch-timeout=$((PREPARE_REGISTRY_S * 1000)) 2>&1) || code=$?
+  # npm tells network errors by the codes of the system, and answers of the registry as E404 or E401.
+  if ((code == 0)) || grep -Eq 'code E[0-9]{3}' <<<"$answer"; then return 1; fi
+  prepare_say "the package registry $(npm config get registry) cannot be reached, which a first start needs."
+  prepare_say 'Behind a proxy, set HTTPS_PROXY and HTTP_PROXY, and NO_PROXY for what needs none, as in'
+  prepare_say "HTTPS_PROXY=http://proxy.example.com:3128 ./${0##*/}; for a mirror, set npm_config_registry."
+  if ((code != PREPARE_TOO_LATE)); then printf '%s\n' "$answer" | head -n 5 >&2; fi
+  prepare_say "trying with what is in npm's cache"
+  npm ci --offline --no-audit --no-fund --loglevel=error >/dev/null 2>&1 && return
+  prepare_say "npm's cache has not all packages"
+  exit 1
+}
+
+# Exit code of a command that was ended for taking too long, as of timeout(1), which macOS has not.
+PREPARE_TOO_LATE=124
+
+# Runs a command for so many seconds at most.
+prepare_within() {
+  local tenths=$(($1 * 10)) command
+  shift
+  "$@" &
+  command=$!
+  while kill -0 "$command" 2>/dev/null; do
+    if ((tenths-- == 0)); then
+      kill -KILL "$command" 2>/dev/null || true
+      return "$PREPARE_TOO_LATE"
+    fi
+    sleep 0.1
+  done
+  wait "$command"
 }
 
 # Whether a source is newer than this file, or was removed since. Further arguments are paths to ignore, as ./path.

@@ -30,6 +30,7 @@ t.test('in a clone --help builds and lists the settings; a second time it is onl
   const first = await run(script, ['--help'], { cwd: '/' })
   t.equal(first.code, 0, first.stderr)
   t.match(first.stdout, /MY_PORT .*\(default: 10000\)/)
+  t.match(first.stdout, /^Usage: \.\/start-up\.sh .*\n.*\.\/start-up\.sh --demo /)
   t.match(first.stderr, /building/)
   const built = statSync(join(copy, 'dist/.built')).mtimeMs
 

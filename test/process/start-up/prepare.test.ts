@@ -1,6 +1,12 @@
-import { chmodSync, existsSync, mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { chmodSync, existsSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import t from 'tap'
+import { fileURLToPath } from 'node:url'
+import t, { type Test } from 'tap'
+import { SERVER } from '../../support/server-process.js'
+import { patience } from '../../support/waiting.js'
 import { run, tinyProject } from './tiny-project.js'
 
 const INSTALLS = /installing dependencies/
@@ -85,4 +91,89 @@ t.test('a missing or too old Node.js is reported clearly', async t => {
     t.equal(code, 1)
     t.match(stderr, fits ? /npm was called/ : `20.19 or newer is needed; this is ${version}`)
   }
+})
+
+/** A tiny project with a package that only a registry has. */
+function needsRegistry (folder: string): string {
+  const dependencies = { other: '1.0.0' }
+  const root = { name: 'tiny', version: '1.0.0', dependencies }
+  return tinyProject(folder, {
+    'package.json': JSON.stringify({ ...root, type: 'module' }),
+    'package-lock.json': JSON.stringify({
+      name: 'tiny',
+      version: '1.0.0',
+      lockfileVersion: 3,
+      requires: true,
+      packages: { '': root, 'node_modules/other': { version: '1.0.0' } }
+    })
+  })
+}
+
+/** A registry at a port where nobody listens, and one that takes connections and never answers. */
+async function deadRegistries (t: Test): Promise<string[]> {
+  const silent = createServer()
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  t.teardown(() => silent.close())
+  return ['http://127.0.0.1:9', `http://127.0.0.1:${(silent.address() as AddressInfo).port}`]
+}
+
+t.test('without a network the first start says so within 20 s, and what to set', async t => {
+  const folder = t.testdir()
+  const script = join(needsRegistry(folder), 'start-up.sh')
+  for (const registry of await deadRegistries(t)) {
+    const began = performance.now()
+    const env = { npm_config_registry: registry, npm_config_cache: join(folder, 'cache') }
+    const { code, stdout, stderr } = await run(script, [], { env })
+    t.ok(performance.now() - began < patience(20_000), `after ${Math.round(performance.now() - began)} ms`)
+    t.match({ code, stdout }, { code: 1, stdout: '' })
+    t.match(stderr, `the package registry ${registry} cannot be reached`)
+    for (const name of ['HTTPS_PROXY', 'HTTP_PROXY', 'NO_PROXY', 'npm_config_registry']) t.match(stderr, name)
+    t.match(stderr, "npm's cache has not all packages")
+  }
+})
+
+t.test('without a network a start installs what the cache of npm has, and a later one asks for none', async t => {
+  const folder = t.testdir()
+  const script = join(tinyProject(folder), 'start-up.sh')
+  const env = { npm_config_registry: 'http://127.0.0.1:9', npm_config_cache: join(folder, 'cache') }
+  t.match(await run(script, [], { env }), { code: 0, stdout: 'server \n', stderr: /cannot be reached/ })
+  t.strictSame(await run(script, [], { env }), { code: 0, stdout: 'server \n', stderr: '' })
+})
+
+t.test('a registry that refuses is told by npm', async t => {
+  const registry = createServer((_request, response) => response.writeHead(404).end())
+  registry.listen(0, '127.0.0.1')
+  await once(registry, 'listening')
+  t.teardown(() => registry.close())
+  const folder = t.testdir()
+  const { port } = registry.address() as AddressInfo
+  const env = { npm_config_registry: `http://127.0.0.1:${port}`, npm_config_cache: join(folder, 'cache') }
+  const { code, stderr } = await run(join(needsRegistry(folder), 'start-up.sh'), [], { env })
+  t.equal(code, 1)
+  t.match(stderr, /code E404[\s\S]*this failed: npm ci/)
+})
+
+t.test('a symlink starts the same, from any folder, and so does a symlink to it', async t => {
+  const folder = t.testdir()
+  const project = tinyProject(folder)
+  mkdirSync(join(folder, 'bin'))
+  symlinkSync(join(project, 'start-up.sh'), join(folder, 'bin/absolute'))
+  symlinkSync('../a project/start-up.sh', join(folder, 'bin/relative'))
+  symlinkSync('bin/relative', join(folder, 'again'))
+  for (const link of ['bin/absolute', 'bin/relative', 'again']) {
+    t.match(await run(join(folder, link), ['x'], { cwd: '/' }), { code: 0, stdout: 'server x\n' }, link)
+    t.match(await run(`./${link}`, ['x'], { cwd: folder }), { code: 0, stdout: 'server x\n' }, link)
+  }
+})
+
+t.test('the help tells the demo, before anything is installed, and a reader may have enough of it', async t => {
+  const folder = t.testdir()
+  const script = join(needsRegistry(folder), 'start-up.sh')
+  const env = { npm_config_registry: 'http://127.0.0.1:9', npm_config_cache: join(folder, 'cache') }
+  t.match((await run(script, ['--help'], { env })).stdout, /^Usage: .*\n.*start-up\.sh --demo/)
+  const server = fileURLToPath(SERVER)
+  // Nobody reads what it prints.
+  const closed = 'set -o pipefail; (sleep 0.5; exec "$0" "$1" --help) | exec 0<&-'
+  t.strictSame(await run('bash', ['-c', closed, process.execPath, server]), { code: 0, stdout: '', stderr: '' })
 })
