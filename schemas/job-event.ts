@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { OneOf, Timestamp } from './primitives.js'
+import { OneOf, shapeOf, Timestamp } from './primitives.js'
 import { Status } from './status.js'
 
 const EVENT_TYPES = [
@@ -69,3 +69,9 @@ export const JobEvent = Type.Object({
   }]
 })
 export type JobEvent = Static<typeof JobEvent>
+
+/** What every event has. An earlier version may have had other types of events. */
+const told = shapeOf(Type.Pick(JobEvent, ['id', 'time', 'cause', 'message']), 'an event')
+
+/** Checks an event read from a database. Throws an Error that says where it differs. */
+export const asJobEvent = (value: unknown): JobEvent => told(value) as JobEvent

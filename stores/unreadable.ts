@@ -2,10 +2,10 @@ import { ApiError } from '../schemas/errors.js'
 
 /** One document or row, as logs name it. */
 interface Stored {
-  kind: 'job' | 'cluster' | 'command'
-  /** Its id; of a command that of its cluster. */
+  kind: 'job' | 'cluster' | 'command' | 'event' | 'earlier descriptor'
+  /** Its id; of a command that of its cluster, of what belongs to a job that of the job. */
   id: string
-  /** What changes when it is written again: its revision, or the `seq` of a command. */
+  /** What changes when it is written again: its revision, the `seq` of a command, the number of an event. */
   revision?: unknown
 }
 
@@ -32,14 +32,24 @@ export interface DocumentReader {
 /** Documents that are logged. Those beyond are not: a log entry for each read of each of them would fill the disk. */
 const MAX_REPORTED = 1000
 
+/** Whose id a document is named by. */
+const OWNERS: Readonly<Record<Stored['kind'], 'job_id' | 'cluster_id'>> = {
+  job: 'job_id',
+  event: 'job_id',
+  'earlier descriptor': 'job_id',
+  cluster: 'cluster_id',
+  command: 'cluster_id'
+}
+
 export function createDocumentReader (log: UnreadableLog | undefined): DocumentReader {
-  const reported = new Set<string>()
+  /** "job 65a1…", by what was logged. */
+  const reported = new Map<string, string>()
 
   function report ({ kind, id, revision }: Stored, err: unknown): void {
     const key = `${kind} ${id} ${revision}`
     if (reported.size >= MAX_REPORTED || reported.has(key)) return
-    reported.add(key)
-    log?.error({ err, [`${kind === 'command' ? 'cluster' : kind}_id`]: id, revision }, `a stored ${kind} ${UNREADABLE}`)
+    reported.set(key, `${kind} ${id}`)
+    log?.error({ err, [OWNERS[kind]]: id, revision }, `a stored ${kind} ${UNREADABLE}`)
     if (reported.size < MAX_REPORTED) return
     log?.error({}, `${MAX_REPORTED} stored documents ${UNREADABLE}, no more are logged`)
   }
@@ -47,7 +57,7 @@ export function createDocumentReader (log: UnreadableLog | undefined): DocumentR
   return {
     report,
 
-    reported: () => [...new Set([...reported].map(key => key.split(' ', 2).join(' ')))],
+    reported: () => [...new Set(reported.values())],
 
     one (stored, read) {
       try {

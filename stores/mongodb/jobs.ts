@@ -2,7 +2,9 @@ import type { Filter, ObjectId } from 'mongodb'
 import type { Descriptor } from '../../schemas/descriptor.js'
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
+import { asJobEvent } from '../../schemas/job-event.js'
 import { hasUnplaced } from '../../schemas/job-facts.js'
+import { parseStored } from '../../schemas/primitives.js'
 import type { Status } from '../../schemas/status.js'
 import type { CommitOutcome, JobChange, JobQuery, JobStore, PlacedInstance } from '../store.js'
 import { inBatches } from './batches.js'
@@ -196,7 +198,12 @@ export function createJobStore (
     async oldDescriptors (id) {
       const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.old': 1 } })
       const old = found?.system_manager?.old ?? []
-      return new Map(old.map(({ generation, descriptor }) => [generation, JSON.parse(descriptor) as Descriptor]))
+      return new Map(old.flatMap((kept, index) => {
+        const stored = { kind: 'earlier descriptor' as const, id, revision: index }
+        const read = () => [kept.generation, parseStored(kept.descriptor) as Descriptor] as const
+        const descriptor = documents.ofMany(stored, read)
+        return descriptor ? [descriptor] : []
+      }))
     },
 
     byName: async jobName =>
@@ -237,7 +244,10 @@ export function createJobStore (
 
     async events (id, { after = 0, limit }) {
       const found = await jobs.findOne({ _id: toObjectId(id) }, { projection: { 'system_manager.events': 1 } })
-      return (found?.system_manager?.events ?? []).filter(event => event.id > after).slice(0, limit)
+      const events = (found?.system_manager?.events ?? []).flatMap((event, index) =>
+        documents.ofMany({ kind: 'event', id, revision: index }, () => asJobEvent(event)) ?? []
+      )
+      return events.filter(event => event.id > after).slice(0, limit)
     },
 
     purge

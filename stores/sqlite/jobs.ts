@@ -1,6 +1,7 @@
 import type { Descriptor } from '../../schemas/descriptor.js'
 import type { Job, JobId } from '../../schemas/job.js'
-import type { JobEvent } from '../../schemas/job-event.js'
+import { asJobEvent } from '../../schemas/job-event.js'
+import { parseStored } from '../../schemas/primitives.js'
 import { readJob } from '../../schemas/job-versions.js'
 import type { Status } from '../../schemas/status.js'
 import type { HostPortUse, JobQuery, JobStore, NamespaceUse, PlacedInstance } from '../store.js'
@@ -61,7 +62,7 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
     SELECT cluster_id, host_port, count(*) AS instances FROM instances
     WHERE host_port IS NOT NULL AND cluster_id <> '' GROUP BY host_port, cluster_id`)
   const selectEvents = prepare<{ id: number, doc: string }>(
-    'SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id LIMIT ?'
+    `SELECT id, doc FROM events WHERE job_id = ? AND id > ? ORDER BY id ${PAGE}`
   )
   const selectOld = prepare<{ generation: number, doc: string }>(
     'SELECT generation, doc FROM descriptors WHERE job_id = ?'
@@ -113,7 +114,11 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
     oldDescriptors: id =>
       read(() =>
-        new Map(selectOld.all(id).map(({ generation, doc }) => [generation, JSON.parse(doc) as Descriptor]))
+        new Map(selectOld.all(id).flatMap(({ generation, doc }) => {
+          const stored = { kind: 'earlier descriptor' as const, id, revision: generation }
+          const descriptor = documents.ofMany(stored, () => parseStored(doc) as Descriptor)
+          return descriptor ? [[generation, descriptor]] : []
+        }))
       ),
 
     byName: jobName =>
@@ -178,7 +183,10 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
 
     events: (id, { after = 0, limit }) =>
       read(() =>
-        selectEvents.all(id, after, limit).map(row => ({ id: row.id, ...JSON.parse(row.doc) as Omit<JobEvent, 'id'> }))
+        readPage((most, offset) => selectEvents.all(id, after, most, offset), ({ id: number, doc }) => {
+          const stored = { kind: 'event' as const, id, revision: number }
+          return documents.ofMany(stored, () => asJobEvent({ id: number, ...parseStored(doc) as object }))
+        }, limit)
       ),
 
     async purge (before) {

@@ -7,7 +7,7 @@ import { createCommitter } from '../../../services/job-lifecycle/commit.js'
 import { expireDue } from '../../../services/job-lifecycle/controllers/deadlines.js'
 import { placeUnplaced } from '../../../services/job-lifecycle/controllers/placement.js'
 import type { Open } from './opened.js'
-import { aCommand, aJob, on, registered, saved, undeployed, documentsOf } from './samples.js'
+import { aCommand, aJob, anEvent, anInstance, on, registered, saved, undeployed, documentsOf } from './samples.js'
 
 const DUE = '2026-01-31T12:00:00.000Z'
 const UNREADABLE = { code: 'job_unreadable', status: 500, hint: /Restore/ }
@@ -178,6 +178,34 @@ export function unreadableContract (t: Test, open: Open): void {
     t.strictSame(opened.errors.map(({ details }) => (details as { cluster_id: string }).cluster_id).sort(), ids(broken))
     await store.clusters.heartbeat(broken[0]!.id, { warnings: [] }, now)
     t.equal((await store.clusters.get(broken[0]!.id))!.id, broken[0]!.id, 'what a heartbeat brings anew is mended by it')
+  })
+
+  t.test('an event or an earlier descriptor that cannot be understood affects itself only', async t => {
+    const opened = await open(t)
+    const first = aJob({ generation: 3, instance_list: [anInstance(0, { generation: 3 })] })
+    const replaced = (generation: number) => ({
+      generation,
+      descriptor: { ...first.descriptor, image: `nginx:${generation}` },
+      replaced_at: first.created_at,
+      cause: 'user'
+    })
+    const events = ['a', 'b', 'c', 'd'].map(message => anEvent(message))
+    const job = await saved(opened.store, { ...first, revisions: [replaced(2), replaced(1)] }, { events })
+    const store = await opened.tampered([
+      { event: [job.id, 1], text: '{' },
+      { event: [job.id, 3], text: '7' },
+      { earlier: [job.id, 1], text: '{' }
+    ])
+    const read = async (after: number, limit: number) =>
+      (await store.jobs.events(job.id, { after, limit })).map(({ message }) => message)
+    t.strictSame(await read(0, 10), ['b', 'd'])
+    t.strictSame(await read(0, 1), ['b'])
+    t.strictSame(await read(2, 1), ['d'], 'a page is full while there are more')
+    t.strictSame([...(await store.jobs.oldDescriptors(job.id)).keys()], [2])
+    t.strictSame((await store.jobs.get(job.id))!.id, job.id)
+    t.strictSame(store.unreadable().sort(), [`earlier descriptor ${job.id}`, `event ${job.id}`])
+    for (const { details } of opened.errors) t.match(details, { job_id: job.id })
+    t.equal(opened.errors.length, 3, 'each once')
   })
 
   t.test('a command that cannot be understood is left out, and settled with those after it', async t => {

@@ -76,6 +76,14 @@ async function apply ({ jobs, clusters, outbox }: Collections, edit: Edit): Prom
     await jobs.updateOne({ _id: new ObjectId(edit.job) }, { $set: { 'system_manager.job': edit.text } })
   } else if ('cluster' in edit) {
     await clusters.updateOne({ _id: new ObjectId(edit.cluster) }, { $set: { 'system_manager.warnings': edit.text as never } })
+  } else if ('event' in edit) {
+    const [id, number] = edit.event
+    const stored = { _id: new ObjectId(id), 'system_manager.events.id': number }
+    await jobs.updateOne(stored, { $set: { 'system_manager.events.$': edit.text as never } })
+  } else if ('earlier' in edit) {
+    const [id, generation] = edit.earlier
+    const stored = { _id: new ObjectId(id), 'system_manager.old.generation': generation }
+    await jobs.updateOne(stored, { $set: { 'system_manager.old.$.descriptor': edit.text } })
   } else {
     const [cluster_id, seq] = edit.command
     await outbox.updateOne({ cluster_id, seq }, { $set: { job: edit.text } })

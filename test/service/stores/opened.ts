@@ -19,11 +19,16 @@ export interface LoggedError {
   message: string
 }
 
-/** What is stored as JSON, replaced: a job, the document of the job in a command, the warnings of a cluster. */
+/**
+ * What is stored as JSON, replaced: a job, the document of the job in a command, the warnings of a cluster, an event by
+ * its number, an earlier descriptor by its generation.
+ */
 export type Edit =
   | { job: JobId, text: string }
   | { command: [ClusterId, number], text: string }
   | { cluster: ClusterId, text: string }
+  | { event: [JobId, number], text: string }
+  | { earlier: [JobId, number], text: string }
 
 /** Opens a store that is closed at the end of the test. */
 export type Open = (t: Test) => Promise<Opened>

@@ -42,5 +42,9 @@ export async function openFile (t: Test): Promise<Opened> {
 function apply (db: InstanceType<typeof DatabaseSync>, edit: Edit): void {
   if ('job' in edit) db.prepare('UPDATE jobs SET doc = ? WHERE id = ?').run(edit.text, edit.job)
   else if ('cluster' in edit) db.prepare('UPDATE clusters SET warnings = ? WHERE id = ?').run(edit.text, edit.cluster)
-  else db.prepare('UPDATE outbox SET job = ? WHERE cluster_id = ? AND seq = ?').run(edit.text, ...edit.command)
+  else if ('event' in edit) {
+    db.prepare('UPDATE events SET doc = ? WHERE job_id = ? AND id = ?').run(edit.text, ...edit.event)
+  } else if ('earlier' in edit) {
+    db.prepare('UPDATE descriptors SET doc = ? WHERE job_id = ? AND generation = ?').run(edit.text, ...edit.earlier)
+  } else db.prepare('UPDATE outbox SET job = ? WHERE cluster_id = ? AND seq = ?').run(edit.text, ...edit.command)
 }
