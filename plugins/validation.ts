@@ -3,7 +3,7 @@ import { TypeCompiler } from '@sinclair/typebox/compiler'
 import { IsObject, Value } from '@sinclair/typebox/value'
 import type { FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
-import { complaintOf } from '../schemas/wording.js'
+import { locatedComplaint } from '../schemas/wording.js'
 
 /**
  * Checks requests against their TypeBox schemas and reports what was expected of each field. Path parameters, query and
@@ -21,9 +21,10 @@ export default fp(async function validation (app) {
       for (const error of check.Errors(value)) {
         // The other complaints about a field follow from the first.
         if (violations.has(error.path)) continue
+        const { path, message } = locatedComplaint(error)
         violations.set(error.path, {
-          instancePath: error.path,
-          message: complaintOf(error),
+          instancePath: path,
+          message,
           keyword: 'schema',
           schemaPath: '',
           params: {}

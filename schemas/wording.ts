@@ -62,22 +62,29 @@ export function expectationOf (schema: TSchema, value: unknown): string {
   return ruleOf(schema)
 }
 
+/** A complaint about a value, such as `expected a whole number of at least 0, got the string "lots"`. */
+export function complaintOf (error: ValueError): string {
+  const { path, message } = locatedComplaint(error)
+  return path === error.path ? message : `${dotted(path.slice(error.path.length))}: ${message}`
+}
+
 /**
- * A complaint about a value: `expected a whole number of at least 0, got the string "lots"`. For a union, it is about
- * the nearest variant: one in which a part is wrong, not the whole value; or about all in which a part is missing.
+ * A complaint, and the JSON pointer of the value that it is about. For a union, that is the nearest variant: one in
+ * which a part is wrong, not the whole value; or all in which a part is missing.
  */
-export function complaintOf ({ path, schema, value, errors, message }: ValueError): string {
+export function locatedComplaint (error: ValueError): { path: string, message: string } {
+  const { path, schema, value, errors, message } = error
   const parts = errors.flatMap(variant => [...variant].find(error => error.path !== path) ?? [])
   const wrong = parts.find(part => part.value !== undefined)
+  if (wrong) return locatedComplaint(wrong)
   if (parts.length > 0) {
-    const complaints = (wrong ? [wrong] : parts).map(part =>
-      `${dotted(part.path.slice(path.length))}: ${complaintOf(part)}`
-    )
-    return [...new Set(complaints)].join(' or ')
+    const complaints = parts.map(part => `${dotted(part.path.slice(path.length))}: ${complaintOf(part)}`)
+    return { path, message: [...new Set(complaints)].join(' or ') }
   }
-  if (message === 'Unexpected property') return `expected no such field, got ${kindOf(value)}`
+  if (message === 'Unexpected property') return { path, message: `expected no such field, got ${kindOf(value)}` }
   const expected = expectationOf(schema, value)
-  return value === undefined ? `expected ${expected}, but it is missing` : `expected ${expected}, got ${kindOf(value)}`
+  const got = value === undefined ? 'but it is missing' : `got ${kindOf(value)}`
+  return { path, message: `expected ${expected}, ${got}` }
 }
 
 /** A JSON pointer in dot notation: `jobs.0.status`. */

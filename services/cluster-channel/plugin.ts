@@ -52,6 +52,7 @@ export default fp(async function clusterChannel (app) {
     acknowledgements,
     caller: createCaller(networks, config.CLUSTER_ANSWER_S * 1000),
     redeployDelays: createRedeployDelays(config.REDEPLOY_AFTER_S * 1000),
+    isListening: () => app.server.listening,
     isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
     log
   })
@@ -113,12 +114,13 @@ export default fp(async function clusterChannel (app) {
     socketIo,
     connected
   })
+  app.addHook('onListen', async () => sweeps.push.wake())
   app.addHook('preClose', async () => socketIo.disconnect())
   app.addHook('onClose', async () => {
     store.notifications.off('commands', wake)
     store.notifications.off('claims', claimedElsewhere)
     // By now the sockets are closed; what came on them is still finished before the lifecycle and the store go.
-    await Promise.all([...sweeps.map(sweep => sweep.stop()), push.stop(), sessions.ended(), socketIo.idle()])
+    await Promise.all([sweeps.channels.stop(), sweeps.push.stop(), push.stop(), sessions.ended(), socketIo.idle()])
   })
 }, {
   name: 'cluster-channel',

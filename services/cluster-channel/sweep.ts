@@ -21,7 +21,7 @@ export function startSweeps ({ outbox, channels, lease, sessions, push, everyMs,
   push: HttpPush
   everyMs: number
   startLoop: StartLoop
-}): Loop[] {
+}): { channels: Loop, push: Loop } {
   async function sweepChannels ({ signal }: Turn): Promise<void> {
     for await (const page of clustersWithCommands(outbox, signal)) sessions.wake(page)
     await sessions.yieldToNewer()
@@ -34,10 +34,10 @@ export function startSweeps ({ outbox, channels, lease, sessions, push, everyMs,
     }
   }
 
-  return [
-    startLoop({ name: 'channel sweep', everyMs, run: sweepChannels }),
-    startLoop({ name: 'http-push sweep', everyMs, lease, run: sweepPush })
-  ]
+  return {
+    channels: startLoop({ name: 'channel sweep', everyMs, run: sweepChannels }),
+    push: startLoop({ name: 'http-push sweep', everyMs, lease, run: sweepPush })
+  }
 }
 
 /** A page at a time. */

@@ -24,16 +24,21 @@ const MAX_CALLS = 128
 /** Milliseconds that a call has to be answered when the channel of its cluster opens, or the server closes. */
 const PATIENCE_MS = 1000
 
-/** @param isHeld Whether a channel of this cluster is open, in any process. */
-export function createHttpPush ({ lease, isHeld, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
+/**
+ * @param isHeld Whether a channel of this cluster is open, in any process.
+ * @param isListening Whether this process can be reached: a cluster manager reports at once where it runs an instance,
+ *   and does not repeat it. Until then nothing is pushed.
+ */
+export function createHttpPush ({ lease, isHeld, isListening, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
   lease: Lease
   isHeld (clusterId: ClusterId): Promise<boolean>
+  isListening (): boolean
 }): HttpPush {
   const workers = new Map<ClusterId, PushWorker>()
   const calls = bulkhead(MAX_CALLS, Infinity)
   let stopped = false
 
-  const leads = (): boolean => !stopped && lease.token !== undefined
+  const leads = (): boolean => !stopped && lease.token !== undefined && isListening()
   const isOurs = async (clusterId: ClusterId): Promise<boolean> => leads() && !await isHeld(clusterId)
 
   return {

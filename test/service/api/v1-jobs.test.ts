@@ -48,6 +48,19 @@ t.test('every error is a problem with a stable code', async t => {
   }
 })
 
+t.test('a wrong part of a body that may also be left out is named', async t => {
+  const server = await startServer(t)
+  await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor()))
+  const answer = await server.fetch('/api/v1/jobs/demo.default.service1.test/rollback', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{"generation":0}'
+  })
+  t.equal(answer.status, 400)
+  const violations = [{ field: 'generation', message: 'expected a whole number of at least 1, got the number 0' }]
+  t.match(await answer.json(), { code: 'bad_request', violations })
+})
+
 t.test('jobs are listed in pages, in order, and filtered', async t => {
   const server = await startServer(t)
   for (let i = 0; i < 5; i++) await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor(`s${i}`)))

@@ -86,7 +86,7 @@ async function open (t: Test, count: number) {
         stop: async () => {}
       }
       const loops = startSweeps({ outbox, channels: store.channels, lease, sessions, push, everyMs: 60_000, startLoop: loopsWith(log) })
-      t.teardown(async () => { await Promise.all(loops.map(loop => loop.stop())) })
+      t.teardown(async () => { await Promise.all([loops.channels.stop(), loops.push.stop()]) })
       return loops
     }
   }
@@ -96,7 +96,7 @@ t.test('every cluster whose commands wait is woken where its session is, 500 at 
   const { ids, woken, pushed, pages, connected, start } = await open(t, 501)
   const [first, last] = [ids[0]!, ids.at(-1)!]
   for (const id of [first, last]) await connected(id)
-  const [channels, push] = start()
+  const { channels, push } = start()
   await eventually(async () => woken.length + pushed.length, count => count === 501)
   t.same(woken, [first, last])
   t.same(pushed, ids.slice(1, -1), 'HTTP push leaves those to their channels')
