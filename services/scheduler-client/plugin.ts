@@ -30,7 +30,10 @@ export default fp(async function schedulerClient (app) {
 
   const origin = originOf(config.CLOUD_SCHEDULER_URL, config.CLOUD_SCHEDULER_PORT)
   const retryMs = config.PLACEMENT_RETRY_S * 1000
-  const link = createLink({ origin, timeoutMs: config.SCHEDULER_TIMEOUT_S * 1000, probeMs: retryMs })
+  const listening = new Promise<void>(resolve => {
+    app.addHook('onListen', async () => resolve())
+  })
+  const link = createLink({ origin, timeoutMs: config.SCHEDULER_TIMEOUT_S * 1000, probeMs: retryMs, listening })
   const questions = createQuestions(retryMs)
   app.decorate(
     'schedulerClient',

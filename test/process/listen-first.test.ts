@@ -3,7 +3,8 @@ import t from 'tap'
 import type { Job } from '../../schemas/job.js'
 import { registerOverSocketIo, startClusterManager } from '../service/http-push/cluster-manager.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
-import { ROOMY } from '../support/raw-cluster.js'
+import { callBack, startFakeScheduler } from '../support/fake-scheduler.js'
+import { connectCluster, ROOMY } from '../support/raw-cluster.js'
 import { startServerProcess } from '../support/server-process.js'
 import { serverWith } from '../support/server-with.js'
 import { eventually } from '../support/waiting.js'
@@ -45,4 +46,37 @@ t.test('after a restart a cluster manager gets its command only once it can answ
   t.same(outcomes, [200])
   const { instance_list: list } = (await (await fetch(`${url}/api/v1/jobs/${job}`)).json()) as Job
   t.match(list, [{ host_ip: '192.168.178.40', namespace_ip: '10.18.0.2', status: 'DEPLOYED' }])
+})
+
+t.test('after a restart the Cloud Scheduler is asked only once it can call back', async t => {
+  const program = serverWith(t, SLOW)
+  const scheduler = await startFakeScheduler(t)
+  const env = {
+    MY_PORT: await freePort(),
+    DATA_DIR: join(t.testdirName, 'data'),
+    LOG_LEVEL: 'info',
+    ...Object.fromEntries(Object.entries(scheduler.config).map(([name, value]) => [name, String(value)]))
+  }
+  const first = await startServerProcess(t, env, program)
+  const hpi = await connectCluster(t, first.url, { cluster_name: 'hpi' })
+  hpi.send('information', ROOMY)
+  const answer = await fetch(`${first.url}/api/deploy`, asYaml(yamlDescriptor()))
+  const { job_id: job } = (await answer.json()) as { job_id: string }
+  t.equal((await scheduler.take()).body.system_job_id, job)
+  await first.end('SIGKILL')
+
+  const outcomes: Array<number | string> = []
+  scheduler.behave((request, response) => {
+    response.end('ok')
+    if (request.method !== 'POST') return
+    callBack(first.url, { job_id: job, cluster_id: hpi.id }).then(
+      ({ status }) => outcomes.push(status),
+      (err: Error) => outcomes.push(String(err.cause))
+    )
+  })
+  await startServerProcess(t, env, program)
+  await eventually(async () => outcomes, said => said.length > 0)
+  t.same(outcomes, [200])
+  const { instance_list: list } = (await (await fetch(`${first.url}/api/v1/jobs/${job}`)).json()) as Job
+  t.match(list, [{ cluster_id: hpi.id, status: 'CLUSTER_SCHEDULED' }])
 })

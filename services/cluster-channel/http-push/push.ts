@@ -29,11 +29,13 @@ const PATIENCE_MS = 1000
  * @param isListening Whether this process can be reached: a cluster manager reports at once where it runs an instance,
  *   and does not repeat it. Until then nothing is pushed.
  */
-export function createHttpPush ({ lease, isHeld, isListening, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
-  lease: Lease
-  isHeld (clusterId: ClusterId): Promise<boolean>
-  isListening (): boolean
-}): HttpPush {
+export function createHttpPush (
+  { lease, isHeld, isListening, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
+    lease: Lease
+    isHeld (clusterId: ClusterId): Promise<boolean>
+    isListening (): boolean
+  }
+): HttpPush {
   const workers = new Map<ClusterId, PushWorker>()
   const calls = bulkhead(MAX_CALLS, Infinity)
   let stopped = false

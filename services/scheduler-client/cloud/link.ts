@@ -67,10 +67,14 @@ export interface Link {
  * @param origin http://host:port
  * @param timeoutMs For one attempt, from the connection to the end of the answer.
  * @param probeMs Between tries of GET /status while the breaker is open.
+ * @param listening Resolves when this process can be reached. Questions wait for that: the scheduler calls back once.
  */
-export function createLink (
-  { origin, timeoutMs, probeMs }: { origin: string, timeoutMs: number, probeMs: number }
-): Link {
+export function createLink ({ origin, timeoutMs, probeMs, listening }: {
+  origin: string
+  timeoutMs: number
+  probeMs: number
+  listening: Promise<void>
+}): Link {
   const options = { connect: { timeout: timeoutMs }, headersTimeout: timeoutMs, bodyTimeout: timeoutMs }
   const questions = new Pool(origin, { ...options, connections: CONNECTIONS })
   // Connections of their own, so that questions which hang do not hide that it answers.
@@ -134,6 +138,7 @@ export function createLink (
     async ask (path, body, { optional = false } = {}) {
       onTheWay++
       try {
+        await listening
         await policy.execute(() => attempt(path, body, optional), closing.signal)
       } catch (err) {
         throw err instanceof BrokenCircuitError ? new SchedulerDown(lastFailure, { cause: err }) : err
