@@ -27,7 +27,9 @@ t.test('after a restart a cluster manager gets its command only once it can answ
   const post = (path: string, body: object) =>
     fetch(url + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   await post(`/api/information/${id}`, ROOMY)
-  const { job_id: job } = (await (await fetch(`${url}/api/deploy`, asYaml(yamlDescriptor()))).json()) as { job_id: string }
+  const { job_id: job } = (await (await fetch(`${url}/api/deploy`, asYaml(yamlDescriptor()))).json()) as {
+    job_id: string
+  }
   t.match(await manager.take(), { method: 'POST', path: '/api/deploy' })
   await first.end('SIGKILL')
 
@@ -42,7 +44,10 @@ t.test('after a restart a cluster manager gets its command only once it can answ
     )
   }
   await startServerProcess(t, env, program)
-  await eventually(async () => outcomes, said => said.length > 0)
+  await eventually(
+    async () => outcomes,
+    said => said.length > 0
+  )
   t.same(outcomes, [200])
   const { instance_list: list } = (await (await fetch(`${url}/api/v1/jobs/${job}`)).json()) as Job
   t.match(list, [{ host_ip: '192.168.178.40', namespace_ip: '10.18.0.2', status: 'DEPLOYED' }])
@@ -75,7 +80,10 @@ t.test('after a restart the Cloud Scheduler is asked only once it can call back'
     )
   })
   await startServerProcess(t, env, program)
-  await eventually(async () => outcomes, said => said.length > 0)
+  await eventually(
+    async () => outcomes,
+    said => said.length > 0
+  )
   t.same(outcomes, [200])
   const { instance_list: list } = (await (await fetch(`${first.url}/api/v1/jobs/${job}`)).json()) as Job
   t.match(list, [{ cluster_id: hpi.id, status: 'CLUSTER_SCHEDULED' }])

@@ -12,7 +12,7 @@ import { drainEnded, moved } from '../state-machine/decisions/move.js'
 export interface ClusterMaintenance {
   /**
    * Deletes a cluster. `cluster_in_use` while a job is placed on it, unless forced: then its instances are placed anew,
-   * and whatever it still had to remove counts as removed.
+   * and whatever it still had to remove counts as removed. Forced, also one that cannot be understood.
    */
   remove (clusterId: ClusterId, options: { force: boolean, by: Requester }): Promise<void>
   /** The cluster takes no new instances. */
@@ -49,6 +49,16 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer,
     return { ...cluster, scheduling }
   }
 
+  /** The name of a cluster; its id where it cannot be understood, which must not keep its operator from removing it. */
+  async function nameOf (clusterId: ClusterId, force: boolean): Promise<string> {
+    try {
+      return (await registry.get(clusterId)).cluster_name
+    } catch (err) {
+      if (force && err instanceof ApiError && err.code === 'cluster_unreadable') return clusterId
+      throw err
+    }
+  }
+
   /** Decides on all jobs of the cluster, then throws the first error, if any. */
   async function changeAll (clusterId: ClusterId, decide: Decide): Promise<void> {
     const [undecided] = await committer.changeOn(clusterId, decide)
@@ -57,7 +67,7 @@ export function createClusterMaintenance ({ jobs, clusters, registry, committer,
 
   return {
     async remove (clusterId, { force, by }) {
-      const { cluster_name: name } = await registry.get(clusterId)
+      const name = await nameOf(clusterId, force)
       if (!force) {
         const [job] = await jobs.list({ cluster_id: clusterId, limit: 1 })
         // A job whose document cannot be read is not listed, but its instances still count.
