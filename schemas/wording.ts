@@ -43,7 +43,7 @@ export function expectationOf (schema: TSchema, value: unknown): string {
   if (KindGuard.IsNull(schema)) return 'null'
   if (KindGuard.IsBoolean(schema)) return 'true or false'
   if (KindGuard.IsLiteral(schema)) return JSON.stringify(schema.const)
-  if (KindGuard.IsArray(schema)) return listOf(schema)
+  if (KindGuard.IsArray(schema)) return listOf(schema, value)
   // A phrase such as "an id of 24 hexadecimal digits" says more than the structure of the schema.
   if (isPhrase(schema.description)) return schema.description!
   if (KindGuard.IsObject(schema) || KindGuard.IsRecord(schema)) return 'an object'
@@ -92,9 +92,10 @@ export function dotted (pointer: string): string {
   return pointer.slice(1).replaceAll('/', '.')
 }
 
-function listOf ({ minItems = 0, maxItems }: TSchema): string {
-  if (minItems > 0) return `a list of at least ${minItems === 1 ? 'one' : minItems}`
-  return maxItems === undefined ? 'a list' : `a list of at most ${maxItems}`
+function listOf ({ minItems = 0, maxItems = Infinity }: TSchema, value: unknown): string {
+  const isTooLong = Array.isArray(value) && value.length > maxItems
+  if (minItems > 0 && !isTooLong) return `a list of at least ${minItems === 1 ? 'one' : minItems}`
+  return maxItems === Infinity ? 'a list' : `a list of at most ${maxItems}`
 }
 
 const isPhrase = (description = '') => /^(an?|the) /.test(description)

@@ -61,6 +61,12 @@ t.test('a wrong part of a body that may also be left out is named', async t => {
   t.match(await answer.json(), { code: 'bad_request', violations })
 })
 
+t.test('a list that is too long is told so', async t => {
+  const server = await startServer(t)
+  const answer = await server.json(`/api/v1/jobs?status=${Array.from({ length: 50 }, () => 'DEAD').join(',')}`)
+  t.match(answer.violations, [{ field: 'status', message: /^expected a list of at most \d+, got a list$/ }])
+})
+
 t.test('jobs are listed in pages, in order, and filtered', async t => {
   const server = await startServer(t)
   for (let i = 0; i < 5; i++) await server.fetch('/api/v1/jobs', asYaml(yamlDescriptor(`s${i}`)))
