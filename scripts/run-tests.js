@@ -9,7 +9,7 @@ import { compileAll } from './compile.js'
  */
 
 const COMPILED = join(import.meta.dirname, '../.compiled')
-const OWN_PROCESS = /^test\/(process|multi-manager)\/|\.property\.test\.ts$/
+const OWN_PROCESS = /^test\/(process|multi-manager|faults)\/|\.property\.test\.ts$/
 /** Milliseconds after which a process hangs rather than is slow, on a quiet machine. */
 const HANGS_MS = 600_000
 /** Most tests wait most of the time. On one database for all of them they would empty it under each other. */

@@ -31,6 +31,8 @@ export interface ClusterOptions {
 
 export interface ClusterEvents {
   registered: [Registered]
+  /** A command came, perhaps once more. */
+  delivered: [Command]
   /** A new command was carried out, or refused with a reason. */
   command: [Command, refusal: string | null]
   resync: [Resync]
@@ -140,7 +142,10 @@ export function startSimulatedCluster (options: ClusterOptions): SimulatedCluste
     )
     events.emit('registered', registered)
   })
-  session.events.on('command', command => take(command))
+  session.events.on('command', command => {
+    events.emit('delivered', command)
+    take(command)
+  })
   session.events.on('resync', resync => {
     const taken = Math.max(0, resync.next_seq - 1)
     for (const text of workload.resync(resync.jobs, id ?? '')) events.emit('problem', text)
