@@ -11,7 +11,7 @@ export type Act =
   | { do: 'undeploy', service: number }
 
 /** Services of one user. */
-export const SERVICES = [0, 1, 2]
+const SERVICES = [0, 1, 2]
 
 const BATCH = 200
 

@@ -71,7 +71,7 @@ export function createHistories (): { gaps (url: string, jobs: Job[]): Promise<s
 }
 
 /** What is not as it is to be in the end, from the point of view of the API and of the clusters. */
-export async function unrest (url: string, clusters: SimulatedCluster[]): Promise<string[]> {
+async function unrest (url: string, clusters: SimulatedCluster[]): Promise<string[]> {
   const found: string[] = []
   const listed: string[] = []
   for (const job of await jobsOf(url)) {

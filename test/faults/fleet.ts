@@ -17,8 +17,10 @@ export interface Fleet {
   deployBystanders (url: string): Promise<void>
   /** What was stopped, started anew or moved of them, on clusters that were not excused. */
   disturbed (): string[]
-  /** From now on it is right that what this cluster runs moves. */
+  /** From now on it is right that what this cluster runs moves, until {@link watchAnew}. */
   excuse (name: string): void
+  /** Bystanders are to stay where they are now. */
+  watchAnew (): void
   /** What came in another order, with a gap, or twice with different contents. */
   disorder: string[]
   readonly figures: { bystanders: number, commands: number, repeated: number }
@@ -37,7 +39,7 @@ export function startFleet (
   const commands = new Map<string, Map<number, string>>()
   const disorder: string[] = []
   const excused = new Set<string>()
-  const stopped: Array<{ cluster: string, text: string }> = []
+  const stopped: string[] = []
   const figures = { bystanders: 0, commands: 0, repeated: 0 }
   let ids = new Set<string>()
   let before: string[] = []
@@ -61,8 +63,7 @@ export function startFleet (
       for (const seq of seen?.keys() ?? []) if (seq >= next) seen!.delete(seq)
     })
     cluster.events.on('status', (job, status) => {
-      if (!ids.has(job) || status === 'RUNNING') return
-      stopped.push({ cluster: name, text: `${name}: ${job} became ${status ?? 'gone'}` })
+      if (ids.has(job)) stopped.push(...missing().map(one => `${one} when ${job} became ${status ?? 'gone'}`))
     })
   }
 
@@ -86,13 +87,29 @@ export function startFleet (
 
   const all = () => [...clusters.values()]
   const bystanders = () =>
-    [...clusters].filter(([name]) => !excused.has(name)).flatMap(([name, cluster]) =>
+    [...clusters].flatMap(([name, cluster]) =>
       cluster.running().filter(job => ids.has(job.job_id)).flatMap(({ job_id: id, instances }) =>
         instances.map(({ instance_number: number, namespace_ip: address, status }) =>
           `${name} ${id} ${number} ${address} ${status}`
         )
       )
     )
+
+  /** Those that do not run as they did, in the same container. */
+  function missing (): string[] {
+    const now = new Set(bystanders())
+    return before.filter(one => {
+      const [name = ''] = one.split(' ')
+      // While a cluster is being started again, nobody can look into it.
+      return clusters.has(name) && !excused.has(name) && !now.has(one)
+    })
+  }
+
+  function watchAnew (): void {
+    before = bystanders()
+    excused.clear()
+    figures.bystanders = before.length
+  }
 
   for (const name of names) start(name)
   t.teardown(() => Promise.all(all().map(cluster => cluster.kill())))
@@ -132,16 +149,11 @@ export function startFleet (
       // The news of it is still on its way.
       await new Promise(resolve => setTimeout(resolve, patience(300)))
       ids = new Set(jobs().map(({ job_id: id }) => id))
-      before = bystanders()
-      figures.bystanders = before.length
-      stopped.length = 0
+      watchAnew()
     },
 
-    disturbed () {
-      const now = new Set(bystanders())
-      const gone = before.filter(one => !excused.has(one.split(' ')[0]!) && !now.has(one)).map(one => `gone: ${one}`)
-      return [...stopped.filter(({ cluster }) => !excused.has(cluster)).map(({ text }) => text), ...gone]
-    },
+    watchAnew,
+    disturbed: () => [...stopped, ...missing()],
 
     excuse: name => {
       excused.add(name)

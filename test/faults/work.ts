@@ -19,6 +19,8 @@ export interface Work {
    * @param options.isOver Nothing that was not answered can be carried out any more, as after a kill.
    */
   examine (options?: { isOver?: boolean }): Promise<string[]>
+  /** Makes the users pause until everything runs exactly once. */
+  settle (): Promise<void>
   /** Lets the users go on, and resolves with the first acknowledgement. */
   go (): Promise<void>
   /** Ends the work, waits until everything runs exactly once, and asserts that nothing is wrong. Gives the figures. */
@@ -82,6 +84,11 @@ export async function startWork (t: Test, options: Options): Promise<Work> {
       const found = await findings(jobs)
       if (isOver && found.length === 0) ledger.settle(ofUsers(jobs))
       return found
+    },
+
+    async settle () {
+      await users.pause()
+      await settled(url, fleet.all)
     },
 
     async go () {
