@@ -29,8 +29,11 @@ export interface LoopOptions {
   lease?: { held (signal: AbortSignal): Promise<number> }
   /** Milliseconds between a wake and its turn, so that wakes which come together share a turn. Default 0. */
   gatherMs?: number
-  /** Shortest pause after a turn of `tookMs`, in milliseconds, even if the loop is woken. Default none. */
-  cooldownMs?: (tookMs: number) => number
+  /**
+   * Shortest pause after a turn of `tookMs`, in milliseconds, even if the loop is woken. Default none. For `busyMs` of
+   * them the process had something to do; the rest, it waited, for a database for one.
+   */
+  cooldownMs?: (tookMs: number, busyMs: number) => number
   /** Whether the loop begins with a turn instead of a wait. Default true. */
   atOnce?: boolean
   log: LoopLog
@@ -104,13 +107,14 @@ export function startLoop (options: LoopOptions): Loop {
       if (signal.aborted) return
       isWoken = false
       const began = turnBegan = performance.now()
+      const used = performance.eventLoopUtilization()
       try {
         await run({ fence, signal, each })
       } catch (err) {
         if (!signal.aborted) log.error({ err }, `${name} failed, it is tried again`)
       }
       turnBegan = undefined
-      const cooldown = cooldownMs?.(performance.now() - began) ?? 0
+      const cooldown = cooldownMs?.(performance.now() - began, performance.eventLoopUtilization(used).active) ?? 0
       if (cooldown > 0) await sleep(cooldown, undefined, { signal, ref: false })
     }
   }

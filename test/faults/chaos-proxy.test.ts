@@ -51,6 +51,9 @@ t.test('however bad the network of the clusters is, nothing is lost, and who is 
   const figures = { excused: 0, lost: 0, 'longest silence of one that was not lost, ms': 0 }
 
   const state = { isOver: false }
+  t.teardown(() => {
+    state.isOver = true
+  })
   const troubles = CLUSTERS.map(async (name, index) => {
     const proxy = proxies.get(name)!
     for (const disturbance of disturbancesOf(length.seed + index, LONGEST_MS)) {
@@ -123,6 +126,9 @@ t.test('however bad the way to the database is, nothing acknowledged is lost, an
   const work = await startWork(t, { url: () => server.url, seed: length.seed })
 
   const state = { isOver: false }
+  t.teardown(() => {
+    state.isOver = true
+  })
   const trouble = (async () => {
     for (const disturbance of disturbancesOf(length.seed, 2 * LONGEST_MS)) {
       if (state.isOver) return

@@ -14,6 +14,8 @@ export interface Users {
   acknowledged (): Promise<void>
   /** Answers that no user should get, such as a 500. */
   complaints: string[]
+  /** Why there was no answer, or a 503, and how often. */
+  unavailable: Record<string, number>
 }
 
 interface Options {
@@ -38,6 +40,7 @@ const REFUSALS = new Set(['job_not_found', 'job_not_running', 'instance_not_foun
 export function startUsers (t: Test, options: Options): Users {
   const { url, ledger, seed, count, places, slowness = 1 } = options
   const complaints: string[] = []
+  const unavailable: Record<string, number> = {}
   const gate = { isOpen: true, isOver: false, busy: 0 }
   const acknowledgements: Array<() => void> = []
 
@@ -50,7 +53,10 @@ export function startUsers (t: Test, options: Options): Users {
       return { status: answer.status, body: /^[[{]/.test(text) ? JSON.parse(text) : text }
     } catch (err) {
       // The server is gone, or what it said was cut off.
-      return ((err as Error).cause as NodeJS.ErrnoException | undefined)?.code === 'ECONNREFUSED' ? 'unsent' : undefined
+      const code = ((err as Error).cause as NodeJS.ErrnoException | undefined)?.code ?? (err as Error).name
+      if (code === 'ECONNREFUSED') return 'unsent'
+      unavailable[code] = (unavailable[code] ?? 0) + 1
+      return undefined
     }
   }
 
@@ -61,6 +67,10 @@ export function startUsers (t: Test, options: Options): Users {
     if (answer === 'unsent') return false
     if (!answer || answer.status >= 500) {
       if (answer && answer.status !== 503) complaints.push(`${path}: ${answer.status} ${JSON.stringify(answer.body)}`)
+      if (answer?.status === 503) {
+        const why = `503 ${/[a-z]+_[a-z_]+/.exec(answer.body.code ?? answer.body)?.[0]}`
+        unavailable[why] = (unavailable[why] ?? 0) + 1
+      }
       entry.leaveOpen()
       return false
     }
@@ -137,6 +147,7 @@ export function startUsers (t: Test, options: Options): Users {
   })
   return {
     complaints,
+    unavailable,
     async pause () {
       gate.isOpen = false
       while (gate.busy > 0) await sleep(5)

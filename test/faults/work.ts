@@ -104,6 +104,7 @@ export async function startWork (t: Test, options: Options): Promise<Work> {
       t.ok(ledger.figures.acknowledged > 0)
       return {
         ...ledger.figures,
+        ...users.unavailable,
         'most addresses': addresses,
         events: histories.events,
         ...fleet.figures,

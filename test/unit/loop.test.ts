@@ -268,6 +268,20 @@ t.test('cooldownMs: between two turns there is at least the cooldown, whatever w
   t.ok(took[0]! >= 25 && took[0]! <= performance.now() - started, 'it gets the time that the turn took')
 })
 
+t.test('cooldownMs: it is told apart what a turn worked and what it waited', async t => {
+  const told: Array<[number, number]> = []
+  const { begun, end } = probe(t, { cooldownMs: (tookMs, busyMs) => { told.push([tookMs, busyMs]); return 0 } })
+  await begun(1)
+  const until = performance.now() + 50
+  while (performance.now() < until);
+  await new Promise(resolve => setTimeout(resolve, 400))
+  end()
+  await settled()
+  const [tookMs, busyMs] = told[0]!
+  t.ok(tookMs >= 445, `took ${tookMs} ms`)
+  t.ok(busyMs >= 45 && busyMs < 300, `busy for ${busyMs} ms`)
+})
+
 t.test('cooldownMs: a turn that fails is followed by its cooldown too', async t => {
   const { loop, begun, end } = probe(t, { cooldownMs: () => 60 })
   await begun(1)

@@ -16,7 +16,10 @@ const PAGE = 256
 /** Milliseconds in which deploys gather to share a pass. */
 const GATHER_MS = 5
 
-/** After a pass the loop pauses for this many times as long: placement uses at most a tenth of the time. */
+/**
+ * After a pass the loop pauses for this many times as long: placement uses at most a tenth of the time. What a pass
+ * only waited, for a slow database for one, delays the next one by `retryMs` at most.
+ */
 const COOLDOWN_FACTOR = 9
 
 /** What a pass needs. */
@@ -69,7 +72,7 @@ export function startPlacement ({ lease, retryMs, startLoop, ...context }: Place
     everyMs: retryMs,
     lease,
     gatherMs: GATHER_MS,
-    cooldownMs: tookMs => tookMs * COOLDOWN_FACTOR,
+    cooldownMs: (tookMs, busyMs) => Math.max(busyMs * COOLDOWN_FACTOR, Math.min(tookMs * COOLDOWN_FACTOR, retryMs)),
     run: turn => placeUnplaced(context, turn)
   })
 }
