@@ -47,7 +47,7 @@ export function startUsers (t: Test, options: Options): Users {
   /** Gives `unsent` where nobody listened. */
   async function ask (path: string, init?: RequestInit): Promise<{ status: number, body: any } | 'unsent' | undefined> {
     try {
-      const answer = await fetch(url() + path, { ...init, signal: AbortSignal.timeout(patience(ANSWER_MS)) })
+      const answer = await fetch(url() + path, { ...init, signal: AbortSignal.timeout(Math.round(patience(ANSWER_MS))) })
       const text = await answer.text()
       // Errors of the older paths are text.
       return { status: answer.status, body: /^[[{]/.test(text) ? JSON.parse(text) : text }
