@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import type { Database } from './database.js'
-import { inspect } from './inspection.js'
+import { inspect, rowWithLog } from './inspection.js'
 import { logOf, markerOf, type Marker } from './marker.js'
 
 /** What a database says of itself: its marker, and whether a server has it open or has died with it. */
@@ -16,7 +16,10 @@ export interface Found {
   /** It has a log of changes beside it. */
   hasLog: boolean
   marker: Marker | undefined
-  /** By the file alone, without its log: undefined where that has no identity, or not yet. */
+  /**
+   * By the file alone, without its log: undefined where that has no identity, or not yet. Where the file alone cannot
+   * be read, by both.
+   */
   identity: Identity | undefined
 }
 
@@ -33,12 +36,26 @@ export function lookAt (file: string, marker: Marker | undefined): Found {
   }
 }
 
-/** Checkpoints bring the identity to the file. */
+/**
+ * Checkpoints bring the identity to the file. A kill in the middle of one leaves some pages of before in it, with which
+ * it can be read together with its log only, as SQLite does when it opens it.
+ */
 function identityOfFile (file: string): Identity | undefined {
   try {
     return inspect(file, db => toIdentity(db.prepare(SELECT).get() as Row | undefined))
   } catch {
     // Whatever is wrong shows when it is opened.
+    return existsSync(logOf(file)) ? identityWithLog(file) : undefined
+  }
+}
+
+function identityWithLog (file: string): Identity | undefined {
+  try {
+    const row = rowWithLog(file, 'identity', ['id', 'count', 'running'])
+    if (!row) return undefined
+    const [id, count, running] = row as [string, number, number]
+    return toIdentity({ id, count, running })
+  } catch {
     return undefined
   }
 }

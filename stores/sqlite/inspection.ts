@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { reasonIn } from '../../schemas/wording.js'
@@ -14,6 +15,30 @@ export function inspect<T> (file: string, look: (db: Inspected) => T): T {
     return look(db)
   } finally {
     db.close()
+  }
+}
+
+/**
+ * The last row of a table, as values of these columns, by a file together with its log. Both stay as they are: a
+ * connection that may only read brings nothing from one into the other. Throws what SQLite throws, such as for a file
+ * that is in use.
+ */
+export function rowWithLog (file: string, table: string, columns: string[]): unknown[] | undefined {
+  const shared = `${file}-shm`
+  const hadShared = existsSync(shared)
+  const db = new DatabaseSync(file, { readOnly: true })
+  let row: unknown[] | undefined
+  try {
+    // A prepared statement would keep its lock until it is collected as garbage.
+    db.function('show', { varargs: true }, (...values: unknown[]) => {
+      row = values
+      return null
+    })
+    db.exec(`SELECT show(${columns.join()}) FROM ${table}`)
+    return row
+  } finally {
+    db.close()
+    if (!hadShared) rmSync(shared, { force: true })
   }
 }
 

@@ -3,6 +3,7 @@ import { createConnection } from 'node:net'
 import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { DatabaseSync } from '@photostructure/sqlite'
 import t, { type Test } from 'tap'
 import { adoptDatabase, backupDatabase, restoreDatabase } from '../../../commands/database.js'
 import { backupSocketOf } from '../../../stores/sqlite/backup.js'
@@ -19,6 +20,9 @@ async function folderOf (t: Test): Promise<{ folder: string; file: string }> {
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   return { folder, file: join(folder, NAME) }
 }
+
+/** A descriptor of several pages. */
+const large = () => ({ ...aJob().descriptor, image: 'x'.repeat(30_000) })
 
 /** Writes a job and closes. */
 async function written (file: string): Promise<string> {
@@ -115,6 +119,38 @@ t.test('a copy of all the files elsewhere is a database of its own', async t => 
   await cp(folder, other.folder, { recursive: true })
   await written(other.file)
   await written(file)
+})
+
+t.test('a database that was killed in the middle of a checkpoint is opened again, with all that is in its log', async t => {
+  const PAGE = 4096
+  const { folder, file } = await folderOf(t)
+  const store = await openSqliteStore({ file })
+  const ids: string[] = []
+  for (let i = 0; i < 20; i++) ids.push((await saved(store, aJob({ descriptor: large() }))).id)
+  for (const name of ['before', 'after']) {
+    await mkdir(join(folder, name))
+    for (const end of ['', '-wal', '.marker']) await copyFile(file + end, join(folder, name, NAME + end))
+  }
+  await store.close()
+  const [before, after] = [join(folder, 'before', NAME), join(folder, 'after', NAME)]
+  const db = new DatabaseSync(after)
+  db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+  const [old, whole] = [await readFile(before), await readFile(after)]
+  db.close()
+  t.ok(whole.length > old.length + 40 * PAGE, 'it makes the file longer')
+
+  // A checkpoint writes the pages in their order, and touches the log only when all of them are on disk.
+  for (const written of [0, 1, 2, old.length / PAGE, old.length / PAGE + 20, whole.length / PAGE]) {
+    const place = join(folder, String(written))
+    await mkdir(place)
+    const torn = join(place, NAME)
+    await writeFile(torn, Buffer.concat([whole.subarray(0, written * PAGE), old.subarray(written * PAGE)]))
+    for (const end of ['-wal', '.marker']) await copyFile(before + end, torn + end)
+    const again = await openSqliteStore({ file: torn })
+    t.same((await again.jobs.list({})).map(({ id }) => id).sort(), ids.sort(), `after ${written} pages`)
+    await again.close()
+    t.same((await readdir(place)).sort(), [NAME, `${NAME}.marker`], 'nothing else is left')
+  }
 })
 
 t.test('each checkpoint raises the count, so that a database from before it is known', async t => {
