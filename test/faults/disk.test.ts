@@ -86,7 +86,7 @@ for (const [what, makeDisk] of [['a disk is full', mountedDisk], ['files may not
   t.test(`while ${what}, writes are refused and nothing that was acknowledged is lost`, async t => {
     const disk = await makeDisk(t)
     if (!disk) {
-      t.pass('this machine does not permit it')
+      t.pass('this machine does not permit it', { skip: true })
       return
     }
     const length = lengthOf(t, 3)

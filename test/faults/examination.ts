@@ -16,7 +16,7 @@ export async function jobsOf (url: string): Promise<Job[]> {
   const found: Job[] = []
   for (let after: string | null = ''; after !== null;) {
     const page: { items: Job[], next: string | null } =
-      await read(`${url}/api/v1/jobs?limit=100${after && `&after=${after}`}`)
+      await read(`${url}/api/v1/jobs?undeployed=true&limit=100${after && `&after=${after}`}`)
     found.push(...page.items)
     after = page.next
   }
