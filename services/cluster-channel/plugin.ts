@@ -43,6 +43,7 @@ export default fp(async function clusterChannel (app) {
     return new Set(clusterIds.filter(id => sessions.isConnected(id) || held.has(id)))
   }
 
+  let hasListened = false
   const networks = readNetworks(config.CLUSTER_NETWORKS)
   const push = createHttpPush({
     lease,
@@ -52,7 +53,7 @@ export default fp(async function clusterChannel (app) {
     acknowledgements,
     caller: createCaller(networks, config.CLUSTER_ANSWER_S * 1000),
     redeployDelays: createRedeployDelays(config.REDEPLOY_AFTER_S * 1000),
-    isListening: () => app.server.listening,
+    hasListened: () => hasListened,
     isHeld: async clusterId => (await connected([clusterId])).has(clusterId),
     log
   })
@@ -114,7 +115,10 @@ export default fp(async function clusterChannel (app) {
     socketIo,
     connected
   })
-  app.addHook('onListen', async () => sweeps.push.wake())
+  app.addHook('onListen', async () => {
+    hasListened = true
+    sweeps.push.wake()
+  })
   app.addHook('preClose', async () => socketIo.disconnect())
   app.addHook('onClose', async () => {
     store.notifications.off('commands', wake)

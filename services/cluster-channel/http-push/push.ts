@@ -26,21 +26,21 @@ const PATIENCE_MS = 1000
 
 /**
  * @param isHeld Whether a channel of this cluster is open, in any process.
- * @param isListening Whether this process can be reached: a cluster manager reports at once where it runs an instance,
- *   and does not repeat it. Until then nothing is pushed.
+ * @param hasListened Whether this process could be reached already: a cluster manager reports at once where it runs an
+ *   instance, and does not repeat it. Until then nothing is pushed.
  */
 export function createHttpPush (
-  { lease, isHeld, isListening, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
+  { lease, isHeld, hasListened, ...context }: Omit<PushContext, 'calls' | 'leads' | 'isOurs'> & {
     lease: Lease
     isHeld (clusterId: ClusterId): Promise<boolean>
-    isListening (): boolean
+    hasListened (): boolean
   }
 ): HttpPush {
   const workers = new Map<ClusterId, PushWorker>()
   const calls = bulkhead(MAX_CALLS, Infinity)
   let stopped = false
 
-  const leads = (): boolean => !stopped && lease.token !== undefined && isListening()
+  const leads = (): boolean => !stopped && lease.token !== undefined && hasListened()
   const isOurs = async (clusterId: ClusterId): Promise<boolean> => leads() && !await isHeld(clusterId)
 
   return {
