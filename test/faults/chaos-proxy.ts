@@ -84,6 +84,7 @@ export async function startChaosProxy (
       if (isPumping) return
       isPumping = true
       for (let chunk = waiting.shift(); chunk; chunk = waiting.shift()) {
+        size -= chunk.length
         while (is(isUp ? 'stall up' : 'stall down') && !to.destroyed) await sleep(10)
         if (is('delay')) await sleep(random() * LATE_MS)
         if (is('cut')) {
@@ -103,7 +104,6 @@ export async function startChaosProxy (
         }
         to.write(chunk)
         if (isUp) noteSilence()
-        size -= chunk.length
         if (size < FULL_BYTES) from.resume()
       }
       isPumping = false
