@@ -35,7 +35,7 @@ function sum (proxies: ChaosProxy[]): Record<string, number> {
 }
 
 t.test('however bad the network of the clusters is, nothing is lost, and who is not silent for long keeps all', async t => {
-  const length = lengthOf(t, 8)
+  const length = lengthOf(t, 6)
   const DATA_DIR = await mkdtemp(join(tmpdir(), 'chaos-'))
   t.teardown(() => rm(DATA_DIR, { recursive: true, force: true }))
   const server = await startServerProcess(t, { ...impatient(AWAY_S), DATA_DIR })
@@ -112,7 +112,7 @@ t.test('however bad the network of the clusters is, nothing is lost, and who is 
 })
 
 t.test('however bad the way to the database is, nothing acknowledged is lost, and nothing moves', async t => {
-  const length = lengthOf(t, 6)
+  const length = lengthOf(t, 5)
   const uri = await startDatabase(t)
   const random = randomOf(length.seed)
   const { port } = new URL(uri)
@@ -138,7 +138,7 @@ t.test('however bad the way to the database is, nothing acknowledged is lost, an
       await sleep(disturbance.calmMs)
     }
   })()
-  while (!length.isOver()) {
+  while (!length.isOver() || Object.keys(proxy.counts).length < 3) {
     await sleep(EXAMINED_S * 1000)
     // It need not answer in the midst of it, but has to once it is over.
     state.isCalm = true
@@ -152,7 +152,6 @@ t.test('however bad the way to the database is, nothing acknowledged is lost, an
   state.isOver = true
   await trouble
   const done = await work.finish(t)
-  t.ok(Object.keys(proxy.counts).length > 2)
   t.equal(await server.end('SIGTERM'), 0)
   tell(t, { ...proxy.counts, ...done, 'longest until it answers again, and an examination, ms': slowest })
 })

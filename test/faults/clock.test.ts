@@ -98,7 +98,7 @@ const AWAY_S = patience(3)
 const DEATH_S = 20
 
 t.test('whatever the clock is set to, who has an open channel keeps all, and who is dead is noticed in time', async t => {
-  const length = lengthOf(t, 5)
+  const length = lengthOf(t, 4)
   const program = serverWithClock(t)
   const DATA_DIR = join(t.testdirName, 'data')
   // What is undeployed is kept however far the clock goes.

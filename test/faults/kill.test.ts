@@ -32,7 +32,7 @@ const BEGUN = 1_000_000
 const MOMENT_MS = 3000
 
 t.test('whenever the server is killed, what it acknowledged stands, and nothing that runs is disturbed', async t => {
-  const length = lengthOf(t, 14)
+  const length = lengthOf(t, 10)
   const folder = await mkdtemp(join(tmpdir(), 'kill-'))
   t.teardown(() => rm(folder, { recursive: true, force: true }))
   const env = { ...impatient(patience(5)), MY_PORT: await freePort(), DATA_DIR: join(folder, 'data') }

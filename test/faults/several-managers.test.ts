@@ -27,7 +27,7 @@ const blow = fc.record({
 })
 
 t.test('whichever managers are killed and suspended, what any of them acknowledged stands, and one leads', async t => {
-  const length = lengthOf(t, 12)
+  const length = lengthOf(t, 10)
   const random = randomOf(length.seed)
   const settings = { ...impatient(patience(8)), LEASE_S: String(LEASE_S) }
   const several = await startSeveral(t, MANAGERS, { env: settings })
@@ -90,7 +90,8 @@ t.test('whichever managers are killed and suspended, what any of them acknowledg
   const complaints: unknown[] = []
   let examinedAt = performance.now()
   for (const { afterMs, ...one } of fc.sample(blow, { seed: length.seed, numRuns: 10_000 })) {
-    if (length.isOver()) break
+    // On a busy machine the time may be over before there was enough of everything.
+    if (length.isOver() && figures.killed > 0 && figures.suspended > 0) break
     await sleep(afterMs)
     const struckAt = performance.now()
     const struck = strike(one).catch((err: Error) => { complaints.push(err.stack) }).finally(() => striking.delete(struck))
