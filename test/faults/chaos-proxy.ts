@@ -21,10 +21,17 @@ interface Disturbance {
   calmMs: number
 }
 
+/** What leaves connections open. */
+export const LATE: Array<Disturbance['kind']> = ['delay', 'fragment', 'stall up', 'stall down']
+
 /** Disturbances without an end, the same for the same seed. */
-export function * disturbancesOf (seed: number, longestMs: number): Generator<Disturbance> {
+export function * disturbancesOf (
+  seed: number,
+  longestMs: number,
+  kinds: readonly Disturbance['kind'][] = KINDS
+): Generator<Disturbance> {
   const disturbance = fc.record({
-    kind: fc.constantFrom(...KINDS),
+    kind: fc.constantFrom(...kinds),
     ms: fc.integer({ min: 20, max: longestMs }),
     calmMs: fc.integer({ min: 50, max: 500 })
   })

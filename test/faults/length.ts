@@ -4,6 +4,8 @@ import type { Test } from 'tap'
 export interface Length {
   seconds: number
   seed: number
+  /** As in CI. */
+  isShort: boolean
   /** Whether the time is over, which begins when this is asked first: after everything was started. */
   isOver (): boolean
 }
@@ -21,7 +23,8 @@ export function lengthOf (t: Test, shortS: number): Length {
   // Convergence and restarts come after the time.
   t.setTimeout((seconds + 300) * 1000)
   let end: number | undefined
-  return { seconds, seed, isOver: () => performance.now() >= (end ??= performance.now() + seconds * 1000) }
+  const isShort = FAULTS_SECONDS === undefined
+  return { seconds, seed, isShort, isOver: () => performance.now() >= (end ??= performance.now() + seconds * 1000) }
 }
 
 /** The figures of a run, in one line. */
