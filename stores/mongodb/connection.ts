@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { MongoClient } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
 import { boundCollections, collectionsOf, type BoundedCollections } from './collections.js'
+import { watchDriver } from './driver-watch.js'
 import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
 import { asStoreFailure, isAnswer, isUnreachable, isWriteConflict } from './failures.js'
 import { createRetries } from './retries.js'
@@ -20,6 +22,9 @@ const ANSWER_MS = 1500
 
 /** While the database does not answer, one question in this many milliseconds finds out whether it does again. */
 const PROBE_MS = 200
+
+/** Milliseconds that the driver has to close its connections before it is opened anew. */
+const CLOSE_MS = 2000
 
 /** Most statements under way; more would only wait longer for the same answer. */
 const MAX_UNDER_WAY = 16_384
@@ -47,6 +52,27 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   let nextProbe = 0
   let idle = () => {}
   let closed: Promise<void> | undefined
+  const watch = watchDriver(client)
+  let renewal: Promise<void> | undefined
+
+  /** Closes the client, in which something hangs, and opens it again. */
+  async function renew (hanging: string): Promise<void> {
+    log.warn({}, `the driver of the database hangs, its connections are opened anew: ${hanging}`)
+    const attempt = async (work: () => Promise<unknown>): Promise<boolean> => {
+      try {
+        await work()
+        return true
+      } catch (err) {
+        log.debug({ err }, 'the database does not answer yet')
+        return false
+      }
+    }
+    await attempt(() => Promise.race([client.close(), sleep(CLOSE_MS)]))
+    // A client whose connection failed goes on only after another call.
+    while (!closed && !await attempt(() => client.connect())) await sleep(PROBE_MS)
+    watch.reset()
+    renewal = undefined
+  }
 
   /** Rejects once a statement has waited for too long. */
   function deadline (began: number, ms: number): { passed: Promise<never>, forget: () => void } {
@@ -75,8 +101,12 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     if (closed) throw new ApiError('shutting_down', 'The database is closed')
     if (underWay >= MAX_UNDER_WAY) throw new ApiError('store_unavailable', 'The database has more to do than it can')
     if (!isDown) return
-    if (performance.now() < nextProbe) throw new ApiError('store_unavailable')
+    if (renewal || performance.now() < nextProbe) throw new ApiError('store_unavailable')
     nextProbe = performance.now() + PROBE_MS
+    const hanging = watch.hanging()
+    if (hanging === undefined) return
+    renewal = renew(hanging)
+    throw new ApiError('store_unavailable')
   }
 
   /** A statement has waited in vain: if nothing else was answered meanwhile, the database does not answer. */
@@ -126,7 +156,7 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
       closed ??= new Promise<void>(resolve => {
         idle = resolve
         if (underWay === 0) resolve()
-      }).then(() => client.close())
+      }).then(() => renewal).then(() => client.close())
       return closed
     }
   }

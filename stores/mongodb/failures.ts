@@ -36,9 +36,10 @@ export function isAnswer (err: unknown): boolean {
   return err instanceof MongoServerError && !(err instanceof MongoBulkWriteError && err.code === undefined)
 }
 
-/** True when there was no server to ask. */
+/** True when there was no server to ask, or no connection to it became free. */
 export function isUnreachable (err: unknown): boolean {
-  return err instanceof MongoServerSelectionError
+  return err instanceof MongoServerSelectionError ||
+    (err instanceof MongoError && err.name === 'MongoWaitQueueTimeoutError')
 }
 
 /** True when one server has done a write, and cannot promise that it stays: it counts as not done. */
@@ -111,9 +112,18 @@ const MISTAKES: ReadonlySet<unknown> = new Set([
   DUPLICATE_KEY
 ])
 
+/** What the socket of a connection says when it ends; the driver passes some of it on as it is. */
+const SOCKET_ERRORS = /^(?:E(?!RR_)[A-Z]+|ERR_(?:STREAM|SOCKET|SSL|TLS)_\w+)$/
+
+function isOfDatabase (err: unknown): err is Error {
+  if (err instanceof MongoError) return true
+  const { code } = err instanceof Error ? err as NodeJS.ErrnoException : {}
+  return typeof code === 'string' && SOCKET_ERRORS.test(code)
+}
+
 /** True when the next statement would fare no better; false for what concerns one document only. */
 export function isOutage (err: unknown): boolean {
-  if (!(err instanceof ApiError)) return err instanceof MongoError && !isMistake(err)
+  if (!(err instanceof ApiError)) return isOfDatabase(err) && !isMistake(err)
   return err.code === 'shutting_down' || (err.code === 'store_unavailable' && !isMistake(err.cause))
 }
 
@@ -126,6 +136,6 @@ function isMistake (err: unknown): boolean {
  * being a mistake in a call, is as it is.
  */
 export function asStoreFailure (err: unknown): unknown {
-  if (!(err instanceof MongoError) || err instanceof MongoInvalidArgumentError) return err
+  if (!isOfDatabase(err) || err instanceof MongoInvalidArgumentError) return err
   return new ApiError('store_unavailable', `The database failed: ${err.message}`, { cause: err })
 }

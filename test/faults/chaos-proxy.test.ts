@@ -6,9 +6,9 @@ import t from 'tap'
 import type { ClusterView } from '../../schemas/cluster.js'
 import { portOf } from '../multi-manager/world.js'
 import { startDatabase } from '../support/database.js'
-import { startServerProcess } from '../support/server-process.js'
+import { logged, startServerProcess } from '../support/server-process.js'
 import { eventually, patience } from '../support/waiting.js'
-import { disturbancesOf, LATE, randomOf, startChaosProxy, type ChaosProxy } from './chaos-proxy.js'
+import { disturbancesOf, randomOf, startChaosProxy, type ChaosProxy } from './chaos-proxy.js'
 import { lengthOf, tell } from './length.js'
 import { impatient } from './standing-server.js'
 import { CLUSTERS, startWork, type Work } from './work.js'
@@ -130,12 +130,9 @@ t.test('however bad the way to the database is, nothing acknowledged is lost, an
   t.teardown(() => {
     state.isOver = true
   })
-  // The driver of the database may never come back from connections that end (docs/reliability.md): the long form shows
-  // it. The short form is to be green until that is mended.
-  const kinds = length.isShort ? LATE : undefined
   let slowest = 0
   const trouble = (async () => {
-    for (const disturbance of disturbancesOf(length.seed, 2 * LONGEST_MS, kinds)) {
+    for (const disturbance of disturbancesOf(length.seed, 2 * LONGEST_MS)) {
       if (state.isOver) return
       if (!state.isCalm) await proxy.disturb(disturbance)
       await sleep(disturbance.calmMs)
@@ -150,7 +147,10 @@ t.test('however bad the way to the database is, nothing acknowledged is lost, an
     slowest = Math.max(slowest, Math.round(performance.now() - beganAt))
     state.isCalm = false
     t.same(wrong, [], JSON.stringify(proxy.counts))
-    if (wrong.length > 0) break
+    if (wrong.length > 0) {
+      for (const line of logged(server).filter(({ level }) => level >= 50).slice(-5)) t.comment(JSON.stringify(line))
+      break
+    }
   }
   state.isOver = true
   await trouble

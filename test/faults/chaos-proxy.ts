@@ -21,17 +21,10 @@ interface Disturbance {
   calmMs: number
 }
 
-/** What leaves connections open. */
-export const LATE: Array<Disturbance['kind']> = ['delay', 'fragment', 'stall up', 'stall down']
-
 /** Disturbances without an end, the same for the same seed. */
-export function * disturbancesOf (
-  seed: number,
-  longestMs: number,
-  kinds: readonly Disturbance['kind'][] = KINDS
-): Generator<Disturbance> {
+export function * disturbancesOf (seed: number, longestMs: number): Generator<Disturbance> {
   const disturbance = fc.record({
-    kind: fc.constantFrom(...kinds),
+    kind: fc.constantFrom(...KINDS),
     ms: fc.integer({ min: 20, max: longestMs }),
     calmMs: fc.integer({ min: 50, max: 500 })
   })

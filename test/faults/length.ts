@@ -4,8 +4,6 @@ import type { Test } from 'tap'
 export interface Length {
   seconds: number
   seed: number
-  /** As in CI. */
-  isShort: boolean
   /** Whether the time is over, which begins when this is asked first: after everything was started. */
   isOver (): boolean
 }
@@ -23,8 +21,7 @@ export function lengthOf (t: Test, shortS: number): Length {
   // Convergence and restarts come after the time.
   t.setTimeout((seconds + 300) * 1000)
   let end: number | undefined
-  const isShort = FAULTS_SECONDS === undefined
-  return { seconds, seed, isShort, isOver: () => performance.now() >= (end ??= performance.now() + seconds * 1000) }
+  return { seconds, seed, isOver: () => performance.now() >= (end ??= performance.now() + seconds * 1000) }
 }
 
 /** The figures of a run, in one line. */
