@@ -25,8 +25,9 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Deploy one or several services',
       description:
         'Takes the deployment descriptor of one service, or of several, which are deployed all or none. The answer ' +
-          'comes when the jobs are durable; placement follows in the background. A live job of the same name is ' +
-            'updated in place. A repeated descriptor changes nothing.',
+          'comes when the jobs are durable; placement follows in the background. Without an answer, some may be ' +
+          'deployed: sending the same again deploys the rest. A live job of the same name is updated in place. A ' +
+          'repeated descriptor changes nothing.',
       tags: ['edgeio users'],
       body: descriptorsContent,
       response: {

@@ -69,7 +69,10 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     }
     await attempt(() => Promise.race([client.close(), sleep(CLOSE_MS)]))
     // A client whose connection failed goes on only after another call.
-    while (!closed && !await attempt(() => client.connect())) await sleep(PROBE_MS)
+    for (;;) {
+      if (closed || await attempt(() => client.connect())) break
+      await sleep(PROBE_MS)
+    }
     watch.reset()
     renewal = undefined
   }

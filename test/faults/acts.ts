@@ -3,12 +3,12 @@ import { asForm, asYaml } from '../support/descriptor.js'
 
 /** What a user does. Services are numbers; who does it gives them names. */
 export type Act =
-  | { do: 'deploy', service: number, replicas: number, as: 'form' | 'yaml' | 'json', isLarge: boolean }
-  | { do: 'deploy several', services: number[], replicas: number, isLarge: boolean }
-  | { do: 'scale', service: number, replicas: number }
-  | { do: 'roll back', service: number }
-  | { do: 'move', service: number, to: string, order: 'start-first' | 'stop-first' }
-  | { do: 'undeploy', service: number }
+  | { do: 'deploy'; service: number; replicas: number; as: 'form' | 'yaml' | 'json'; isLarge: boolean }
+  | { do: 'deploy several'; services: number[]; replicas: number; isLarge: boolean }
+  | { do: 'scale'; service: number; replicas: number }
+  | { do: 'roll back'; service: number }
+  | { do: 'move'; service: number; to: string; order: 'start-first' | 'stop-first' }
+  | { do: 'undeploy'; service: number }
 
 /** Services of one user. */
 const SERVICES = [0, 1, 2]
@@ -79,7 +79,7 @@ export function descriptorOf ({ app, service, image, replicas, isLarge = false }
     requirements: { cpu: 0.1, memory: 10 },
     replicas,
     rollout: { auto_rollback: false },
-    ...isLarge && { notes: image.padEnd(40_000, ' and more') }
+    ...(isLarge && { notes: image.padEnd(40_000, ' and more') })
   }
 }
 

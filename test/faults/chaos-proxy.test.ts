@@ -34,82 +34,85 @@ function sum (proxies: ChaosProxy[]): Record<string, number> {
   return counts
 }
 
-t.test('however bad the network of the clusters is, nothing is lost, and who is not silent for long keeps all', async t => {
-  const length = lengthOf(t, 6)
-  const DATA_DIR = await mkdtemp(join(tmpdir(), 'chaos-'))
-  t.teardown(() => rm(DATA_DIR, { recursive: true, force: true }))
-  const server = await startServerProcess(t, { ...impatient(AWAY_S), DATA_DIR })
-  const proxies = new Map<string, ChaosProxy>()
-  for (const [index, name] of CLUSTERS.entries()) {
-    proxies.set(name, await startChaosProxy(t, () => portOf(server), randomOf(length.seed + index)))
-  }
-  const work = await startWork(t, {
-    url: () => server.url,
-    clusterUrl: name => `http://127.0.0.1:${proxies.get(name)!.port}`,
-    seed: length.seed
-  })
-  const random = randomOf(length.seed)
-  const figures = { excused: 0, lost: 0, 'longest silence of one that was not lost, ms': 0 }
-
-  const state = { isOver: false }
-  t.teardown(() => {
-    state.isOver = true
-  })
-  const troubles = CLUSTERS.map(async (name, index) => {
-    const proxy = proxies.get(name)!
-    for (const disturbance of disturbancesOf(length.seed + index, LONGEST_MS)) {
-      if (state.isOver) return
-      await proxy.disturb(disturbance)
-      await sleep(disturbance.calmMs)
+t.test(
+  'however bad the network of the clusters is, nothing is lost, and who is not silent for long keeps all',
+  async t => {
+    const length = lengthOf(t, 6)
+    const DATA_DIR = await mkdtemp(join(tmpdir(), 'chaos-'))
+    t.teardown(() => rm(DATA_DIR, { recursive: true, force: true }))
+    const server = await startServerProcess(t, { ...impatient(AWAY_S), DATA_DIR })
+    const proxies = new Map<string, ChaosProxy>()
+    for (const [index, name] of CLUSTERS.entries()) {
+      proxies.set(name, await startChaosProxy(t, () => portOf(server), randomOf(length.seed + index)))
     }
-  })
+    const work = await startWork(t, {
+      url: () => server.url,
+      clusterUrl: name => `http://127.0.0.1:${proxies.get(name)!.port}`,
+      seed: length.seed
+    })
+    const random = randomOf(length.seed)
+    const figures = { excused: 0, lost: 0, 'longest silence of one that was not lost, ms': 0 }
 
-  /** One is away for so long that all it runs is started elsewhere, and has lost its memory when it is back. */
-  async function lose (name: string): Promise<void> {
-    const { id } = work.fleet.get(name)
-    work.fleet.excuse(name)
-    const comeBack = await work.fleet.kill(name)
-    const view = async () => await (await fetch(`${server.url}/api/v1/clusters/${id}`)).json() as ClusterView
-    await eventually(view, ({ lost_at: lostAt }) => lostAt !== null, 2000 * AWAY_S)
-    // Some of what it ran is running elsewhere by now, some is on its way there.
-    await sleep(random() * 1000)
-    comeBack({ forgetful: true })
-    figures.lost++
-    await work.settle()
-    proxies.get(name)!.silence()
-    work.fleet.watchAnew()
-    await work.go()
-  }
+    const state = { isOver: false }
+    t.teardown(() => {
+      state.isOver = true
+    })
+    const troubles = CLUSTERS.map(async (name, index) => {
+      const proxy = proxies.get(name)!
+      for (const disturbance of disturbancesOf(length.seed + index, LONGEST_MS)) {
+        if (state.isOver) return
+        await proxy.disturb(disturbance)
+        await sleep(disturbance.calmMs)
+      }
+    })
 
-  let lostAt = -Infinity
-  while (!length.isOver()) {
-    await sleep(EXAMINED_S * 1000)
-    for (const [name, proxy] of proxies) {
-      const silent = Math.round(proxy.silence())
-      if (silent > AWAY_S * 800) {
-        // A busy machine, perhaps: then it may have been lost.
-        work.fleet.excuse(name)
-        figures.excused++
-      } else {
-        const longest = 'longest silence of one that was not lost, ms'
-        figures[longest] = Math.max(figures[longest], silent)
+    /** One is away for so long that all it runs is started elsewhere, and has lost its memory when it is back. */
+    async function lose (name: string): Promise<void> {
+      const { id } = work.fleet.get(name)
+      work.fleet.excuse(name)
+      const comeBack = await work.fleet.kill(name)
+      const view = async () => (await (await fetch(`${server.url}/api/v1/clusters/${id}`)).json()) as ClusterView
+      await eventually(view, ({ lost_at: lostAt }) => lostAt !== null, 2000 * AWAY_S)
+      // Some of what it ran is running elsewhere by now, some is on its way there.
+      await sleep(random() * 1000)
+      comeBack({ forgetful: true })
+      figures.lost++
+      await work.settle()
+      proxies.get(name)!.silence()
+      work.fleet.watchAnew()
+      await work.go()
+    }
+
+    let lostAt = -Infinity
+    while (!length.isOver()) {
+      await sleep(EXAMINED_S * 1000)
+      for (const [name, proxy] of proxies) {
+        const silent = Math.round(proxy.silence())
+        if (silent > AWAY_S * 800) {
+          // A busy machine, perhaps: then it may have been lost.
+          work.fleet.excuse(name)
+          figures.excused++
+        } else {
+          const longest = 'longest silence of one that was not lost, ms'
+          figures[longest] = Math.max(figures[longest], silent)
+        }
+      }
+      const wrong = await examined(work)
+      t.same(wrong, [], JSON.stringify(sum([...proxies.values()])))
+      if (wrong.length > 0) break
+      if (performance.now() - lostAt > LOST_S * 1000) {
+        await lose(CLUSTERS[Math.floor(random() * CLUSTERS.length)]!)
+        lostAt = performance.now()
       }
     }
-    const wrong = await examined(work)
-    t.same(wrong, [], JSON.stringify(sum([...proxies.values()])))
-    if (wrong.length > 0) break
-    if (performance.now() - lostAt > LOST_S * 1000) {
-      await lose(CLUSTERS[Math.floor(random() * CLUSTERS.length)]!)
-      lostAt = performance.now()
-    }
+    state.isOver = true
+    await Promise.all(troubles)
+    const done = await work.finish(t)
+    t.equal(figures.excused, 0, 'nobody was silent for longer than a disturbance lasts')
+    t.equal(await server.end('SIGTERM'), 0)
+    tell(t, { ...sum([...proxies.values()]), ...done, ...figures })
   }
-  state.isOver = true
-  await Promise.all(troubles)
-  const done = await work.finish(t)
-  t.equal(figures.excused, 0, 'nobody was silent for longer than a disturbance lasts')
-  t.equal(await server.end('SIGTERM'), 0)
-  tell(t, { ...sum([...proxies.values()]), ...done, ...figures })
-})
+)
 
 t.test('however bad the way to the database is, nothing acknowledged is lost, and nothing moves', async t => {
   const length = lengthOf(t, 5)
@@ -148,7 +151,9 @@ t.test('however bad the way to the database is, nothing acknowledged is lost, an
     state.isCalm = false
     t.same(wrong, [], JSON.stringify(proxy.counts))
     if (wrong.length > 0) {
-      for (const line of logged(server).filter(({ level }) => level >= 50).slice(-5)) t.comment(JSON.stringify(line))
+      for (const line of logged(server)
+        .filter(({ level }) => level >= 50)
+        .slice(-5)) { t.comment(JSON.stringify(line)) }
       break
     }
   }

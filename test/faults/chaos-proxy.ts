@@ -16,7 +16,7 @@ import type { Test } from 'tap'
 const KINDS = ['delay', 'fragment', 'stall up', 'stall down', 'cut', 'half-close', 'refuse'] as const
 
 interface Disturbance {
-  kind: typeof KINDS[number]
+  kind: (typeof KINDS)[number]
   ms: number
   calmMs: number
 }
@@ -35,11 +35,11 @@ export function * disturbancesOf (seed: number, longestMs: number): Generator<Di
 export interface ChaosProxy {
   port: number
   /** Resolves when it is over. What was cut stays so. */
-  disturb (disturbance: Disturbance): Promise<void>
+  disturb(disturbance: Disturbance): Promise<void>
   /** Ends the connections to this port, or all of them. */
-  cut (port?: number): void
+  cut(port?: number): void
   /** The longest time, in ms, in which nothing of clients came through since this was last asked. */
-  silence (): number
+  silence(): number
   /** Disturbances so far, by kind. */
   counts: Record<string, number>
 }
@@ -180,9 +180,9 @@ export async function startChaosProxy (
 export function randomOf (seed: number): () => number {
   let state = seed | 0
   return () => {
-    state = state + 0x6d2b79f5 | 0
-    let mixed = Math.imul(state ^ state >>> 15, 1 | state)
-    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed
-    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32
+    state = (state + 0x6d2b79f5) | 0
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
   }
 }

@@ -97,77 +97,83 @@ const step = fc.record({
 const AWAY_S = patience(3)
 const DEATH_S = 20
 
-t.test('whatever the clock is set to, who has an open channel keeps all, and who is dead is noticed in time', async t => {
-  const length = lengthOf(t, 4)
-  const program = serverWithClock(t)
-  const DATA_DIR = join(t.testdirName, 'data')
-  // What is undeployed is kept however far the clock goes.
-  const server = await startServerProcess(t, { ...impatient(AWAY_S), JOB_RETENTION_H: '80000', DATA_DIR }, program)
-  const work = await startWork(t, { url: () => server.url, seed: length.seed })
-  const figures = { steps: 0, 'furthest from the true time, h': 0, deaths: 0, 'noticed after at most, ms': 0 }
-  let shift = 0
+t.test(
+  'whatever the clock is set to, who has an open channel keeps all, and who is dead is noticed in time',
+  async t => {
+    const length = lengthOf(t, 4)
+    const program = serverWithClock(t)
+    const DATA_DIR = join(t.testdirName, 'data')
+    // What is undeployed is kept however far the clock goes.
+    const server = await startServerProcess(t, { ...impatient(AWAY_S), JOB_RETENTION_H: '80000', DATA_DIR }, program)
+    const work = await startWork(t, { url: () => server.url, seed: length.seed })
+    const figures = { steps: 0, 'furthest from the true time, h': 0, deaths: 0, 'noticed after at most, ms': 0 }
+    let shift = 0
 
-  async function setClock ({ logMs, isForward }: { logMs: number, isForward: boolean }): Promise<void> {
-    const by = Math.round(Math.exp(logMs)) * (isForward ? 1 : -1)
-    shift += by
-    figures.steps++
-    const furthest = 'furthest from the true time, h'
-    figures[furthest] = Math.max(figures[furthest], Math.round(Math.abs(shift) / HOUR_MS))
-    t.equal((await fetch(`${server.url}/set-clock/${by}`)).status, 200)
-  }
+    async function setClock ({ logMs, isForward }: { logMs: number; isForward: boolean }): Promise<void> {
+      const by = Math.round(Math.exp(logMs)) * (isForward ? 1 : -1)
+      shift += by
+      figures.steps++
+      const furthest = 'furthest from the true time, h'
+      figures[furthest] = Math.max(figures[furthest], Math.round(Math.abs(shift) / HOUR_MS))
+      t.equal((await fetch(`${server.url}/set-clock/${by}`)).status, 200)
+    }
 
-  const clusters = async () =>
-    (await (await fetch(`${server.url}/api/v1/clusters`)).json() as { items: ClusterView[] }).items
+    const clusters = async () =>
+      ((await (await fetch(`${server.url}/api/v1/clusters`)).json()) as { items: ClusterView[] }).items
 
-  /** While it is dead, the clock goes on being set. */
-  async function die (name: string, steps: Array<{ logMs: number, isForward: boolean }>): Promise<void> {
-    work.fleet.excuse(name)
-    const comeBack = await work.fleet.kill(name)
-    const diedAt = performance.now()
-    const setting = (async () => {
-      for (const one of steps) {
-        await sleep(AWAY_S * 1000 / (steps.length + 1))
-        await setClock(one)
-      }
-    })()
-    await eventually(clusters, seen => seen.some(one => one.cluster_name === name && one.lost_at !== null), 15_000)
-    const ms = Math.round(performance.now() - diedAt)
-    await setting
-    t.ok(ms > AWAY_S * 800, `not before it was silent for long: ${ms} ms`)
-    t.ok(ms < patience(AWAY_S * 1000 + 3000), `noticed after ${ms} ms`)
-    const latest = 'noticed after at most, ms'
-    figures[latest] = Math.max(figures[latest], ms)
-    figures.deaths++
-    comeBack()
-    await work.settle()
-    work.fleet.watchAnew()
-    await work.go()
-  }
-
-  let diedAt = performance.now() - DEATH_S * 900
-  for (const { calmMs, ...one } of fc.sample(step, { seed: length.seed, numRuns: 20_000 })) {
-    if (length.isOver()) break
-    await sleep(calmMs)
-    await setClock(one)
-    const lost = (await clusters()).filter(({ lost_at: lostAt }) => lostAt !== null).map(seen => seen.cluster_name)
-    t.same(lost, [], 'nobody is lost')
-    if (figures.steps % 5 === 0) {
-      const wrong = await work.examine({})
-      t.same(wrong, [], `after ${figures.steps} steps, ${shift} ms from the true time`)
-      if (wrong.length > 0) break
+    /** While it is dead, the clock goes on being set. */
+    async function die (name: string, steps: Array<{ logMs: number; isForward: boolean }>): Promise<void> {
+      work.fleet.excuse(name)
+      const comeBack = await work.fleet.kill(name)
+      const diedAt = performance.now()
+      const setting = (async () => {
+        for (const one of steps) {
+          await sleep((AWAY_S * 1000) / (steps.length + 1))
+          await setClock(one)
+        }
+      })()
+      await eventually(clusters, seen => seen.some(one => one.cluster_name === name && one.lost_at !== null), 15_000)
+      const ms = Math.round(performance.now() - diedAt)
+      await setting
+      t.ok(ms > AWAY_S * 800, `not before it was silent for long: ${ms} ms`)
+      t.ok(ms < patience(AWAY_S * 1000 + 3000), `noticed after ${ms} ms`)
+      const latest = 'noticed after at most, ms'
+      figures[latest] = Math.max(figures[latest], ms)
+      figures.deaths++
+      comeBack()
+      await work.settle()
+      work.fleet.watchAnew()
       await work.go()
     }
-    if (performance.now() - diedAt > DEATH_S * 1000) {
-      const random = fc.sample(fc.record({ name: fc.constantFrom(...CLUSTERS), steps: fc.array(step, { maxLength: 3 }) }), {
-        seed: length.seed + figures.steps,
-        numRuns: 1
-      })
-      await die(random[0]!.name, random[0]!.steps)
-      diedAt = performance.now()
+
+    let diedAt = performance.now() - DEATH_S * 900
+    for (const { calmMs, ...one } of fc.sample(step, { seed: length.seed, numRuns: 20_000 })) {
+      if (length.isOver()) break
+      await sleep(calmMs)
+      await setClock(one)
+      const lost = (await clusters()).filter(({ lost_at: lostAt }) => lostAt !== null).map(seen => seen.cluster_name)
+      t.same(lost, [], 'nobody is lost')
+      if (figures.steps % 5 === 0) {
+        const wrong = await work.examine({})
+        t.same(wrong, [], `after ${figures.steps} steps, ${shift} ms from the true time`)
+        if (wrong.length > 0) break
+        await work.go()
+      }
+      if (performance.now() - diedAt > DEATH_S * 1000) {
+        const random = fc.sample(
+          fc.record({ name: fc.constantFrom(...CLUSTERS), steps: fc.array(step, { maxLength: 3 }) }),
+          {
+            seed: length.seed + figures.steps,
+            numRuns: 1
+          }
+        )
+        await die(random[0]!.name, random[0]!.steps)
+        diedAt = performance.now()
+      }
     }
+    const done = await work.finish(t)
+    t.ok(figures.steps > 0)
+    t.equal(await server.end('SIGTERM'), 0)
+    tell(t, { ...figures, ...done })
   }
-  const done = await work.finish(t)
-  t.ok(figures.steps > 0)
-  t.equal(await server.end('SIGTERM'), 0)
-  tell(t, { ...figures, ...done })
-})
+)

@@ -24,12 +24,12 @@ interface Scene {
   work: Work
   length: Length
   /** Chance, from the seed. */
-  pick (most: number): number
+  pick(most: number): number
 }
 
 /** A server under work, with its database in this folder. */
 async function startScene (t: Test, length: Length, home?: string): Promise<Scene> {
-  const place = home ?? await mkdtemp(join(tmpdir(), 'disk-'))
+  const place = home ?? (await mkdtemp(join(tmpdir(), 'disk-')))
   if (home === undefined) t.teardown(() => rm(place, { recursive: true, force: true }))
   const DATA_DIR = join(place, 'data')
   const env = { ...impatient(patience(10)), MY_PORT: await freePort(), DATA_DIR }
@@ -49,19 +49,19 @@ const filesIn = (folder: string) => {
   return { database, log: `${database}-wal`, marker: `${database}.marker` }
 }
 
-async function readiness (url: string): Promise<{ status: number, failed: string[] }> {
+async function readiness (url: string): Promise<{ status: number; failed: string[] }> {
   const answer = await fetch(`${url}/readyz`)
-  const { checks } = await answer.json() as { checks: Array<{ name: string, ok: boolean }> }
+  const { checks } = (await answer.json()) as { checks: Array<{ name: string; ok: boolean }> }
   return { status: answer.status, failed: checks.filter(({ ok }) => !ok).map(({ name }) => name) }
 }
 
 /** Whether a write is answered 503, and why. Nothing of it comes to a cluster. */
 let writes = 0
-async function write (url: string): Promise<{ status: number, code?: string }> {
+async function write (url: string): Promise<{ status: number; code?: string }> {
   const probe = descriptorOf({ app: 'probe', service: `p${writes++}`, image: 'none', replicas: 0 })
   const answer = await fetch(`${url}/api/v1/jobs`, deployRequest([probe], 'json'))
-  const { code } = await answer.json() as { code?: string }
-  return { status: answer.status, ...code !== undefined && { code } }
+  const { code } = (await answer.json()) as { code?: string }
+  return { status: answer.status, ...(code !== undefined && { code }) }
 }
 
 /** Starts a server on what is there by now; gives the line with which it refuses. */
@@ -82,7 +82,10 @@ async function isRight (t: Test, { work }: Scene, what: string): Promise<void> {
   await work.go()
 }
 
-for (const [what, makeDisk] of [['a disk is full', mountedDisk], ['files may not grow', limitedFiles]] as const) {
+for (const [what, makeDisk] of [
+  ['a disk is full', mountedDisk],
+  ['files may not grow', limitedFiles]
+] as const) {
   t.test(`while ${what}, writes are refused and nothing that was acknowledged is lost`, async t => {
     const disk = await makeDisk(t)
     if (!disk) {
@@ -97,7 +100,10 @@ for (const [what, makeDisk] of [['a disk is full', mountedDisk], ['files may not
       await sleep(100 + pick(500))
       const { pid } = server.process.child
       disk.fill(pid!)
-      await eventually(() => write(server.url), ({ status }) => status === 503)
+      await eventually(
+        () => write(server.url),
+        ({ status }) => status === 503
+      )
       t.match(await write(server.url), { status: 503, code: 'store_unavailable' })
       const { status, failed } = await readiness(server.url)
       t.equal(status, 503)
@@ -113,7 +119,10 @@ for (const [what, makeDisk] of [['a disk is full', mountedDisk], ['files may not
         disk.free(process.pid)
         await server.start()
       }
-      await eventually(() => readiness(server.url), seen => seen.status === 200)
+      await eventually(
+        () => readiness(server.url),
+        seen => seen.status === 200
+      )
       await isRight(t, scene, `after ${times} times ${disk.error}${isKilled ? ' and a kill' : ''}`)
     }
     const done = await work.finish(t)
@@ -127,72 +136,78 @@ async function isRightInBetween (t: Test, { work }: Scene): Promise<void> {
   work.users.resume()
 }
 
-t.test('with half a frame, a damaged page or older files the server has all that was acknowledged, or refuses', async t => {
-  const length = lengthOf(t, 3)
-  const scene = await startScene(t, length)
-  const { folder, server, work, pick } = scene
-  const { database, log, marker } = filesIn(folder)
-  const aside = `${folder}.aside`
-  const figures = { 'half frames': 0, 'older files': 0, 'damaged pages': 0, 'of which refused': 0 }
+t.test(
+  'with half a frame, a damaged page or older files the server has all that was acknowledged, or refuses',
+  async t => {
+    const length = lengthOf(t, 3)
+    const scene = await startScene(t, length)
+    const { folder, server, work, pick } = scene
+    const { database, log, marker } = filesIn(folder)
+    const aside = `${folder}.aside`
+    const figures = { 'half frames': 0, 'older files': 0, 'damaged pages': 0, 'of which refused': 0 }
 
-  /** A kill leaves half of what was about to be written. */
-  async function leaveHalfAFrame (): Promise<void> {
-    await server.kill()
-    await appendFile(log, randomBytes(1 + pick(2 * PAGE)))
-    figures['half frames']++
-    await server.start()
-  }
-
-  async function putBackOlder (): Promise<void> {
-    await server.process.end('SIGTERM')
-    await copyFile(database, `${database}.old`)
-    await server.start()
-    work.users.resume()
-    await sleep(pick(400))
-    await server.kill()
-    await cp(folder, aside, { recursive: true })
-    await rename(`${database}.old`, database)
-    if (pick(1) === 0) await rm(log)
-    t.match(await refusal(t, scene), /is older than the one that was here last|-wal is missing/)
-    figures['older files']++
-    await putBack()
-  }
-
-  async function damagePage (): Promise<void> {
-    await server.kill()
-    await cp(folder, aside, { recursive: true })
-    const pages = statSync(database).size / PAGE
-    const file = await open(database, 'r+')
-    await file.write(Buffer.alloc(PAGE, 0x5a), 0, PAGE, pick(pages - 1) * PAGE)
-    await file.close()
-    figures['damaged pages']++
-    const line = await refusal(t, scene)
-    // Else the log has a newer state of that page, or nothing is in it.
-    if (line !== undefined) {
-      figures['of which refused']++
-      t.match(line, /^the server ended with 1: system-manager: [^\n]*(damaged|malformed|not a database|not the one that was here|cannot be)/)
-      t.notMatch(line, /\n/, 'one line')
+    /** A kill leaves half of what was about to be written. */
+    async function leaveHalfAFrame (): Promise<void> {
+      await server.kill()
+      await appendFile(log, randomBytes(1 + pick(2 * PAGE)))
+      figures['half frames']++
+      await server.start()
     }
-    await putBack()
-  }
 
-  async function putBack (): Promise<void> {
-    await rm(folder, { recursive: true })
-    await rename(aside, folder)
-    t.ok(existsSync(marker) && (await readFile(marker)).length > 0)
-    await server.start()
-  }
+    async function putBackOlder (): Promise<void> {
+      await server.process.end('SIGTERM')
+      await copyFile(database, `${database}.old`)
+      await server.start()
+      work.users.resume()
+      await sleep(pick(400))
+      await server.kill()
+      await cp(folder, aside, { recursive: true })
+      await rename(`${database}.old`, database)
+      if (pick(1) === 0) await rm(log)
+      t.match(await refusal(t, scene), /is older than the one that was here last|-wal is missing/)
+      figures['older files']++
+      await putBack()
+    }
 
-  const blows = [leaveHalfAFrame, putBackOlder, damagePage]
-  for (let turn = 0; turn < blows.length || !length.isOver(); turn++) {
-    await sleep(pick(500))
-    const blow = blows[turn % blows.length]!
-    await blow()
-    await isRight(t, scene, `after ${blow.name}`)
+    async function damagePage (): Promise<void> {
+      await server.kill()
+      await cp(folder, aside, { recursive: true })
+      const pages = statSync(database).size / PAGE
+      const file = await open(database, 'r+')
+      await file.write(Buffer.alloc(PAGE, 0x5a), 0, PAGE, pick(pages - 1) * PAGE)
+      await file.close()
+      figures['damaged pages']++
+      const line = await refusal(t, scene)
+      // Else the log has a newer state of that page, or nothing is in it.
+      if (line !== undefined) {
+        figures['of which refused']++
+        t.match(
+          line,
+          /^the server ended with 1: system-manager: [^\n]*(damaged|malformed|not a database|not the one that was here|cannot be)/
+        )
+        t.notMatch(line, /\n/, 'one line')
+      }
+      await putBack()
+    }
+
+    async function putBack (): Promise<void> {
+      await rm(folder, { recursive: true })
+      await rename(aside, folder)
+      t.ok(existsSync(marker) && (await readFile(marker)).length > 0)
+      await server.start()
+    }
+
+    const blows = [leaveHalfAFrame, putBackOlder, damagePage]
+    for (let turn = 0; turn < blows.length || !length.isOver(); turn++) {
+      await sleep(pick(500))
+      const blow = blows[turn % blows.length]!
+      await blow()
+      await isRight(t, scene, `after ${blow.name}`)
+    }
+    const done = await work.finish(t)
+    tell(t, { ...figures, ...done })
   }
-  const done = await work.finish(t)
-  tell(t, { ...figures, ...done })
-})
+)
 
 t.test('while the folder is away, writes are refused; once it is back, all is there', async t => {
   const length = lengthOf(t, 1)
@@ -221,33 +236,36 @@ t.test('while the folder is away, writes are refused; once it is back, all is th
  * this: the server starts, has a state that there was, and gives no address twice. Clusters know of more by then than
  * the database does, and of what they run it cannot see the image: that they converge is not promised.
  */
-t.test('the end of the log is lost, as with a disk that lies: the server starts with a state that there was', async t => {
-  const length = lengthOf(t, 2)
-  const { folder, server, work, pick } = await startScene(t, length)
-  const { database, log } = filesIn(folder)
-  const figures = { 'torn logs': 0, 'bytes lost': 0 }
-  while (!length.isOver() || figures['torn logs'] === 0) {
-    await sleep(pick(300))
-    t.same(await work.examine(), [])
-    const { size } = statSync(log)
-    const { mtimeMs } = statSync(database)
-    work.ledger.doubt()
-    await work.go()
-    await sleep(pick(400))
-    await server.kill()
-    const now = statSync(log).size
-    // Else a checkpoint has brought some of it into the database meanwhile.
-    if (now > size && statSync(database).mtimeMs === mtimeMs) {
-      const left = size + pick(now - size)
-      await truncate(log, left)
-      figures['torn logs']++
-      figures['bytes lost'] += now - left
+t.test(
+  'the end of the log is lost, as with a disk that lies: the server starts with a state that there was',
+  async t => {
+    const length = lengthOf(t, 2)
+    const { folder, server, work, pick } = await startScene(t, length)
+    const { database, log } = filesIn(folder)
+    const figures = { 'torn logs': 0, 'bytes lost': 0 }
+    while (!length.isOver() || figures['torn logs'] === 0) {
+      await sleep(pick(300))
+      t.same(await work.examine(), [])
+      const { size } = statSync(log)
+      const { mtimeMs } = statSync(database)
+      work.ledger.doubt()
+      await work.go()
+      await sleep(pick(400))
+      await server.kill()
+      const now = statSync(log).size
+      // Else a checkpoint has brought some of it into the database meanwhile.
+      if (now > size && statSync(database).mtimeMs === mtimeMs) {
+        const left = size + pick(now - size)
+        await truncate(log, left)
+        figures['torn logs']++
+        figures['bytes lost'] += now - left
+      }
+      await server.start()
+      const wrong = await work.examine({ isOver: true })
+      t.same(wrong, [], JSON.stringify(figures))
+      if (wrong.length > 0) return
+      await work.go()
     }
-    await server.start()
-    const wrong = await work.examine({ isOver: true })
-    t.same(wrong, [], JSON.stringify(figures))
-    if (wrong.length > 0) return
-    await work.go()
+    tell(t, { ...figures, ...work.ledger.figures })
   }
-  tell(t, { ...figures, ...work.ledger.figures })
-})
+)

@@ -6,17 +6,22 @@ import { eventually } from '../support/waiting.js'
 /** What can be asked of any server after any fault, from outside. */
 
 async function read<T> (url: string): Promise<T> {
-  const answer = await eventually(() => fetch(url).catch(() => undefined), answer => answer?.status !== 503, 20_000)
+  const answer = await eventually(
+    () => fetch(url).catch(() => undefined),
+    answer => answer?.status !== 503,
+    20_000
+  )
   if (answer?.status !== 200) throw new Error(`${url}: ${answer?.status} ${await answer?.text()}`)
-  return await answer.json() as T
+  return (await answer.json()) as T
 }
 
 /** Every job, whole. */
 export async function jobsOf (url: string): Promise<Job[]> {
   const found: Job[] = []
   for (let after: string | null = ''; after !== null;) {
-    const page: { items: Job[], next: string | null } =
-      await read(`${url}/api/v1/jobs?undeployed=true&limit=100${after && `&after=${after}`}`)
+    const page: { items: Job[]; next: string | null } = await read(
+      `${url}/api/v1/jobs?undeployed=true&limit=100${after && `&after=${after}`}`
+    )
     found.push(...page.items)
     after = page.next
   }
@@ -24,7 +29,7 @@ export async function jobsOf (url: string): Promise<Job[]> {
 }
 
 /** How many addresses are leased, and those that two have. An instance that moves has one in both places. */
-export function addressesOf (jobs: Job[]): { count: number, twice: string[] } {
+export function addressesOf (jobs: Job[]): { count: number; twice: string[] } {
   const owners = new Map<string, string>()
   const twice: string[] = []
   function take (address: string, owner: string): void {
@@ -43,7 +48,7 @@ export function addressesOf (jobs: Job[]): { count: number, twice: string[] } {
 }
 
 /** Looks at the histories again and again: what was told once stays told, and no number is left out. */
-export function createHistories (): { gaps (url: string, jobs: Job[]): Promise<string[]>, readonly events: number } {
+export function createHistories (): { gaps(url: string, jobs: Job[]): Promise<string[]>; readonly events: number } {
   const seen = new Map<string, JobEvent[]>()
   return {
     get events () {
@@ -87,8 +92,12 @@ async function unrest (url: string, clusters: SimulatedCluster[]): Promise<strin
     }
   }
   const run = clusters.flatMap(cluster =>
-    cluster.running().flatMap(({ job_id: id, instances }) =>
-      instances.map(({ instance_number: number, image }) => `${id} ${number} ${cluster.id} ${image}`)))
+    cluster
+      .running()
+      .flatMap(({ job_id: id, instances }) =>
+        instances.map(({ instance_number: number, image }) => `${id} ${number} ${cluster.id} ${image}`)
+      )
+  )
   for (const instance of run) if (!listed.includes(instance)) found.push(`runs, and is not listed: ${instance}`)
   for (const instance of listed) if (!run.includes(instance)) found.push(`is listed, and does not run: ${instance}`)
   return found
@@ -97,6 +106,10 @@ async function unrest (url: string, clusters: SimulatedCluster[]): Promise<strin
 /** Waits until everything runs exactly once. Gives the milliseconds that it took. */
 export async function settled (url: () => string, clusters: () => SimulatedCluster[], ms = 20_000): Promise<number> {
   const began = performance.now()
-  await eventually(() => unrest(url(), clusters()), found => found.length === 0, ms)
+  await eventually(
+    () => unrest(url(), clusters()),
+    found => found.length === 0,
+    ms
+  )
   return Math.round(performance.now() - began)
 }

@@ -9,21 +9,21 @@ import { deployRequest, descriptorOf } from './acts.js'
 /** Clusters, and on them services that run from the beginning and that nobody touches: the bystanders. */
 export interface Fleet {
   names: string[]
-  all (): SimulatedCluster[]
-  get (name: string): SimulatedCluster
+  all(): SimulatedCluster[]
+  get(name: string): SimulatedCluster
   /** Kills a cluster; what it runs goes on in its containers. Gives how it comes back, perhaps without memory. */
-  kill (name: string): Promise<(options?: { forgetful?: boolean }) => void>
+  kill(name: string): Promise<(options?: { forgetful?: boolean }) => void>
   /** Deploys the bystanders and waits until they run. To be called once. */
-  deployBystanders (url: string): Promise<void>
+  deployBystanders(url: string): Promise<void>
   /** What was stopped, started anew or moved of them, on clusters that were not excused. */
-  disturbed (): string[]
+  disturbed(): string[]
   /** From now on it is right that what this cluster runs moves, until {@link watchAnew}. */
-  excuse (name: string): void
+  excuse(name: string): void
   /** Bystanders are to stay where they are now. */
-  watchAnew (): void
+  watchAnew(): void
   /** What came in another order, with a gap, or twice with different contents. */
   disorder: string[]
-  readonly figures: { bystanders: number, commands: number, repeated: number }
+  readonly figures: { bystanders: number; commands: number; repeated: number }
 }
 
 const APP = 'bystander'
@@ -33,7 +33,7 @@ const EACH = 3
 /** @param urlOf Where the channel of a cluster is, `ws://…/register`. */
 export function startFleet (
   t: Test,
-  { names, urlOf, folder }: { names: string[], urlOf: (name: string) => string, folder: string }
+  { names, urlOf, folder }: { names: string[]; urlOf: (name: string) => string; folder: string }
 ): Fleet {
   const clusters = new Map<string, SimulatedCluster>()
   const commands = new Map<string, Map<number, string>>()
@@ -88,11 +88,15 @@ export function startFleet (
   const all = () => [...clusters.values()]
   const bystanders = () =>
     [...clusters].flatMap(([name, cluster]) =>
-      cluster.running().filter(job => ids.has(job.job_id)).flatMap(({ job_id: id, instances }) =>
-        instances.map(({ instance_number: number, namespace_ip: address, status }) =>
-          `${name} ${id} ${number} ${address} ${status}`
+      cluster
+        .running()
+        .filter(job => ids.has(job.job_id))
+        .flatMap(({ job_id: id, instances }) =>
+          instances.map(
+            ({ instance_number: number, namespace_ip: address, status }) =>
+              `${name} ${id} ${number} ${address} ${status}`
+          )
         )
-      )
     )
 
   /** Those that do not run as they did, in the same container. */
@@ -129,9 +133,14 @@ export function startFleet (
     },
 
     async deployBystanders (url) {
-      await eventually(async () => all().map(({ registered }) => registered), seen => seen.every(Boolean), 20_000)
+      await eventually(
+        async () => all().map(({ registered }) => registered),
+        seen => seen.every(Boolean),
+        20_000
+      )
       const descriptors = BYSTANDERS.map(name =>
-        descriptorOf({ app: APP, service: name.split('.')[2]!, image: 'still', replicas: EACH }))
+        descriptorOf({ app: APP, service: name.split('.')[2]!, image: 'still', replicas: EACH })
+      )
       // Clusters that have not told their figures yet would get nothing of it.
       await eventually(
         async () => (await (await fetch(`${url}/api/v1/clusters`)).json()) as { items: ClusterView[] },
@@ -140,7 +149,10 @@ export function startFleet (
       )
       const answer = await fetch(`${url}/api/v1/applications`, deployRequest(descriptors, 'json'))
       if (answer.status !== 201) throw new Error(await answer.text())
-      const jobs = () => all().flatMap(cluster => cluster.running()).filter(job => job.job_name.startsWith(`${APP}.`))
+      const jobs = () =>
+        all()
+          .flatMap(cluster => cluster.running())
+          .filter(job => job.job_name.startsWith(`${APP}.`))
       await eventually(
         async () => jobs().flatMap(({ instances }) => instances),
         found => found.length === BYSTANDERS.length * EACH && found.every(({ status }) => status === 'RUNNING'),

@@ -12,8 +12,8 @@ export interface FullDisk {
   /** What a write meets then. */
   error: 'ENOSPC' | 'EFBIG'
   /** Leaves no room, as of now, for the process with this id. */
-  fill (pid: number): void
-  free (pid: number): void
+  fill(pid: number): void
+  free(pid: number): void
 }
 
 const SIZE = '64m'

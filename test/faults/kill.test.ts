@@ -41,7 +41,7 @@ t.test('whenever the server is killed, what it acknowledged stands, and nothing 
   const figures = { kills: 0, 'in a start': 0, 'at a checkpoint': 0, 'during a backup': 0 }
   let slowest = 0
 
-  async function atItsMoment ({ moment, chance }: { moment: string, chance: number }): Promise<void> {
+  async function atItsMoment ({ moment, chance }: { moment: string; chance: number }): Promise<void> {
     const until = performance.now() + MOMENT_MS
     const waitWhile = async (holds: () => boolean) => {
       while (holds() && performance.now() < until) await sleep(1)
@@ -93,17 +93,20 @@ for (const afterAnswers of [1, 40, 120]) {
     t.teardown(() => rm(DATA_DIR, { recursive: true, force: true }))
     const first = await startServerProcess(t, { DATA_DIR, LOG_LEVEL: 'info' })
     const acknowledged: string[] = []
-    const deploy = (url: string, name: string) => fetch(`${url}/api/deploy`, asYaml(yamlDescriptor(name, 'replicas: 2\n')))
-    await Promise.all(Array.from({ length: 200 }, async (_, i) => {
-      try {
-        const answer = await deploy(first.url, `s${i}`)
-        if (answer.status !== 200) return
-        acknowledged.push((await answer.json() as { job_name: string }).job_name)
-        if (acknowledged.length === afterAnswers) first.child.kill('SIGKILL')
-      } catch {
-        // The server is gone: nothing was acknowledged to this user.
-      }
-    }))
+    const deploy = (url: string, name: string) =>
+      fetch(`${url}/api/deploy`, asYaml(yamlDescriptor(name, 'replicas: 2\n')))
+    await Promise.all(
+      Array.from({ length: 200 }, async (_, i) => {
+        try {
+          const answer = await deploy(first.url, `s${i}`)
+          if (answer.status !== 200) return
+          acknowledged.push(((await answer.json()) as { job_name: string }).job_name)
+          if (acknowledged.length === afterAnswers) first.child.kill('SIGKILL')
+        } catch {
+          // The server is gone: nothing was acknowledged to this user.
+        }
+      })
+    )
     t.ok(acknowledged.length >= afterAnswers, `${acknowledged.length} were acknowledged`)
 
     const second = await startServerProcess(t, { DATA_DIR, LOG_LEVEL: 'info' })
@@ -111,7 +114,11 @@ for (const afterAnswers of [1, 40, 120]) {
     await Promise.all(Array.from({ length: 50 }, (_, i) => deploy(second.url, `after${i}`)))
     const jobs = await jobsOf(second.url)
     const names = new Set(jobs.map(({ job_name: name }) => name))
-    t.same(acknowledged.filter(name => !names.has(name)), [], 'none is lost')
+    t.same(
+      acknowledged.filter(name => !names.has(name)),
+      [],
+      'none is lost'
+    )
     t.same(addressesOf(jobs), { count: jobs.length * 3, twice: [] }, 'no address twice')
     t.equal(await second.end('SIGTERM'), 0)
   })

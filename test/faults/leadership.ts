@@ -12,7 +12,7 @@ const ANSWER_MS = 1000
 export interface Leadership {
   /** Two that led at once, a token with two holders, a token that fell. */
   faults: string[]
-  readonly figures: { looks: number, leaders: number }
+  readonly figures: { looks: number; leaders: number }
 }
 
 /** @param urls Where the processes are that can be asked now. */
@@ -39,16 +39,18 @@ export async function watchLeadership (t: Test, uri: string, urls: () => string[
 
   /** Who says that it leads, for each lease. */
   async function claims (): Promise<Array<Set<string>>> {
-    const leading = await Promise.all(urls().map(async url => {
-      try {
-        const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS) })
-        const { checks } = await answer.json() as { checks: Array<{ name: string, detail: string }> }
-        const { detail = '' } = checks.find(({ name }) => name === 'leadership') ?? {}
-        return { url, led: /^leads: ([^;]*)/.exec(detail)?.[1]?.split(', ') ?? [] }
-      } catch {
-        return { url, led: [] }
-      }
-    }))
+    const leading = await Promise.all(
+      urls().map(async url => {
+        try {
+          const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(ANSWER_MS) })
+          const { checks } = (await answer.json()) as { checks: Array<{ name: string; detail: string }> }
+          const { detail = '' } = checks.find(({ name }) => name === 'leadership') ?? {}
+          return { url, led: /^leads: ([^;]*)/.exec(detail)?.[1]?.split(', ') ?? [] }
+        } catch {
+          return { url, led: [] }
+        }
+      })
+    )
     return LEASES.map(lease => new Set(leading.filter(({ led }) => led.includes(lease)).map(({ url }) => url)))
   }
 

@@ -10,9 +10,9 @@ export interface Wanted {
 
 /** What a user asks for. A rollback names the image that it leads back to. */
 export type Change =
-  | { kind: 'deploy', image: string, replicas: number }
-  | { kind: 'scale', replicas: number }
-  | { kind: 'rollback', image: string }
+  | { kind: 'deploy'; image: string; replicas: number }
+  | { kind: 'scale'; replicas: number }
+  | { kind: 'rollback'; image: string }
   | { kind: 'undeploy' }
 
 /** What the book has of one service. `undefined` stands for a service that does not exist. */
@@ -32,32 +32,32 @@ interface Page {
  */
 export interface Ledger {
   /** Enters what is about to be asked for, of one service or several at once. Call one of the three when it is known. */
-  ask (names: string[], change: Change): Entry
+  ask(names: string[], change: Change): Entry
   /** What contradicts the book: changes that are lost, that came back, that nobody asked for. Users must pause. */
-  contradictions (jobs: Job[]): string[]
+  contradictions(jobs: Job[]): string[]
   /** Takes what is there for what counts: nothing that was not answered can be carried out any more. */
-  settle (jobs: Job[]): void
+  settle(jobs: Job[]): void
   /** From now on, what is acknowledged may be lost, since a test is going to take it away; undone by {@link settle}. */
-  doubt (): void
+  doubt(): void
   /** Whether some answer was contradictory in itself. */
   complaints: string[]
   /**
    * `in part`: deploys of several services that nobody answered and that were carried out for some of them. What users
    * are promised is all or none; this counts, and does not complain, since each job is committed on its own.
    */
-  readonly figures: { acknowledged: number, unanswered: number, refused: number, 'in part': number }
+  readonly figures: { acknowledged: number; unanswered: number; refused: number; 'in part': number }
 }
 
 /** What an answer shows of a service. */
-export type Shown = Partial<Wanted> & { id: string, name: string }
+export type Shown = Partial<Wanted> & { id: string; name: string }
 
 /** What came of a change that was asked for. Nothing, if it was never sent. */
 interface Entry {
   /** @param answers What the answer shows of each service, where it shows it. */
-  acknowledge (answers?: Shown[]): void
+  acknowledge(answers?: Shown[]): void
   /** 4xx: nothing was changed. */
-  refuse (): void
-  leaveOpen (): void
+  refuse(): void
+  leaveOpen(): void
 }
 
 export function createLedger (): Ledger {
@@ -65,7 +65,7 @@ export function createLedger (): Ledger {
   const figures = { acknowledged: 0, unanswered: 0, refused: 0, 'in part': 0 }
   const complaints: string[] = []
   /** Deploys of several services that nobody answered, until one is asked for more: all of them, or none. */
-  let groups: Array<{ names: string[], image: string }> = []
+  let groups: Array<{ names: string[]; image: string }> = []
   let isDoubtful = false
 
   function pageOf (name: string): Page {
@@ -169,20 +169,26 @@ export function createLedger (): Ledger {
 /** What one change makes of a service. */
 function outcomes (state: Wanted | undefined, change: Change, { sent }: Page): Array<Wanted | undefined> {
   const { kind, ...asked } = change
-  if (kind === 'deploy') return [{ running: true, ...asked as { image: string, replicas: number } }]
+  if (kind === 'deploy') return [{ running: true, ...(asked as { image: string; replicas: number }) }]
   if (kind === 'undeploy') return [state && { ...state, running: false }]
   if (!state?.running) return [state]
   if (change.kind !== 'rollback') return [{ ...state, ...asked }]
   // Whether it takes back a change of the number, too, is not for this book to say.
   const { image } = change
-  return distinct([{ ...state, image }, { ...state, image, replicas: sent.get(image) ?? state.replicas }])
+  return distinct([
+    { ...state, image },
+    { ...state, image, replicas: sent.get(image) ?? state.replicas }
+  ])
 }
 
 /** What there may be by now: any of what was not answered, in any order. */
 function reachable (page: Page): Array<Wanted | undefined> {
   let states = page.possible
   for (;;) {
-    const more = distinct([...states, ...states.flatMap(state => page.open.flatMap(one => outcomes(state, one, page)))])
+    const more = distinct([
+      ...states,
+      ...states.flatMap(state => page.open.flatMap(one => outcomes(state, one, page)))
+    ])
     if (more.length === states.length) return states
     states = more
   }
@@ -192,8 +198,11 @@ function distinct<T> (states: T[]): T[] {
   return states.filter((state, index) => states.findIndex(other => isDeepStrictEqual(other, state)) === index)
 }
 
-const wantedBy = ({ desired_state: desired, descriptor, replicas }: Job): Wanted =>
-  ({ running: desired === 'running', image: descriptor.image as string, replicas })
+const wantedBy = ({ desired_state: desired, descriptor, replicas }: Job): Wanted => ({
+  running: desired === 'running',
+  image: descriptor.image as string,
+  replicas
+})
 
 const shows = (state: Wanted | undefined, shown: Partial<Wanted>) =>
   Object.entries(shown).every(([key, value]) => state?.[key as keyof Wanted] === value)

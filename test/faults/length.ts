@@ -5,7 +5,7 @@ export interface Length {
   seconds: number
   seed: number
   /** Whether the time is over, which begins when this is asked first: after everything was started. */
-  isOver (): boolean
+  isOver(): boolean
 }
 
 /**
@@ -26,5 +26,9 @@ export function lengthOf (t: Test, shortS: number): Length {
 
 /** The figures of a run, in one line. */
 export function tell (t: Test, figures: Record<string, number | string>): void {
-  t.comment(Object.entries(figures).map(([what, figure]) => `${what}: ${figure}`).join('; '))
+  t.comment(
+    Object.entries(figures)
+      .map(([what, figure]) => `${what}: ${figure}`)
+      .join('; ')
+  )
 }

@@ -48,19 +48,22 @@ t.test('whichever managers are killed and suspended, what any of them acknowledg
     seed: length.seed
   })
   const leadership = await watchLeadership(t, several.uri, () =>
-    managers.flatMap(manager => manager && manager.child.exitCode === null ? [manager.url] : []))
+    managers.flatMap(manager => (manager && manager.child.exitCode === null ? [manager.url] : []))
+  )
   const fences = new Map<string, number>()
   const figures = { killed: 0, suspended: 0, ended: 0 }
   let slowest = 0
 
   async function fallen (): Promise<string[]> {
     const jobs = await jobsOf(any().url)
-    const found = jobs.filter(({ id, fence }) => fence < (fences.get(id) ?? 0)).map(job => `${job.job_name}: its fence`)
+    const found = jobs
+      .filter(({ id, fence }) => fence < (fences.get(id) ?? 0))
+      .map(job => `${job.job_name}: its fence`)
     for (const { id, fence } of jobs) fences.set(id, fence)
     return found
   }
 
-  async function strike ({ do: how, which, awayMs }: { do: string, which: number, awayMs: number }): Promise<void> {
+  async function strike ({ do: how, which, awayMs }: { do: string; which: number; awayMs: number }): Promise<void> {
     const manager = managers[which]
     if (!manager || serving.size === 1) return
     managers[which] = undefined
@@ -94,12 +97,16 @@ t.test('whichever managers are killed and suspended, what any of them acknowledg
     if (length.isOver() && figures.killed > 0 && figures.suspended > 0) break
     await sleep(afterMs)
     const struckAt = performance.now()
-    const struck = strike(one).catch((err: Error) => { complaints.push(err.stack) }).finally(() => striking.delete(struck))
+    const struck = strike(one)
+      .catch((err: Error) => {
+        complaints.push(err.stack)
+      })
+      .finally(() => striking.delete(struck))
     striking.add(struck)
     await work.users.acknowledged()
     slowest = Math.max(slowest, Math.round(performance.now() - struckAt))
     if (performance.now() - examinedAt < 2000) continue
-    const wrong = [...await work.examine(), ...await fallen(), ...leadership.faults, ...complaints]
+    const wrong = [...(await work.examine()), ...(await fallen()), ...leadership.faults, ...complaints]
     t.same(wrong, [], `after ${JSON.stringify(figures)}`)
     if (wrong.length > 0) break
     await work.go()
@@ -108,7 +115,7 @@ t.test('whichever managers are killed and suspended, what any of them acknowledg
   await Promise.all(striking)
 
   const done = await work.finish(t)
-  t.same([...leadership.faults, ...complaints, ...await fallen()], [])
+  t.same([...leadership.faults, ...complaints, ...(await fallen())], [])
   t.ok(figures.killed > 0 && figures.suspended > 0, JSON.stringify(figures))
   for (const manager of serving) t.equal(await manager.end('SIGTERM'), 0)
   tell(t, {

@@ -8,10 +8,10 @@ import { SERVER, startServerProcess, type ServerProcess } from '../support/serve
 export interface StandingServer {
   url: string
   readonly process: ServerProcess
-  kill (): Promise<void>
+  kill(): Promise<void>
   /** Starts it and kills it after so many milliseconds, wherever its start is by then. */
-  startAndKill (afterMs: number): Promise<void>
-  start (): Promise<void>
+  startAndKill(afterMs: number): Promise<void>
+  start(): Promise<void>
 }
 
 /** @param env Has to say MY_PORT. */

@@ -8,10 +8,10 @@ import type { Change, Ledger, Shown } from './ledger.js'
 /** Users who work at the same time, each on services of its own, one thing after the other. */
 export interface Users {
   /** Resolves when none of them has a request on its way. */
-  pause (): Promise<void>
-  resume (): void
+  pause(): Promise<void>
+  resume(): void
   /** Resolves when the next change is acknowledged. */
-  acknowledged (): Promise<void>
+  acknowledged(): Promise<void>
   /** Answers that no user should get, such as a 500. */
   complaints: string[]
   /** Why there was no answer, or a 503, and how often. */
@@ -45,9 +45,12 @@ export function startUsers (t: Test, options: Options): Users {
   const acknowledgements: Array<() => void> = []
 
   /** Gives `unsent` where nobody listened. */
-  async function ask (path: string, init?: RequestInit): Promise<{ status: number, body: any } | 'unsent' | undefined> {
+  async function ask (path: string, init?: RequestInit): Promise<{ status: number; body: any } | 'unsent' | undefined> {
     try {
-      const answer = await fetch(url() + path, { ...init, signal: AbortSignal.timeout(Math.round(patience(ANSWER_MS))) })
+      const answer = await fetch(url() + path, {
+        ...init,
+        signal: AbortSignal.timeout(Math.round(patience(ANSWER_MS)))
+      })
       const text = await answer.text()
       // Errors of the older paths are text.
       return { status: answer.status, body: /^[[{]/.test(text) ? JSON.parse(text) : text }
@@ -90,7 +93,9 @@ export function startUsers (t: Test, options: Options): Users {
     const image = `registry/${app}:${number}`
     if (act.do === 'deploy several') {
       const { services, replicas, isLarge } = act
-      const descriptors = services.map(service => descriptorOf({ app, service: `s${service}`, image, replicas, isLarge }))
+      const descriptors = services.map(service =>
+        descriptorOf({ app, service: `s${service}`, image, replicas, isLarge })
+      )
       const asked = { kind: 'deploy', image, replicas } as const
       return await change(services.map(nameOf), asked, '/api/v1/applications', deployRequest(descriptors, 'yaml'))
     }
@@ -134,7 +139,9 @@ export function startUsers (t: Test, options: Options): Users {
       while (!gate.isOpen && !gate.isOver) await sleep(5)
       if (gate.isOver) return
       gate.busy++
-      const isAnswered = await take(`user${user}`, act, number++).finally(() => { gate.busy-- })
+      const isAnswered = await take(`user${user}`, act, number++).finally(() => {
+        gate.busy--
+      })
       await sleep(isAnswered ? waitMs * slowness : RETRY_MS)
     }
   }
@@ -166,5 +173,5 @@ function shownBy (body: any): Shown[] {
   if (body.revision === undefined) return [{ id: body.job_id, name: body.job_name }]
   const { id, job_name: name, desired_state: desired, descriptor, replicas } = body as Job
   const running = desired === 'running'
-  return [{ id, name, running, ...running && { image: descriptor.image as string, replicas } }]
+  return [{ id, name, running, ...(running && { image: descriptor.image as string, replicas }) }]
 }

@@ -18,13 +18,13 @@ export interface Work {
    * Makes the users pause and looks for what must not be; {@link go} lets them go on.
    * @param options.isOver Nothing that was not answered can be carried out any more, as after a kill.
    */
-  examine (options?: { isOver?: boolean }): Promise<string[]>
+  examine(options?: { isOver?: boolean }): Promise<string[]>
   /** Makes the users pause until everything runs exactly once. */
-  settle (): Promise<void>
+  settle(): Promise<void>
   /** Lets the users go on, and resolves with the first acknowledgement. */
-  go (): Promise<void>
+  go(): Promise<void>
   /** Ends the work, waits until everything runs exactly once, and asserts that nothing is wrong. Gives the figures. */
-  finish (t: Test): Promise<Record<string, number>>
+  finish(t: Test): Promise<Record<string, number>>
 }
 
 export const CLUSTERS = ['hpi', 'tum', 'eth']
@@ -67,7 +67,7 @@ export async function startWork (t: Test, options: Options): Promise<Work> {
       ...ledger.complaints,
       ...users.complaints,
       ...leases.twice,
-      ...await histories.gaps(url(), jobs),
+      ...(await histories.gaps(url(), jobs)),
       ...fleet.disturbed(),
       ...fleet.disorder
     ]

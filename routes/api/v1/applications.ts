@@ -16,7 +16,8 @@ const routes: FastifyPluginAsyncTypebox = async app => {
       summary: 'Deploy the services of an application',
       description:
         'Deploys all of them or none. They are durable when the answer arrives; placement follows in the background. ' +
-          'Live jobs of the same names are updated in place. Other services of the application stay as they are.',
+          'Without an answer, some may be deployed: sending the same again deploys the rest. Live jobs of the same ' +
+          'names are updated in place. Other services of the application stay as they are.',
       tags: ['applications'],
       body: descriptorsContent,
       response: {
