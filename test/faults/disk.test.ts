@@ -130,7 +130,7 @@ for (const [what, makeDisk] of [
   })
 }
 
-/** The users pause, and nothing may be missing from what can be read. Nobody knows yet what of the rest will be there. */
+/** The users pause, and nothing may be missing from what can be read. What of the rest will be there, nobody knows. */
 async function isRightInBetween (t: Test, { work }: Scene): Promise<void> {
   t.same(await work.examine(), [], 'while nothing can be written')
   work.users.resume()
@@ -183,7 +183,7 @@ t.test(
         figures['of which refused']++
         t.match(
           line,
-          /^the server ended with 1: system-manager: [^\n]*(damaged|malformed|not a database|not the one that was here|cannot be)/
+          /^the server ended with 1: system-manager: [^\n]*(damaged|malformed|not a database|not the one|cannot be)/
         )
         t.notMatch(line, /\n/, 'one line')
       }

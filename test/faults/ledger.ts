@@ -31,7 +31,7 @@ interface Page {
  * acknowledged change stands until the next one, and that one without an answer may stand or not.
  */
 export interface Ledger {
-  /** Enters what is about to be asked for, of one service or several at once. Call one of the three when it is known. */
+  /** Enters what is about to be asked for, of one service or several. Call one of the three when it is known. */
   ask(names: string[], change: Change): Entry
   /** What contradicts the book: changes that are lost, that came back, that nobody asked for. Users must pause. */
   contradictions(jobs: Job[]): string[]

@@ -34,7 +34,7 @@ interface Options {
 const ANSWER_MS = 5000
 const RETRY_MS = 50
 
-/** What may be refused: a job that is not there, that does not run, that has nothing to move or no earlier descriptor. */
+/** What may be refused: a job that is not there, does not run, has nothing to move or no earlier descriptor. */
 const REFUSALS = new Set(['job_not_found', 'job_not_running', 'instance_not_found', 'revision_not_found', 'conflict'])
 
 export function startUsers (t: Test, options: Options): Users {

@@ -16,11 +16,16 @@ const PAGE = 256
 /** Milliseconds in which deploys gather to share a pass. */
 const GATHER_MS = 5
 
-/**
- * After a pass the loop pauses for this many times as long: placement uses at most a tenth of the time. What a pass
- * only waited, for a slow database for one, delays the next one by `retryMs` at most.
- */
+/** After a pass the loop pauses for this many times as long: placement uses at most a tenth of the time. */
 const COOLDOWN_FACTOR = 9
+
+/**
+ * Milliseconds between a pass and the next one. What a pass only waited, for a slow database for one, delays the next
+ * one by `retryMs` at most.
+ */
+export function pauseAfter ({ tookMs, busyMs, retryMs }: Record<'tookMs' | 'busyMs' | 'retryMs', number>): number {
+  return Math.max(busyMs * COOLDOWN_FACTOR, Math.min(tookMs * COOLDOWN_FACTOR, retryMs))
+}
 
 /** What a pass needs. */
 export interface PlacementContext {
@@ -72,7 +77,7 @@ export function startPlacement ({ lease, retryMs, startLoop, ...context }: Place
     everyMs: retryMs,
     lease,
     gatherMs: GATHER_MS,
-    cooldownMs: (tookMs, busyMs) => Math.max(busyMs * COOLDOWN_FACTOR, Math.min(tookMs * COOLDOWN_FACTOR, retryMs)),
+    cooldownMs: (tookMs, busyMs) => pauseAfter({ tookMs, busyMs, retryMs }),
     run: turn => placeUnplaced(context, turn)
   })
 }
