@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import type { Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { MongoClient } from 'mongodb'
 import t, { type Test } from 'tap'
 import { createClient } from '../../../stores/mongodb/client.js'
@@ -42,16 +44,15 @@ const answers = async (store: Store): Promise<boolean> =>
 t.test('a driver that looks for its server no more is opened anew', async t => {
   const { proxy, client, store } = await openBehindProxy(t, ['connectTimeoutMS=300', 'heartbeatFrequencyMS=500'])
   const { monitor } = insideOf(client)
-  await eventually(
-    async () => monitor.s.state,
-    state => state === 'idle'
-  )
+  // Between two looks, and not so soon after the last one that the driver puts it off.
+  await once(client, 'serverHeartbeatSucceeded')
+  await sleep(200)
   monitor.connection.socket.destroy()
   monitor.requestCheck()
+  t.equal(monitor.s.state, 'monitoring', 'it waits for what does not come')
   proxy.refuse()
   await t.rejects(store.check(), { code: 'store_unavailable' })
   proxy.heal()
-  t.equal(monitor.s.state, 'monitoring', 'it waits for what does not come')
   await eventually(() => answers(store), Boolean, 20_000)
   t.equal((await store.clusters.list({})).length, 0, 'what has the collections goes on with them')
   t.not(insideOf(client).monitor, monitor)
