@@ -5,15 +5,8 @@
 #   ./run-tests.sh test/unit     tests whose paths begin with this
 #   ./run-tests.sh --nodes       the main tests on each release line of Node.js that docs/dependencies.md lists
 set -euo pipefail
-
-# The project's folder, also where this is started by a symlink. macOS has no readlink -f.
-self=${BASH_SOURCE[0]}
-while [[ -L $self ]]; do
-  folder=$(dirname -- "$self")
-  self=$(readlink -- "$self")
-  if [[ $self != /* ]]; then self=$folder/$self; fi
-done
-cd -- "$(dirname -- "$self")"
+# Also where this is started by a symlink.
+cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
 
 report=$(mktemp)
 findings=$(mktemp)

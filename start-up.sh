@@ -3,15 +3,8 @@
 #   ./start-up.sh            the server; its settings are environment variables, --help lists them
 #   ./start-up.sh --demo     the server with two simulated clusters, and a service deployed to them
 set -euo pipefail
-
-# The project's folder, also where this is started by a symlink. macOS has no readlink -f.
-self=${BASH_SOURCE[0]}
-while [[ -L $self ]]; do
-  folder=$(dirname -- "$self")
-  self=$(readlink -- "$self")
-  if [[ $self != /* ]]; then self=$folder/$self; fi
-done
-cd -- "$(dirname -- "$self")"
+# Also where this is started by a symlink.
+cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")"
 
 # If stdin is closed, the next file to be opened would become stdin.
 { : <&0; } 2>/dev/null || exec </dev/null

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import type { Job } from '../../schemas/job.js'
 import { registerOverSocketIo, startClusterManager } from '../service/http-push/cluster-manager.js'
 import { asYaml, yamlDescriptor } from '../support/descriptor.js'
@@ -15,6 +15,25 @@ const SLOW = `
   export default fp(async app => {
     app.addHook('onReady', () => new Promise(resolve => setTimeout(resolve, 1500)))
   }, { name: 'one-more' })`
+
+/** What came of a message to the server: the status of its answer, or why there was none. */
+type Outcome = number | string
+
+const noting = (outcomes: Outcome[]) =>
+  [
+    ({ status }: { status: number }) => outcomes.push(status),
+    (err: Error) => outcomes.push(String(err.cause))
+  ] as const
+
+/** The job, once the server has heard the one message about it. */
+async function heard (t: Test, outcomes: Outcome[], job: string): Promise<Job> {
+  await eventually(
+    async () => outcomes,
+    said => said.length > 0
+  )
+  t.same(outcomes, [200])
+  return (await (await fetch(job)).json()) as Job
+}
 
 t.test('after a restart a cluster manager gets its command only once it can answer', async t => {
   const program = serverWith(t, SLOW)
@@ -34,22 +53,14 @@ t.test('after a restart a cluster manager gets its command only once it can answ
   await first.end('SIGKILL')
 
   const instances = [{ instance_number: 0, namespace_ip: '10.18.0.2', host_ip: '192.168.178.40', host_port: 50103 }]
-  const outcomes: Array<number | string> = []
+  const outcomes: Outcome[] = []
   manager.answer = (_call, reply) => {
     reply.end('ok')
     // An original one says it once, and does not look at what comes of it.
-    post('/api/result/cluster_deploy', { job_id: job, instances }).then(
-      ({ status }) => outcomes.push(status),
-      (err: Error) => outcomes.push(String(err.cause))
-    )
+    post('/api/result/cluster_deploy', { job_id: job, instances }).then(...noting(outcomes))
   }
   await startServerProcess(t, env, program)
-  await eventually(
-    async () => outcomes,
-    said => said.length > 0
-  )
-  t.same(outcomes, [200])
-  const { instance_list: list } = (await (await fetch(`${url}/api/v1/jobs/${job}`)).json()) as Job
+  const { instance_list: list } = await heard(t, outcomes, `${url}/api/v1/jobs/${job}`)
   t.match(list, [{ host_ip: '192.168.178.40', namespace_ip: '10.18.0.2', status: 'DEPLOYED' }])
 })
 
@@ -70,21 +81,13 @@ t.test('after a restart the Cloud Scheduler is asked only once it can call back'
   t.equal((await scheduler.take()).body.system_job_id, job)
   await first.end('SIGKILL')
 
-  const outcomes: Array<number | string> = []
+  const outcomes: Outcome[] = []
   scheduler.behave((request, response) => {
     response.end('ok')
     if (request.method !== 'POST') return
-    callBack(first.url, { job_id: job, cluster_id: hpi.id }).then(
-      ({ status }) => outcomes.push(status),
-      (err: Error) => outcomes.push(String(err.cause))
-    )
+    callBack(first.url, { job_id: job, cluster_id: hpi.id }).then(...noting(outcomes))
   })
   await startServerProcess(t, env, program)
-  await eventually(
-    async () => outcomes,
-    said => said.length > 0
-  )
-  t.same(outcomes, [200])
-  const { instance_list: list } = (await (await fetch(`${first.url}/api/v1/jobs/${job}`)).json()) as Job
+  const { instance_list: list } = await heard(t, outcomes, `${first.url}/api/v1/jobs/${job}`)
   t.match(list, [{ cluster_id: hpi.id, status: 'CLUSTER_SCHEDULED' }])
 })

@@ -78,13 +78,13 @@ t.test('a missing or too old Node.js is reported clearly', async t => {
   const script = join(tinyProject(folder), 'start-up.sh')
   const bin = join(folder, 'bin')
   mkdirSync(bin)
-  for (const tool of ['dirname', 'env', 'bash']) writeFileSync(join(bin, tool), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${tool} "$@"\n`, { mode: 0o755 })
+  for (const tool of ['dirname', 'readlink', 'grep', 'env', 'bash']) writeFileSync(join(bin, tool), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${tool} "$@"\n`, { mode: 0o755 })
   const missing = await run('/bin/bash', [script], { env: { PATH: bin } })
   t.match(missing, { code: 1, stderr: /Node\.js 20\.19 or newer.* not found/ })
 
   for (const [version, fits] of [['18.20.4', false], ['20.18.3', false], ['20.19.0', true], ['22.1.0', true]] as const) {
     writeFileSync(join(bin, 'node'), `#!/bin/sh\necho ${version}\n`)
-    writeFileSync(join(bin, 'npm'), '#!/bin/sh\necho npm was called; exit 1\n')
+    writeFileSync(join(bin, 'npm'), '#!/bin/sh\necho npm was called, code E404; exit 1\n')
     chmodSync(join(bin, 'node'), 0o755)
     chmodSync(join(bin, 'npm'), 0o755)
     const { code, stderr } = await run('/bin/bash', [script], { env: { PATH: bin } })
