@@ -142,6 +142,7 @@ t.test(
       figures.deaths++
       comeBack()
       await work.settle()
+      await eventually(clusters, seen => seen.every(({ lost_at: lostAt }) => lostAt === null), 15_000)
       work.fleet.watchAnew()
       await work.go()
     }
