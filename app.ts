@@ -15,6 +15,8 @@ export const serverOptions = {
   clientErrorHandler: answerUnreadable,
   frameworkErrors: (err, request, reply) => answerError(err, request, reply),
   forceCloseConnections: 'idle',
+  // plugins/closing.ts answers.
+  return503OnClosing: false,
   // A start may have to wait for its database: MONGO_WAIT_S bounds that.
   pluginTimeout: 0
 } satisfies FastifyServerOptions
