@@ -5,22 +5,24 @@ import { eventually } from '../support/waiting.js'
 
 /** What can be asked of any server after any fault, from outside. */
 
-async function read<T> (url: string): Promise<T> {
+/** @param url Asked anew for each try: who answered before may be gone. */
+async function read<T> (url: () => string, path: string): Promise<T> {
   const answer = await eventually(
-    () => fetch(url).catch(() => undefined),
+    () => fetch(url() + path).catch(() => undefined),
     answer => answer?.status !== 503,
     20_000
   )
-  if (answer?.status !== 200) throw new Error(`${url}: ${answer?.status} ${await answer?.text()}`)
+  if (answer?.status !== 200) throw new Error(`${path}: ${answer?.status} ${await answer?.text()}`)
   return (await answer.json()) as T
 }
 
 /** Every job, whole. */
-export async function jobsOf (url: string): Promise<Job[]> {
+export async function jobsOf (url: () => string): Promise<Job[]> {
   const found: Job[] = []
   for (let after: string | null = ''; after !== null;) {
     const page: { items: Job[]; next: string | null } = await read(
-      `${url}/api/v1/jobs?undeployed=true&limit=100${after && `&after=${after}`}`
+      url,
+      `/api/v1/jobs?undeployed=true&limit=100${after && `&after=${after}`}`
     )
     found.push(...page.items)
     after = page.next
@@ -48,7 +50,7 @@ export function addressesOf (jobs: Job[]): { count: number; twice: string[] } {
 }
 
 /** Looks at the histories again and again: what was told once stays told, and no number is left out. */
-export function createHistories (): { gaps(url: string, jobs: Job[]): Promise<string[]>; readonly events: number } {
+export function createHistories (): { gaps(url: () => string, jobs: Job[]): Promise<string[]>; readonly events: number } {
   const seen = new Map<string, JobEvent[]>()
   return {
     get events () {
@@ -57,7 +59,7 @@ export function createHistories (): { gaps(url: string, jobs: Job[]): Promise<st
     async gaps (url, jobs) {
       const found: string[] = []
       for (const { id, job_name: name } of jobs) {
-        const { items } = await read<{ items: JobEvent[] }>(`${url}/api/v1/jobs/${id}/events?limit=1000`)
+        const { items } = await read<{ items: JobEvent[] }>(url, `/api/v1/jobs/${id}/events?limit=1000`)
         const first = items[0]?.id ?? 1
         items.forEach((event, index) => {
           if (event.id !== first + index) found.push(`${name}: event ${event.id} after ${items[index - 1]?.id}`)
@@ -76,7 +78,7 @@ export function createHistories (): { gaps(url: string, jobs: Job[]): Promise<st
 }
 
 /** What is not as it is to be in the end, from the point of view of the API and of the clusters. */
-async function unrest (url: string, clusters: SimulatedCluster[]): Promise<string[]> {
+async function unrest (url: () => string, clusters: SimulatedCluster[]): Promise<string[]> {
   const found: string[] = []
   const listed: string[] = []
   for (const job of await jobsOf(url)) {
@@ -107,7 +109,7 @@ async function unrest (url: string, clusters: SimulatedCluster[]): Promise<strin
 export async function settled (url: () => string, clusters: () => SimulatedCluster[], ms = 20_000): Promise<number> {
   const began = performance.now()
   await eventually(
-    () => unrest(url(), clusters()),
+    () => unrest(url, clusters()),
     found => found.length === 0,
     ms
   )

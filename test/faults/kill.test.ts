@@ -112,7 +112,7 @@ for (const afterAnswers of [1, 40, 120]) {
     const second = await startServerProcess(t, { DATA_DIR, LOG_LEVEL: 'info' })
     // More deploys after the crash must not be given addresses that are leased already.
     await Promise.all(Array.from({ length: 50 }, (_, i) => deploy(second.url, `after${i}`)))
-    const jobs = await jobsOf(second.url)
+    const jobs = await jobsOf(() => second.url)
     const names = new Set(jobs.map(({ job_name: name }) => name))
     t.same(
       acknowledged.filter(name => !names.has(name)),

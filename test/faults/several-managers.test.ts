@@ -55,7 +55,7 @@ t.test('whichever managers are killed and suspended, what any of them acknowledg
   let slowest = 0
 
   async function fallen (): Promise<string[]> {
-    const jobs = await jobsOf(any().url)
+    const jobs = await jobsOf(() => any().url)
     const found = jobs
       .filter(({ id, fence }) => fence < (fences.get(id) ?? 0))
       .map(job => `${job.job_name}: its fence`)

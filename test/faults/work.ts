@@ -67,7 +67,7 @@ export async function startWork (t: Test, options: Options): Promise<Work> {
       ...ledger.complaints,
       ...users.complaints,
       ...leases.twice,
-      ...(await histories.gaps(url(), jobs)),
+      ...(await histories.gaps(url, jobs)),
       ...fleet.disturbed(),
       ...fleet.disorder
     ]
@@ -80,7 +80,7 @@ export async function startWork (t: Test, options: Options): Promise<Work> {
 
     async examine ({ isOver = false } = {}) {
       await users.pause()
-      const jobs = await jobsOf(url())
+      const jobs = await jobsOf(url)
       const found = await findings(jobs)
       if (isOver && found.length === 0) ledger.settle(ofUsers(jobs))
       return found
@@ -100,7 +100,7 @@ export async function startWork (t: Test, options: Options): Promise<Work> {
     async finish (t) {
       await users.pause()
       const ms = await settled(url, fleet.all)
-      t.same(await findings(await jobsOf(url())), [], 'nothing is wrong in the end')
+      t.same(await findings(await jobsOf(url)), [], 'nothing is wrong in the end')
       t.ok(ledger.figures.acknowledged > 0)
       return {
         ...ledger.figures,
