@@ -50,7 +50,10 @@ export function addressesOf (jobs: Job[]): { count: number; twice: string[] } {
 }
 
 /** Looks at the histories again and again: what was told once stays told, and no number is left out. */
-export function createHistories (): { gaps(url: () => string, jobs: Job[]): Promise<string[]>; readonly events: number } {
+export function createHistories (): {
+  gaps(url: () => string, jobs: Job[]): Promise<string[]>
+  readonly events: number
+} {
   const seen = new Map<string, JobEvent[]>()
   return {
     get events () {
