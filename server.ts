@@ -37,6 +37,8 @@ async function start (config: Config) {
   try {
     await server.listen({ host: config.MY_HOST, port: config.MY_PORT })
   } catch (err) {
+    // Its database is left as after any other end.
+    await server.close()
     throw new ConfigError(
       `MY_HOST=${config.MY_HOST} MY_PORT=${config.MY_PORT} cannot be listened on: ${(err as Error).message}`,
       { cause: err }
@@ -53,7 +55,9 @@ function readArguments (): { help: boolean, command: string[] } {
     })
     return { help: values.help ?? false, command: positionals }
   } catch (err) {
-    throw new ConfigError((err as Error).message, { cause: err })
+    // The rest of it is for programmers.
+    const [what = ''] = (err as Error).message.split('. ')
+    throw new ConfigError(`${what}. See --help`, { cause: err })
   }
 }
 

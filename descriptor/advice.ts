@@ -68,10 +68,9 @@ export function similarOwnField (parent: string, unknown: string): string | unde
   const other = OTHER_WORDS.get(full(simplified(unknown)))
   if (other !== undefined) return other
   const near = (OWN_FIELDS.get(parent) ?? []).find(own => {
-    const edits = editDistance(own, simplified(unknown), MAX_EDITS)
-    if (edits === 0) return true
+    const edits = editDistance(simplified(own), simplified(unknown), 1)
     // Another letter makes another word of a short one: a "mode" is no "node".
-    return own.length > SHORT ? edits <= MAX_EDITS : edits === 1 && own.length !== unknown.length
+    return edits === 0 || (edits === 1 && (own.length > SHORT || own.length !== unknown.length))
   })
   return near && full(near)
 }

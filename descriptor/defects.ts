@@ -34,8 +34,10 @@ export function unreadable (source: Source, defects: readonly Defect[], found = 
 /** What a text that cannot be read suffers from, rather than from the defects that the parser found. */
 function causesIn (text: string, defects: readonly Defect[]): Defect[] {
   // Merge keys and tags, which other tools know, hide what a file is.
-  const outermost = new Map([...text.matchAll(/^(\w+):(?=\s)/gm)].map(({ 1: key = '', index }) => [key, index]))
-  const other = otherKindOf(key => outermost.has(key))
+  const outermost = new Map(
+    [...text.matchAll(/^["']?(\w+)["']?:(?=\s)/gm)].map(({ 1: key = '', index }) => [key, index])
+  )
+  const other = /\bapp_name\b/.test(text) ? undefined : otherKindOf(key => outermost.has(key))
   if (other) return [notADescriptor(other, outermost.get(other.key) ?? 0)]
   const odd = oddIndentation(text)
   // What is wrong after a line that only looks indented may well follow from it.

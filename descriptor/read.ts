@@ -87,8 +87,12 @@ export function readServices (text: string): ReadService[] {
           const inTree = service.pathOf(path)
           return { path: inTree, message, offset: (isAboutName ? nameOffset : offsetOf)(tree, inTree) }
         })
-        .filter(doubt => !doubted.has(keyOf(doubt)))
-      for (const doubt of doubts) doubted.add(keyOf(doubt))
+        .sort((a, b) => a.offset - b.offset)
+        // What is inherited or repeated by an alias stands in one place.
+        .filter(({ offset, message }) => {
+          const known = doubted.size
+          return doubted.add(`${offset} ${message}`).size > known
+        })
       causes.push(...doubts.filter(({ path }) => oddSpaceIn(String(path.at(-1))) !== undefined))
       if (descriptor) read.push({ descriptor, doubts })
     }

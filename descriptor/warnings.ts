@@ -7,6 +7,9 @@ import type { Path } from './positions.js'
 /** White space that looks like indentation, and is part of a key: what is copied from a web page may have it. */
 const ODD_SPACE = /[^\S \t\r\n]|\u200b/u
 
+/** Longest value that is quoted, in characters. */
+const MAX_SHOWN = 40
+
 const NAMES: Readonly<Record<string, string>> = { '\u00a0': 'a no-break space', '\u3000': 'an ideographic space' }
 
 /** The first odd space of a text, in words: `a no-break space (U+00A0)`; undefined where there is none. */
@@ -61,13 +64,15 @@ export function doubtsAbout (
     const source = sourceOf(path)
     if (source === undefined || source === String(value) || source.startsWith('*')) return
     const kind = typeof value === 'number' ? `the number ${value}` : String(value)
-    const message = `this was read as ${kind}: put quotes around it to keep ${JSON.stringify(source)}`
+    const written = source.length > MAX_SHOWN ? `${source.slice(0, MAX_SHOWN)}…` : source
+    const message = `this was read as ${kind}: put quotes around it to keep ${JSON.stringify(written)}`
     doubts.push({ path, message, isAboutName: false })
   }
 }
 
+/** In the middle of a name that is not one of ours, such a space may be meant. */
 function doubtAboutName (parent: Path, key: string, isUnknown: boolean): string | undefined {
-  const space = oddSpaceIn(key)
+  const space = oddSpaceIn(isUnknown ? key : key.slice(0, 1))
   if (space !== undefined) return `the name of the field has ${space}: indent and separate with ordinary spaces`
   const meant = isUnknown ? similarOwnField(parent.join('.'), key) : undefined
   return meant && `there is no such field, and it is passed on as it is: did you mean ${meant}?`
@@ -82,7 +87,7 @@ export interface OtherKind {
 
 /** What a file is that is no descriptor; undefined where that cannot be told. @param has Whether it has this field. */
 export function otherKindOf (has: (key: string) => boolean): OtherKind | undefined {
-  if (has('app_name')) return undefined
+  if (['app_name', 'api_version', 'microservices'].some(has)) return undefined
   const hint = 'Write each service as a descriptor, or all as its list microservices: docs/descriptor.md shows how.'
   if (has('apiVersion') && has('kind')) return { what: 'a Kubernetes manifest', key: 'apiVersion', hint }
   const sla = ['sla_version', 'applications'].find(has)

@@ -10,6 +10,11 @@ export default fp(async function closing (app) {
   app.addHook('preClose', async () => {
     isClosing = true
   })
+  // Else a client that keeps its connection would delay the end.
+  app.addHook('onSend', (_request, reply, _payload, done) => {
+    if (isClosing) reply.header('connection', 'close')
+    done()
+  })
   app.addHook('onRequest', (_request, _reply, done) => {
     done(isClosing ? new ApiError('shutting_down') : undefined)
   })

@@ -26,7 +26,8 @@ export default fp(async function errors (app) {
 /** Also handles errors before a route is found (`frameworkErrors`), which no plugin can handle. */
 export function answerError (err: FastifyError, request: FastifyRequest, reply: FastifyReply) {
   const known = toApiError(err)
-  if (known.code === 'request_expired') request.log.warn({ code: known.code }, known.message)
+  const isExpected = known.code === 'request_expired' || known.code === 'shutting_down'
+  if (isExpected) request.log.warn({ code: known.code }, known.message)
   else if (known.status >= 500) request.log.error({ err }, known.message)
   else request.log.info({ code: known.code }, known.message)
   return answer(known, request, reply)

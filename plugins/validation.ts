@@ -41,7 +41,7 @@ function withLists (schema: TSchema, given: unknown): unknown {
   const listOf = (name: string, value: unknown): unknown => {
     const property: TSchema | undefined = Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined
     if (!property || !KindGuard.IsArray(property)) return value
-    return [value].flat().flatMap(text => String(text).split(','))
+    return [value].flat().flatMap(text => String(text).split(',').map(part => part.trim()))
   }
   return Object.fromEntries(Object.entries(given).map(([name, value]) => [name, listOf(name, value)]))
 }

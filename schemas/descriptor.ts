@@ -1,5 +1,5 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Count, OneOf, Quantity } from './primitives.js'
+import { Count, OneOf, Quantity, shapeOf } from './primitives.js'
 
 const Name = (of: string) =>
   Type.String({
@@ -116,6 +116,9 @@ export const Descriptor = Type.Object({
   }]
 })
 export type Descriptor = Static<typeof Descriptor> & Record<string, unknown>
+
+/** Checks a descriptor read from a database. Throws an Error that says where it differs. */
+export const asDescriptor = shapeOf(Descriptor, 'a descriptor') as (value: unknown) => Descriptor
 
 /** Several services of one application in one file, as written. For the rules see descriptor/services.ts. */
 export const ApplicationDescriptor = Type.Object({

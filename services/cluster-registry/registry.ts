@@ -100,7 +100,8 @@ export function createClusterRegistry ({ clusters }: Pick<Store, 'clusters'>, li
   }
 
   async function find (ref: string): Promise<Cluster> {
-    if (isHexId(ref)) return await clusters.get(ref) ?? fail(notFound(ref))
+    const known = isHexId(ref) ? await clusters.get(ref) : undefined
+    if (known) return known
     const found = await at(ref)
     const [only, second] = found
     const named = found.find(isNamed(toName(ref))) ?? (second ? undefined : only)

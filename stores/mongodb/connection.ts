@@ -4,7 +4,7 @@ import { ApiError } from '../../schemas/errors.js'
 import { boundCollections, collectionsOf, type BoundedCollections } from './collections.js'
 import { watchDriver } from './driver-watch.js'
 import { createDocumentReader, type DocumentReader, type UnreadableLog } from '../unreadable.js'
-import { asStoreFailure, isAnswer, isUnreachable, isWriteConflict } from './failures.js'
+import { asStoreFailure, isAnswer, isClientClosed, isUnreachable, isWriteConflict } from './failures.js'
 import { createRetries } from './retries.js'
 
 /** Where the store says what it did without being asked. A Fastify logger fits. */
@@ -23,8 +23,8 @@ const ANSWER_MS = 1500
 /** While the database does not answer, one question in this many milliseconds finds out whether it does again. */
 const PROBE_MS = 200
 
-/** Milliseconds that the driver has to close its connections before it is opened anew. */
-const CLOSE_MS = 2000
+/** Milliseconds that the driver has to close its connections, and to open new ones: it may hang in that, too. */
+const RENEWAL_MS = 10_000
 
 /** Most statements under way; more would only wait longer for the same answer. */
 const MAX_UNDER_WAY = 16_384
@@ -54,20 +54,22 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   let closed: Promise<void> | undefined
   const watch = watchDriver(client)
   let renewal: Promise<void> | undefined
+  /** A statement found the client closed: a close took longer than it was waited for. */
+  let isCut = false
 
   /** Closes the client, in which something hangs, and opens it again. */
   async function renew (hanging: string): Promise<void> {
     log.warn({}, `the driver of the database hangs, its connections are opened anew: ${hanging}`)
+    isCut = false
     const attempt = async (work: () => Promise<unknown>): Promise<boolean> => {
       try {
-        await work()
-        return true
+        return await Promise.race([work().then(() => true), sleep(RENEWAL_MS, false, { ref: false })])
       } catch (err) {
         log.debug({ err }, 'the database does not answer yet')
         return false
       }
     }
-    await attempt(() => Promise.race([client.close(), sleep(CLOSE_MS)]))
+    await attempt(() => client.close())
     // A client whose connection failed goes on only after another call.
     for (;;) {
       if (closed || await attempt(() => client.connect())) break
@@ -106,7 +108,7 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     if (!isDown) return
     if (renewal || performance.now() < nextProbe) throw new ApiError('store_unavailable')
     nextProbe = performance.now() + PROBE_MS
-    const hanging = watch.hanging()
+    const hanging = isCut ? 'its connections are closed' : watch.hanging()
     if (hanging === undefined) return
     renewal = renew(hanging)
     throw new ApiError('store_unavailable')
@@ -138,6 +140,10 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     } catch (err) {
       if (isAnswer(err)) answered()
       else if (isUnreachable(err)) noteSilence(began)
+      if (isClientClosed(err)) {
+        isCut = true
+        noteSilence(began)
+      }
       throw asStoreFailure(err)
     } finally {
       forget()

@@ -2,8 +2,10 @@ import {
   MongoBulkWriteError,
   MongoError,
   MongoInvalidArgumentError,
+  MongoNotConnectedError,
   MongoServerError,
   MongoServerSelectionError,
+  MongoTopologyClosedError,
   MongoWriteConcernError
 } from 'mongodb'
 import { ApiError } from '../../schemas/errors.js'
@@ -40,6 +42,11 @@ export function isAnswer (err: unknown): boolean {
 export function isUnreachable (err: unknown): boolean {
   return err instanceof MongoServerSelectionError ||
     (err instanceof MongoError && err.name === 'MongoWaitQueueTimeoutError')
+}
+
+/** True when the client of the driver is closed, and stays so until it is opened again. */
+export function isClientClosed (err: unknown): boolean {
+  return err instanceof MongoNotConnectedError || err instanceof MongoTopologyClosedError
 }
 
 /** True when one server has done a write, and cannot promise that it stays: it counts as not done. */
@@ -113,7 +120,8 @@ const MISTAKES: ReadonlySet<unknown> = new Set([
 ])
 
 /** What the socket of a connection says when it ends; the driver passes some of it on as it is. */
-const SOCKET_ERRORS = /^(?:E(?!RR_)[A-Z]+|ERR_(?:STREAM|SOCKET|SSL|TLS)_\w+)$/
+const SOCKET_ERRORS =
+  /^(?:EPIPE|ECONN\w+|ETIMEDOUT|EHOST\w+|ENET\w+|ENOTFOUND|EAI_\w+|ERR_(?:STREAM|SOCKET|SSL|TLS)_\w+)$/
 
 function isOfDatabase (err: unknown): err is Error {
   if (err instanceof MongoError) return true

@@ -1,5 +1,5 @@
 import type { Filter, ObjectId } from 'mongodb'
-import type { Descriptor } from '../../schemas/descriptor.js'
+import { asDescriptor } from '../../schemas/descriptor.js'
 import type { Instance, Job } from '../../schemas/job.js'
 import { jobWithOid } from '../../schemas/job-document.js'
 import { asJobEvent } from '../../schemas/job-event.js'
@@ -200,7 +200,7 @@ export function createJobStore (
       const old = found?.system_manager?.old ?? []
       return new Map(old.flatMap((kept, index) => {
         const stored = { kind: 'earlier descriptor' as const, id, revision: index }
-        const read = () => [kept.generation, parseStored(kept.descriptor) as Descriptor] as const
+        const read = () => [kept.generation, asDescriptor(parseStored(kept.descriptor))] as const
         const descriptor = documents.ofMany(stored, read)
         return descriptor ? [descriptor] : []
       }))

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import type { Database } from './database.js'
-import { inspect, rowWithLog } from './inspection.js'
+import { inspect, isDatabase, rowWithLog } from './inspection.js'
 import { logOf, markerOf, type Marker } from './marker.js'
 
 /** What a database says of itself: its marker, and whether a server has it open or has died with it. */
@@ -45,7 +45,7 @@ function identityOfFile (file: string): Identity | undefined {
     return inspect(file, db => toIdentity(db.prepare(SELECT).get() as Row | undefined))
   } catch {
     // Whatever is wrong shows when it is opened.
-    return existsSync(logOf(file)) ? identityWithLog(file) : undefined
+    return existsSync(logOf(file)) && isDatabase(file) ? identityWithLog(file) : undefined
   }
 }
 

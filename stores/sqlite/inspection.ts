@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs'
 import { pathToFileURL } from 'node:url'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { reasonIn } from '../../schemas/wording.js'
@@ -15,6 +15,20 @@ export function inspect<T> (file: string, look: (db: Inspected) => T): T {
     return look(db)
   } finally {
     db.close()
+  }
+}
+
+/** What a database begins with (https://www.sqlite.org/fileformat.html, section 1.3). */
+const HEADER = 'SQLite format 3\0'
+
+/** Whether a file begins as a database does. SQLite deletes the log beside one that is empty, whoever opens it. */
+export function isDatabase (file: string): boolean {
+  const opened = openSync(file, 'r')
+  try {
+    const start = Buffer.alloc(HEADER.length)
+    return readSync(opened, start) === HEADER.length && start.toString('latin1') === HEADER
+  } finally {
+    closeSync(opened)
   }
 }
 

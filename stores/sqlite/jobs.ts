@@ -1,4 +1,4 @@
-import type { Descriptor } from '../../schemas/descriptor.js'
+import { asDescriptor } from '../../schemas/descriptor.js'
 import type { Job, JobId } from '../../schemas/job.js'
 import { asJobEvent } from '../../schemas/job-event.js'
 import { parseStored } from '../../schemas/primitives.js'
@@ -116,7 +116,7 @@ export function createJobStore (connection: Connection, addresses: AddressPool, 
       read(() =>
         new Map(selectOld.all(id).flatMap(({ generation, doc }) => {
           const stored = { kind: 'earlier descriptor' as const, id, revision: generation }
-          const descriptor = documents.ofMany(stored, () => parseStored(doc) as Descriptor)
+          const descriptor = documents.ofMany(stored, () => asDescriptor(parseStored(doc)))
           return descriptor ? [[generation, descriptor]] : []
         }))
       ),

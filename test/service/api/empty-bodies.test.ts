@@ -7,6 +7,8 @@ const TYPES = [
   'application/x-www-form-urlencoded',
   'application/yaml',
   'multipart/form-data; boundary=x',
+  'multipart/form-data',
+  'garbage',
   'text/plain',
   'application/octet-stream'
 ]
@@ -22,7 +24,9 @@ t.test('an empty body is none, whatever content type a client gives it', async t
     )
     const sent = { method: 'POST', headers: { 'content-type': type } }
     const chunked = { ...sent, body: new ReadableStream({ start: stream => stream.close() }), duplex: 'half' as const }
-    for (const init of [sent, chunked]) {
+    // That has no end that could be known before.
+    const isParsed = type !== 'garbage'
+    for (const init of isParsed ? [sent, chunked] : [sent]) {
       const answer = await server.fetch(`${job}/rollback`, init)
       t.equal(answer.status, 200, `${type}: ${await answer.text()}`)
     }

@@ -87,6 +87,7 @@ t.test('jobs are listed in pages, in order, and filtered', async t => {
   t.equal((await names('undeployed=true')).length, 5)
   t.same(await names('status=UNDEPLOYED&undeployed=false'), [])
   t.same(await names('status=RUNNING,UNDEPLOYED'), ['demo.default.s2.test'])
+  t.same(await names('status=RUNNING,%20UNDEPLOYED'), ['demo.default.s2.test'])
   t.same(await names('status=RUNNING&status=UNDEPLOYED'), ['demo.default.s2.test'])
   const placement = 'status=NoActiveClusterWithCapacity'
   await eventually(() => names(placement), found => found.length === 4)

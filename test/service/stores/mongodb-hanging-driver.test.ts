@@ -58,6 +58,13 @@ t.test('a driver that looks for its server no more is opened anew', async t => {
   t.not(insideOf(client).monitor, monitor)
 })
 
+t.test('a client that closes late, after it was opened anew, is opened once more', async t => {
+  const { client, store } = await openBehindProxy(t, [])
+  await client.close()
+  await t.rejects(store.check(), { code: 'store_unavailable' })
+  await eventually(() => answers(store), Boolean)
+})
+
 t.test('connections that the driver has lost come back', async t => {
   const { client, store } = await openBehindProxy(t, ['maxPoolSize=4'])
   await eventually(

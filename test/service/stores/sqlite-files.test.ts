@@ -153,6 +153,23 @@ t.test('a database that was killed in the middle of a checkpoint is opened again
   }
 })
 
+t.test('the log beside a database that was emptied is left as it is', async t => {
+  const { folder, file } = await folderOf(t)
+  const store = await openSqliteStore({ file })
+  await saved(store, aJob())
+  const place = join(folder, 'killed')
+  await mkdir(place)
+  for (const end of ['', '-wal', '.marker']) await copyFile(file + end, join(place, NAME + end))
+  await store.close()
+  const killed = join(place, NAME)
+  const log = await readFile(`${killed}-wal`)
+  for (const length of [0, 10]) {
+    await truncate(killed, length)
+    await t.rejects(openSqliteStore({ file: killed }), { code: 'store_unavailable' })
+    t.same(await readFile(`${killed}-wal`), log, `a file of ${length} bytes`)
+  }
+})
+
 t.test('each checkpoint raises the count, so that a database from before it is known', async t => {
   const { folder, file } = await folderOf(t)
   const store = await openSqliteStore({ file })

@@ -38,6 +38,8 @@ t.test('a field that resembles one of ours is told, and kept', async t => {
     ['cluster-location', 'cluster_location'],
     ['fail_over', 'failover'],
     ['enviroment', 'environment'],
+    ['rr_ip', 'RR_ip'],
+    ['RRip', 'RR_ip'],
     ['env', 'environment'],
     ['command', 'cmd'],
     ['resources', 'requirements'],
@@ -55,7 +57,9 @@ t.test('a field that resembles one of ours is told, and kept', async t => {
       `9:11 rollout.maxSurge: ${meant('rollout.max_surge')}`
     ]
   ])
-  for (const other of ['mode', 'sort', 'lode', 'toString', 'valueOf', 'gpu']) { t.same(warnings(`${least}${other}: x\n`), [[]], other) }
+  for (const other of ['mode', 'sort', 'lode', 'toString', 'valueOf', 'gpu', 'services', 'service_id', 'app_id']) {
+    t.same(warnings(`${least}${other}: x\n`), [[]], other)
+  }
   t.same(
     warnings(`${least}environment: {ports: 1, replica: 2}\n`),
     [[]],
@@ -86,6 +90,7 @@ t.test('a no-break space in the indentation is named, also where it makes the fi
     ]
   ])
   t.match(warnings(`${least}note:\n  \u3000a: 1\n`), [[/an ideographic space \(U\+3000\)/]])
+  t.same(warnings(`${least}labels: {"Größe${NBSP}XL": 3}\n`), [[]], 'it may be part of a name that is not ours')
   t.match(warnings(`${least}replicas\u2009: 1\n`), [[/a space of another kind \(U\+2009\)/]])
 
   const missing = refusal(least.replace('image', `${NBSP}image`))
@@ -126,6 +131,22 @@ microservices:
   ])
 })
 
+t.test(
+  'a value that is quoted is cut, and what stands in one place is told once, in the order of the text',
+  async t => {
+    const [told = []] = warnings(`${least}environment:\n  A: 1.${'0'.repeat(1_000_000)}\n`)
+    t.ok(told.length === 1 && told[0]!.length < 200)
+    const aliases = Array.from({ length: 60 }, (_, index) => `k${index}: *a\n`).join('')
+    t.match(warnings(`${least}a: &a [1.10]\n${aliases}env: {}\n`), [[/^6:8 a\[0\]/, /^67:1 env: /]])
+    t.match(
+      warnings(
+        'app_name: d\nmicroservices:\n- {service_name: a, replica: 1}\napp_ns: d\nservice_ns: t\nimage: x\nenv: {}\n'
+      ),
+      [[/^3:21 /, /^7:1 /]]
+    )
+  }
+)
+
 t.test('there are at most 50 warnings for a file', async t => {
   const fields = Array.from({ length: 60 }, (_, index) => `V${index}: 1.10`)
   t.equal(warnings(`${least}environment: {${fields.join(', ')}}\n`).flat().length, 50)
@@ -154,6 +175,12 @@ t.test('a file of another tool is called what it is, before anything else', asyn
     t.match(refused.hint, 'docs/descriptor.md')
     t.match(refused.violations?.[0], { field: '', message: `this is ${what}, not a deployment descriptor` })
   }
+  for (const text of [
+    'services: []\nmicroservices:\n- {port: -4}\n',
+    'api_version: v0.1\nservices: {}\n',
+    '"app_name": x\nservices: 1\na: *b\n',
+    '{app_name: x,\nservices: 1, a: *b}\n'
+  ]) { t.notMatch(refusal(text).message, 'not a deployment descriptor', text) }
   t.match(refusal('app_name: a\nservices: {a: b}\n').message, 'app_ns: expected', 'a descriptor that is not complete')
   t.equal(readServices(`${least}services: {a: b}\napiVersion: v1\nkind: x\n`).length, 1, 'one that is')
 })
