@@ -16,11 +16,11 @@ const ROOT = join(import.meta.dirname, '..')
 const PROGRAMS = readdirSync(join(ROOT, 'test/faults'))
   .flatMap(name => name.endsWith('.test.ts') ? [name.slice(0, -'.test.ts'.length)] : [])
 
-const { values: { seconds, seed }, positionals: [name] } = parseArgs({
+const { values: { seconds, seed, help }, positionals: [name] } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' } }
+  options: { seconds: { type: 'string', default: '60' }, seed: { type: 'string' }, help: { type: 'boolean' } }
 })
-if (!PROGRAMS.includes(name)) {
+if (help || !PROGRAMS.includes(name) || !(Number(seconds) > 0)) {
   console.error(`npm run faults -- ${PROGRAMS.join('|')} [--seconds 60] [--seed 7]`)
   process.exit(1)
 }

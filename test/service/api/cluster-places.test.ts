@@ -68,5 +68,7 @@ t.test('a name goes before a location, and a location of several is no name for 
     t.equal(answer.status, 409, path)
     t.match(await answer.text(), /cluster_location_ambiguous[^]*2 clusters are at Potsdam[^]*hpi, eth/)
   }
-  for (const { id } of [hpi, tum, eth]) { t.match(await server.json(`/api/v1/clusters/${id}`), { scheduling: 'active', nodes: 0 }) }
+  for (const { id } of [hpi, tum, eth]) {
+    t.match(await server.json(`/api/v1/clusters/${id}`), { scheduling: 'active', nodes: 0 })
+  }
 })

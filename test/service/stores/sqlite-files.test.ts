@@ -121,7 +121,7 @@ t.test('a copy of all the files elsewhere is a database of its own', async t => 
   await written(file)
 })
 
-t.test('a database that was killed in the middle of a checkpoint is opened again, with all that is in its log', async t => {
+t.test('a database that was killed in the middle of a checkpoint is opened again, with what is in its log', async t => {
   const PAGE = 4096
   const { folder, file } = await folderOf(t)
   const store = await openSqliteStore({ file })
