@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import autoload from '@fastify/autoload'
 import type { FastifyInstance, FastifyServerOptions } from 'fastify'
-import type { Config } from './plugins/config.js'
+import type { Config } from './schemas/config.js'
 import { answerError, answerUnreadable } from './plugins/errors.js'
 
 /** Options of the server that `app` is registered on. They cannot be set from inside a plugin. */

@@ -3,7 +3,8 @@ import { inspect, parseArgs } from 'node:util'
 import closeWithGrace from 'close-with-grace'
 import Fastify, { LogController } from 'fastify'
 import app, { serverOptions } from './app.js'
-import { ConfigError, helpText, readConfig, type Config } from './plugins/config.js'
+import { ConfigError, helpText, readConfig } from './plugins/config.js'
+import type { Config } from './schemas/config.js'
 import { ApiError } from './schemas/errors.js'
 
 /**

@@ -3,7 +3,8 @@ import fp from 'fastify-plugin'
 import { databaseIn } from '../stores/sqlite/marker.js'
 import { openSqliteStore } from '../stores/sqlite/open.js'
 import type { Store } from '../stores/store.js'
-import { ConfigError, type Config } from './config.js'
+import { ConfigError } from './config.js'
+import type { Config } from '../schemas/config.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,5 +1,5 @@
 import fp from 'fastify-plugin'
-import type { Config } from '../../plugins/config.js'
+import type { Config } from '../../schemas/config.js'
 import type { Cluster } from '../../schemas/cluster.js'
 import { isOriginal } from '../../schemas/cluster-facts.js'
 import type { Liveness } from '../cluster-registry/liveness.js'

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ClusterView } from '../../schemas/cluster.js'
-import type { Config } from '../../plugins/config.js'
+import type { Config } from '../../schemas/config.js'
 import { eventually } from '../support/waiting.js'
 import { places, running, runs, startWorld, stateFile } from './world.js'
 

@@ -1,7 +1,8 @@
 import fastify from 'fastify'
 import t, { type Test } from 'tap'
 import app, { serverOptions } from '../../app.js'
-import { ConfigError, type Config } from '../../plugins/config.js'
+import { ConfigError } from '../../plugins/config.js'
+import type { Config } from '../../schemas/config.js'
 
 /** The settings of the whole server when it is registered in this way. */
 async function settings (t: Test, options: Parameters<typeof app>[1]): Promise<Config> {

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import type { Test } from 'tap'
-import type { Config } from '../../plugins/config.js'
+import type { Config } from '../../schemas/config.js'
 import { eventually } from './waiting.js'
 
 interface Asked { path: string, body: any }

@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 import type { Test } from 'tap'
 import app, { serverOptions } from '../../app.js'
-import type { Config } from '../../plugins/config.js'
+import type { Config } from '../../schemas/config.js'
 import type { Store } from '../../stores/store.js'
 
 /** A System Manager that listens on a loopback port with a store of its own, closed when the test ends. */

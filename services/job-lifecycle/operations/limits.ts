@@ -1,4 +1,4 @@
-import type { Config } from '../../../plugins/config.js'
+import type { Config } from '../../../schemas/config.js'
 import type { Descriptor } from '../../../schemas/descriptor.js'
 import { ApiError } from '../../../schemas/errors.js'
 import type { JobChange, JobStore, NamespaceUse } from '../../../stores/store.js'

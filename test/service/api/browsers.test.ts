@@ -1,6 +1,6 @@
 import { request } from 'node:http'
 import t, { type Test } from 'tap'
-import type { Config } from '../../../plugins/config.js'
+import type { Config } from '../../../schemas/config.js'
 import { startServer } from '../../support/server.js'
 import { openRaw, upgradeRequest } from '../channel/peer.js'
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import type { Config } from '../../../plugins/config.js'
+import type { Config } from '../../../schemas/config.js'
 import type { CommandDraft } from '../../../schemas/channel.js'
 import type { ClusterId } from '../../../schemas/cluster.js'
 import type { Job, JobId } from '../../../schemas/job.js'

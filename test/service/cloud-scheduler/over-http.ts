@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import type { Config } from '../../../plugins/config.js'
+import type { Config } from '../../../schemas/config.js'
 import { asYaml, yamlDescriptor } from '../../support/descriptor.js'
 import { startFakeScheduler, type FakeScheduler } from '../../support/fake-scheduler.js'
 import { connectCluster, ROOMY, type RawCluster } from '../../support/raw-cluster.js'
