@@ -154,18 +154,27 @@ t.test('a newer session replaces the older with 4001, whose late frames and clos
 
 t.test('frames that wait when a newer session takes over are dropped', async t => {
   const server = await startChannel(t)
-  const older = await register(t, server.channel)
-  const peer = await openPeer(t, server.channel)
-  await peer.next('sc1')
-  // More than are written to disk in the time that a registration takes.
   const flood = 900
-  for (let i = 0; i < flood; i++) older.send('nodes', { delta: 1 })
-  peer.send('cs1', { cluster_name: 'hpi' })
-  const newer = { ...peer, id: (await peer.next('sc2') as { id: string }).id }
-  t.equal((await older.closed).code, 4001)
-  newer.send('information', { cpu_cores: 1 })
-  await until(async () => (await server.cluster(newer.id)).total_cpu_cores === 1)
-  const counted: number = (await server.cluster(newer.id)).nodes
+
+  /** How many frames count of those that come just before another session takes over, and what goes on then. */
+  async function takeOver (name: string) {
+    const older = await register(t, server.channel, { cluster_name: name })
+    const peer = await openPeer(t, server.channel)
+    await peer.next('sc1')
+    for (let i = 0; i < flood; i++) older.send('nodes', { delta: 1 })
+    peer.send('cs1', { cluster_name: name })
+    const newer = { ...peer, id: ((await peer.next('sc2')) as { id: string }).id }
+    t.equal((await older.closed).code, 4001)
+    newer.send('information', { cpu_cores: 1 })
+    await until(async () => (await server.cluster(newer.id)).total_cpu_cores === 1)
+    const counted: number = (await server.cluster(newer.id)).nodes
+    return { newer, counted }
+  }
+
+  // A fast machine may have written all of them by the time that the registration is done, but not each time.
+  let last = await takeOver('hpi')
+  for (let tries = 1; tries < 20 && last.counted === flood; tries++) last = await takeOver(`hpi-${tries}`)
+  const { newer, counted } = last
   t.ok(counted < flood, `${counted} of ${flood}`)
   newer.send('nodes', { delta: 1 })
   await until(async () => (await server.cluster(newer.id)).nodes === counted + 1)
