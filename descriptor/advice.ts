@@ -129,16 +129,23 @@ function simplified (field: string): string {
   return field.toLowerCase().replaceAll(/[-\s.]/g, '_')
 }
 
-/** Insertions, deletions and replacements between two words; some number above `limit` if there are more than that. */
+/**
+ * Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment); some number
+ * above `limit` if there are more than that.
+ */
 function editDistance (a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) > limit) return limit + 1
+  let before: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column)
   for (let row = 1; row <= a.length; row++) {
     const current = [row]
     for (let column = 1; column <= b.length; column++) {
       const replaced = (previous[column - 1] ?? 0) + (a[row - 1] === b[column - 1] ? 0 : 1)
-      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
+      const isSwap = row > 1 && column > 1 && a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]
+      const swapped = isSwap ? (before[column - 2] ?? 0) + 1 : Infinity
+      current.push(Math.min(replaced, swapped, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1))
     }
+    before = previous
     previous = current
   }
   return previous[b.length] ?? 0

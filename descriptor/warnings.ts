@@ -72,7 +72,8 @@ export function doubtsAbout (
 
 /** In the middle of a name that is not one of ours, such a space may be meant. */
 function doubtAboutName (parent: Path, key: string, isUnknown: boolean): string | undefined {
-  const space = oddSpaceIn(isUnknown ? key : key.slice(0, 1))
+  const [start = ''] = /^\s*/.exec(key) ?? []
+  const space = oddSpaceIn(isUnknown ? key : start + key.slice(key.trimEnd().length))
   if (space !== undefined) return `the name of the field has ${space}: indent and separate with ordinary spaces`
   const meant = isUnknown ? similarOwnField(parent.join('.'), key) : undefined
   return meant && `there is no such field, and it is passed on as it is: did you mean ${meant}?`

@@ -12,7 +12,7 @@ export default fp(async function jsonBody (app) {
   app.addHook('onRequest', ({ headers }, _reply, done) => {
     const { 'content-encoding': encoding = 'identity', 'content-length': length = '0' } = headers
     // What has no length has no body (RFC 9112, section 6.3), and so no type of one.
-    if (length === '0' && headers['transfer-encoding'] === undefined) delete headers['content-type']
+    if (Number(length) === 0 && headers['transfer-encoding'] === undefined) delete headers['content-type']
     if (encoding === 'identity') return done()
     done(
       new ApiError('media_type_unsupported', `Content-Encoding ${encoding.slice(0, 100)} is not supported`, {

@@ -100,8 +100,7 @@ export function createClusterRegistry ({ clusters }: Pick<Store, 'clusters'>, li
   }
 
   async function find (ref: string): Promise<Cluster> {
-    const known = isHexId(ref) ? await clusters.get(ref) : undefined
-    if (known) return known
+    if (isHexId(ref)) return await clusters.get(ref) ?? fail(notFound(ref))
     const found = await at(ref)
     const [only, second] = found
     const named = found.find(isNamed(toName(ref))) ?? (second ? undefined : only)

@@ -56,6 +56,9 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
   let renewal: Promise<void> | undefined
   /** A statement found the client closed: a close took longer than it was waited for. */
   let isCut = false
+  /** Ends the waits of a renewal. */
+  const ending = new AbortController()
+  const { signal } = ending
 
   /** Closes the client, in which something hangs, and opens it again. */
   async function renew (hanging: string): Promise<void> {
@@ -63,7 +66,7 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     isCut = false
     const attempt = async (work: () => Promise<unknown>): Promise<boolean> => {
       try {
-        return await Promise.race([work().then(() => true), sleep(RENEWAL_MS, false, { ref: false })])
+        return await Promise.race([work().then(() => true), sleep(RENEWAL_MS, false, { ref: false, signal })])
       } catch (err) {
         log.debug({ err }, 'the database does not answer yet')
         return false
@@ -126,6 +129,7 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
     lastAnswer = performance.now()
     if (isDown) log.info({}, 'the database answers again')
     isDown = false
+    isCut = false
   }
 
   async function statement<R> (name: string, work: () => Promise<R>, ms = answerMs): Promise<R> {
@@ -141,8 +145,8 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
       if (isAnswer(err)) answered()
       else if (isUnreachable(err)) noteSilence(began)
       if (isClientClosed(err)) {
-        isCut = true
         noteSilence(began)
+        isCut = isDown
       }
       throw asStoreFailure(err)
     } finally {
@@ -162,6 +166,7 @@ export function createConnection (client: MongoClient, log: StoreLog, answerMs =
       }),
 
     close () {
+      ending.abort()
       closed ??= new Promise<void>(resolve => {
         idle = resolve
         if (underWay === 0) resolve()

@@ -45,12 +45,13 @@ function identityOfFile (file: string): Identity | undefined {
     return inspect(file, db => toIdentity(db.prepare(SELECT).get() as Row | undefined))
   } catch {
     // Whatever is wrong shows when it is opened.
-    return existsSync(logOf(file)) && isDatabase(file) ? identityWithLog(file) : undefined
+    return existsSync(logOf(file)) ? identityWithLog(file) : undefined
   }
 }
 
 function identityWithLog (file: string): Identity | undefined {
   try {
+    if (!isDatabase(file)) return undefined
     const row = rowWithLog(file, 'identity', ['id', 'count', 'running'])
     if (!row) return undefined
     const [id, count, running] = row as [string, number, number]

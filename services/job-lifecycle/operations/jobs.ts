@@ -189,7 +189,7 @@ export function createJobOperations ({ jobs, registry, committer, finder, limits
             'revision_not_found',
             generation === undefined
               ? `${job.job_name} has no earlier descriptor`
-              : `Generation ${generation} of ${job.job_name} is not kept`,
+              : `Generation ${generation} of ${job.job_name} is not kept${revision ? ' so that it can be read' : ''}`,
             { hint: 'GET /api/v1/jobs/:job lists its revisions' }
           )
         }

@@ -170,6 +170,13 @@ t.test('the log beside a database that was emptied is left as it is', async t =>
   }
 })
 
+t.test('what cannot be read as a file is refused in one line, also beside a log', async t => {
+  const { file } = await folderOf(t)
+  await mkdir(file)
+  await writeFile(`${file}-wal`, 'x')
+  await t.rejects(openSqliteStore({ file }), { code: 'store_unavailable' })
+})
+
 t.test('each checkpoint raises the count, so that a database from before it is known', async t => {
   const { folder, file } = await folderOf(t)
   const store = await openSqliteStore({ file })

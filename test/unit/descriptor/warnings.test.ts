@@ -40,6 +40,8 @@ t.test('a field that resembles one of ours is told, and kept', async t => {
     ['enviroment', 'environment'],
     ['rr_ip', 'RR_ip'],
     ['RRip', 'RR_ip'],
+    ['replcias', 'replicas'],
+    ['clsuter_location', 'cluster_location'],
     ['env', 'environment'],
     ['command', 'cmd'],
     ['resources', 'requirements'],
@@ -90,6 +92,7 @@ t.test('a no-break space in the indentation is named, also where it makes the fi
     ]
   ])
   t.match(warnings(`${least}note:\n  \u3000a: 1\n`), [[/an ideographic space \(U\+3000\)/]])
+  t.match(warnings(`${least}environment: {"FOO${NBSP}": x}\n`), [[/^6:15 environment.*a no-break space/]])
   t.same(warnings(`${least}labels: {"Größe${NBSP}XL": 3}\n`), [[]], 'it may be part of a name that is not ours')
   t.match(warnings(`${least}replicas\u2009: 1\n`), [[/a space of another kind \(U\+2009\)/]])
 
