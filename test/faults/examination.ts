@@ -9,7 +9,7 @@ import { eventually } from '../support/waiting.js'
 async function read<T> (url: () => string, path: string): Promise<T> {
   const answer = await eventually(
     () => fetch(url() + path).catch(() => undefined),
-    answer => answer?.status !== 503,
+    answer => answer !== undefined && answer.status !== 503,
     20_000
   )
   if (answer?.status !== 200) throw new Error(`${path}: ${answer?.status} ${await answer?.text()}`)
