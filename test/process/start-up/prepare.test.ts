@@ -78,7 +78,9 @@ t.test('a missing or too old Node.js is reported clearly', async t => {
   const script = join(tinyProject(folder), 'start-up.sh')
   const bin = join(folder, 'bin')
   mkdirSync(bin)
-  for (const tool of ['dirname', 'readlink', 'grep', 'env', 'bash']) writeFileSync(join(bin, tool), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${tool} "$@"\n`, { mode: 0o755 })
+  for (const tool of ['dirname', 'readlink', 'grep', 'env', 'bash']) {
+    writeFileSync(join(bin, tool), `#!/bin/sh\nPATH=/usr/bin:/bin exec ${tool} "$@"\n`, { mode: 0o755 })
+  }
   const missing = await run('/bin/bash', [script], { env: { PATH: bin } })
   t.match(missing, { code: 1, stderr: /Node\.js 20\.19 or newer.* not found/ })
 

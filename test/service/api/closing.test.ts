@@ -37,7 +37,7 @@ for (const [accept, refusal] of [
   ['application/json', /503 Service Unavailable[^]*retry-after: 2[^]*"code":"shutting_down"/],
   ['*/*', /503 Service Unavailable[^]*retry-after: 2[^]*\r\n\r\nshutting_down: The System Manager is closing\n/]
 ] as const) {
-  t.test(`what comes while the server is closing is refused as any error is, with accept: ${accept}`, async t => {
+  t.test(`what comes while the server is closing gets 503 shutting_down, with accept: ${accept}`, async t => {
     const server = await startServer(t)
     const cluster = await open(t, server.url)
     cluster.socket.write(`${UPGRADE.join('\r\n')}\r\n\r\n`)

@@ -88,7 +88,8 @@ t.test('a value that was read as a number or as true, and would be written other
 t.test('a no-break space in the indentation is named, also where it makes the file wrong', async t => {
   t.same(warnings(`${least}requirements:\n${NBSP}${NBSP}cpu: 1\n`), [
     [
-      `7:1 ["${NBSP}${NBSP}cpu"]: the name of the field has a no-break space (U+00A0): indent and separate with ordinary spaces`
+      `7:1 ["${NBSP}${NBSP}cpu"]: the name of the field has a no-break space (U+00A0): ` +
+        'indent and separate with ordinary spaces'
     ]
   ])
   t.match(warnings(`${least}note:\n  \u3000a: 1\n`), [[/an ideographic space \(U\+3000\)/]])
