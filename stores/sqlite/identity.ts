@@ -57,6 +57,7 @@ function identityWithLog (file: string): Identity | undefined {
     const [id, count, running] = row as [string, number, number]
     return toIdentity({ id, count, running })
   } catch {
+    // As above.
     return undefined
   }
 }
