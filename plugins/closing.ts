@@ -9,11 +9,8 @@ export default fp(async function closing (app) {
   let isClosing = false
   app.addHook('preClose', async () => {
     isClosing = true
-  })
-  // Else a client that keeps its connection would delay the end.
-  app.addHook('onSend', (_request, reply, _payload, done) => {
-    if (isClosing) reply.header('connection', 'close')
-    done()
+    // Else a client that keeps its connection after an answer would delay the end.
+    app.server.keepAliveTimeout = 1
   })
   app.addHook('onRequest', (_request, _reply, done) => {
     done(isClosing ? new ApiError('shutting_down') : undefined)
